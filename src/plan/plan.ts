@@ -1,0 +1,58 @@
+/** What will be sent and when: the same bytes to both arms, as typed arrays that worker threads share. */
+
+/** One thing to be recorded apart: a family and a command. Ops point into the plan's list of labels. */
+export interface Label {
+  /** Family template, `session:{id}`; `(script)` for EVAL, EVALSHA and FCALL; `(none)` for commands without a key. */
+  family: string;
+  /** Lower-case command name, `get`. Scripts: `evalsha:SHA-PREFIX` or the function's name. */
+  command: string;
+}
+
+/** `OpFlag.blocking`: the reply waits for data (BLPOP …), so its time is not a latency. */
+export const OpFlag = { none: 0, blocking: 1 } as const;
+
+/** A connection of the workload: it selects its database once. */
+export interface PlannedConnection {
+  db: number;
+}
+
+/**
+ * A few seconds of planned workload. All arrays but `offset` have one element per op, in order of `intendedUs`
+ * (non-decreasing); ops of one pipeline or transaction are adjacent and share connection and time.
+ * The buffers are SharedArrayBuffers, so that workers read them without copies.
+ */
+export interface Slice {
+  seed: string;
+  durationUs: number;
+  count: number;
+  /** Microseconds after the slice's start. */
+  intendedUs: Float64Array;
+  connection: Uint16Array;
+  /** Index into `Plan.labels`. */
+  label: Uint16Array;
+  /** `OpFlag` bits. */
+  flags: Uint8Array;
+  /** `count + 1` byte offsets into `bytes`; op i is `bytes[offset[i] .. offset[i + 1])`, one RESP command. */
+  offset: Uint32Array;
+  bytes: Uint8Array;
+}
+
+/** RESP commands to be sent before a round, per database, in any number of connections. */
+export interface Preload {
+  commands: number;
+  /** Keys and payload bytes that exist afterwards: the denominator of RSS per logical byte, the same on both arms. */
+  keys: number;
+  logicalBytes: number;
+  databases: { db: number; commands: number; bytes: Uint8Array }[];
+}
+
+export interface Plan {
+  seed: string;
+  /** Ops per second offered. */
+  rate: number;
+  labels: Label[];
+  connections: PlannedConnection[];
+  preload: Preload;
+  /** Scripts to `SCRIPT LOAD` (by body) and libraries to `FUNCTION LOAD` before the preload. */
+  scripts: { kind: 'script' | 'library'; body: Uint8Array }[];
+}

@@ -1,0 +1,67 @@
+/** What a server under test is to the rest of the tool, whoever started it. */
+
+/** Where to connect, and as whom. Credentials live here only, never in text that is printed or saved. */
+export interface ServerAddress {
+  host: string;
+  port: number;
+  /** Unix socket path; replaces host and port. */
+  path?: string;
+  tls?: boolean;
+  username?: string;
+  password?: string;
+}
+
+export interface ServerLimits {
+  /** Bytes; container memory limit. `process` servers get no limit of their own, recorded as a caveat when asked. */
+  memoryBytes?: number;
+  /** CPU cores, fractions allowed. */
+  cpus?: number;
+  /** Linux cpuset, `2-3`. */
+  cpuset?: string;
+}
+
+/** Who the server says it is; read from `server_name` and `valkey_version`, never from `redis_version` alone. */
+export interface ServerIdentity {
+  /** As the user wrote it, without credentials: `docker:valkey/valkey:8.1`. */
+  spec: string;
+  provider: string;
+  product: 'redis' | 'valkey' | 'other';
+  version: string;
+  allocator: string;
+  /** Process id where we can know it. */
+  pid?: number;
+  /** Docker image id, or the binary's path. */
+  artefact?: string;
+}
+
+export interface ServerExit {
+  atMs: number;
+  /** One clause for the error message: `killed by SIGKILL`, `exited with code 1`. */
+  how: string;
+}
+
+export interface RunningServer extends AsyncDisposable {
+  readonly identity: ServerIdentity;
+  readonly address: ServerAddress;
+  /** False for servers that someone else runs: they are never flushed, configured or stopped. */
+  readonly ours: boolean;
+  /** `INFO section` as name → value. Uses a connection of its own. */
+  info(section?: string): Promise<Record<string, string>>;
+  /** `CONFIG GET *`, or undefined where the server refuses it. */
+  config(): Promise<Record<string, string> | undefined>;
+  /** Resolves when the server ends although nobody asked it to; stays pending otherwise. */
+  readonly died: Promise<ServerExit>;
+  /** The last lines of its log, terminal escapes removed; empty where there is none. */
+  logTail(lines: number): Promise<string[]>;
+}
+
+/** To add a provider: one file that exports one of these, and its line in `index.ts`. */
+export interface ServerProvider {
+  name: string;
+  /** True if this provider understands the spec (`docker:…`, `process:…`, a URL). */
+  accepts(spec: string): boolean;
+  /** Why it cannot work on this machine, or undefined if it can. */
+  unavailable(): Promise<string | undefined>;
+  /** Starts (or connects to) the server, waits until it answers PING. Throws CutoverError with exit `cannotRun`. */
+  start(spec: string, limits: ServerLimits): Promise<RunningServer>;
+}
