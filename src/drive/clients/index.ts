@@ -1,0 +1,13 @@
+/** The clients that can drive a plan. To add one: a file that exports an `OpenClient`, and its line here. */
+import type { OpenClient } from '../client.ts';
+import { openIoredis } from './ioredis.ts';
+import { openIovalkey } from './iovalkey.ts';
+import { openRaw } from './raw.ts';
+
+export const CLIENTS = {
+  raw: openRaw,
+  ioredis: openIoredis,
+  iovalkey: openIovalkey,
+} as const satisfies Record<string, OpenClient>;
+
+export type ClientName = keyof typeof CLIENTS;

@@ -1,0 +1,136 @@
+/** Turns a Redis library of the ioredis family into a client, with the accounting of the raw one. */
+import { messageOf } from '../errors.ts';
+import { OpStatus } from '../measure/latency-log.ts';
+import type { ServerAddress } from '../servers/server.ts';
+import type { OpenClient } from './client.ts';
+import { nowUs } from './clock.ts';
+import { cannotConnect, handshakeOf } from './wire.ts';
+
+/** What ioredis and iovalkey have in common, as far as it is used. */
+interface Library<Command> {
+  Redis: new (options: ReturnType<typeof optionsFor>) => LibraryConnection<Command>;
+  Command: new (name: string, args: (string | Buffer)[], options: { replyEncoding: null }) => Command;
+}
+
+interface LibraryConnection<Command> {
+  connect(): Promise<void>;
+  sendCommand(command: Command): unknown;
+  disconnect(): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+}
+
+const CLOSE_TIMEOUT_MS = 1000;
+
+/**
+ * Whatever would hide or delay an op is off: a command on a broken connection fails at once instead of waiting in a
+ * queue, being sent again or being batched with others (https://github.com/redis/ioredis/issues/1239). All else,
+ * among it the protocol version, is the library's default: that is the client under test.
+ */
+const optionsFor = (address: ServerAddress) => ({
+  ...(address.path === undefined ? { host: address.host, port: address.port } : { path: address.path }),
+  ...(address.tls ? { tls: {} } : {}),
+  ...(address.username === undefined ? {} : { username: address.username }),
+  ...(address.password === undefined ? {} : { password: address.password }),
+  lazyConnect: true,
+  noDelay: true,
+  connectTimeout: 5000,
+  enableReadyCheck: false,
+  enableOfflineQueue: false,
+  enableAutoPipelining: false,
+  maxRetriesPerRequest: 0,
+  retryStrategy: () => null,
+  autoResubscribe: false,
+  autoResendUnfulfilledCommands: false,
+});
+
+/** The arguments of the RESP command at `start`. */
+function decodeCommand(bytes: Buffer, start: number): Buffer[] {
+  let position = start;
+  const readLength = () => {
+    const lineEnd = bytes.indexOf(10, position);
+    const length = Number(bytes.latin1Slice(position + 1, lineEnd - 1));
+    position = lineEnd + 1;
+    return length;
+  };
+  return Array.from({ length: readLength() }, () => {
+    const length = readLength();
+    const arg = bytes.subarray(position, position + length);
+    position += length + 2;
+    return arg;
+  });
+}
+
+export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenClient {
+  const commandOf = (name: string, args: (string | Buffer)[]) => new Command(name, args, { replyEncoding: null });
+
+  return async (address, db, prefixes, sink) => {
+    const connection = new Redis(optionsFor(address));
+    let trouble = 'the server closed the connection';
+    let open = false;
+    connection.on('error', (error) => {
+      trouble = messageOf(error);
+    });
+    connection.on('end', () => {
+      if (open) sink.lost(trouble);
+      open = false;
+    });
+    try {
+      await connection.connect();
+      // By hand, because the library only logs a SELECT that fails. AUTH it has sent itself.
+      for (const { name, args } of handshakeOf(address, db)) {
+        if (name !== 'AUTH') await connection.sendCommand(commandOf(name.split(' ')[0]!.toLowerCase(), args));
+      }
+    } catch (error) {
+      connection.disconnect();
+      throw cannotConnect(address, messageOf(error));
+    }
+    open = true;
+
+    let commands: Command[] = [];
+    let inFlight = 0;
+    let onIdle = () => {};
+    const settled = (status: number, errorId: number) => {
+      sink.replied(status, errorId, nowUs());
+      if (--inFlight === 0) onIdle();
+    };
+    // Shared by all ops: the library answers in the order of sending, so no closure per op is needed.
+    const onReply = (reply: unknown) => settled(reply === null ? OpStatus.nil : OpStatus.replied, 0);
+    const onError = (error: Error) => {
+      if (error.name === 'ReplyError') settled(OpStatus.error, prefixes.idOfMessage(error.message));
+      // Anything else is the library giving up what was in flight; 'end' follows and says so once.
+      else if (--inFlight === 0) onIdle();
+    };
+    return {
+      prepare: (bytes, offset) => {
+        const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        commands = Array.from(offset.subarray(0, -1), (start) => {
+          const [name, ...args] = decodeCommand(buffer, start);
+          return commandOf(name!.latin1Slice().toLowerCase(), args);
+        });
+      },
+      send: (from, to) => {
+        inFlight += to - from;
+        for (let k = from; k < to; k++) {
+          (connection.sendCommand(commands[k]!) as Promise<unknown>).then(onReply, onError);
+        }
+      },
+      close: async () => {
+        if (inFlight > 0)
+          await new Promise<void>((resolve) => {
+            const timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+            onIdle = () => {
+              clearTimeout(timer);
+              resolve();
+            };
+          });
+        open = false;
+        connection.disconnect();
+      },
+      destroy: () => {
+        open = false;
+        connection.disconnect();
+      },
+    };
+  };
+}

@@ -1,0 +1,172 @@
+/** Turns a server address into one RESP connection: logged in, database selected, replies reported as they end. */
+import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { CutoverError, messageOf } from '../errors.ts';
+import type { ServerAddress } from '../servers/server.ts';
+import { nowUs } from './clock.ts';
+import { ErrorPrefixes } from './error-prefixes.ts';
+import { ReplySkipper } from './reply-skipper.ts';
+
+const CONNECT_TIMEOUT_MS = 5000;
+
+/** A graceful close waits this long for replies that are still to come. */
+const CLOSE_TIMEOUT_MS = 1000;
+
+/**
+ * One read buffer for all connections of a thread: a read and its callback are one synchronous step, so no two
+ * connections hold it at once. It spares a Buffer per read.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
+
+/** One RESP command. */
+export function encodeCommand(args: (string | Uint8Array)[]): Buffer {
+  const parts = [Buffer.from(`*${args.length}\r\n`)];
+  for (const arg of args) {
+    const bytes = Buffer.from(arg as Uint8Array);
+    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
+  }
+  return Buffer.concat(parts);
+}
+
+/** What a connection says before its first op, with names for error messages. PING shows whether we are let in at all. */
+export function handshakeOf(address: ServerAddress, db: number): { name: string; args: string[] }[] {
+  const steps = [];
+  if (address.password !== undefined)
+    steps.push({
+      name: 'AUTH',
+      args: address.username === undefined ? [address.password] : [address.username, address.password],
+    });
+  if (db !== 0) steps.push({ name: `SELECT ${db}`, args: [String(db)] });
+  steps.push({ name: 'PING', args: [] });
+  return steps;
+}
+
+/** The error for a server that does not let us in; `detail` must hold no credentials. */
+export function cannotConnect(address: ServerAddress, detail: string): CutoverError {
+  const where = address.path ?? `${address.host}:${address.port}`;
+  return new CutoverError(
+    'cannotRun',
+    'E_CONNECT',
+    `cannot use the server at ${where}: ${detail}`,
+    'Check that it runs, and the address, user, password, number of databases and maxclients.',
+  );
+}
+
+export class Wire {
+  /** Called for each reply, in order; `reply` is valid during the call. The default drops replies. */
+  onReply: (reply: ReplySkipper, atUs: number) => void = () => {};
+  /** Called at most once, when the connection ends although `close` or `destroy` was not called. */
+  onLost: (reason: string) => void = () => {};
+
+  readonly #socket: Socket;
+  readonly #skipper = new ReplySkipper();
+  /** When the bytes that are being read arrived. */
+  #arrivedUs = 0;
+  #closing = false;
+  #lost = false;
+
+  /** Throws E_CONNECT if the server cannot be reached or refuses the handshake. */
+  static async open(address: ServerAddress, db: number): Promise<Wire> {
+    const wire = new Wire(address);
+    const steps = handshakeOf(address, db);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(
+          () => reject(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)),
+          CONNECT_TIMEOUT_MS,
+        );
+        const words = new Map<number, string>();
+        const prefixes = new ErrorPrefixes((id, word) => words.set(id, word));
+        let answered = 0;
+        const settle = (error?: Error) => {
+          clearTimeout(timer);
+          if (error) reject(error);
+          else resolve();
+        };
+        wire.onLost = (reason) => settle(new Error(reason));
+        wire.onReply = (reply) => {
+          if (reply.isError) {
+            const word = words.get(prefixes.idOf(reply.errorWord, reply.errorWordLength));
+            settle(new Error(`it answered ${steps[answered]!.name} with the error ${word}`));
+          } else if (++answered === steps.length) settle();
+        };
+        for (const { name, args } of steps) wire.write(encodeCommand([name.split(' ')[0]!, ...args]));
+      });
+    } catch (error) {
+      wire.destroy();
+      throw cannotConnect(address, messageOf(error));
+    }
+    wire.onReply = () => {};
+    wire.onLost = () => {};
+    return wire;
+  }
+
+  private constructor(address: ServerAddress) {
+    const onEnd = (position: number) => {
+      void position;
+      this.onReply(this.#skipper, this.#arrivedUs);
+    };
+    const onread: OnReadOpts = {
+      buffer: readBuffer,
+      callback: (bytesRead, buffer) => {
+        this.#arrivedUs = nowUs();
+        try {
+          this.#skipper.feed(buffer, bytesRead, onEnd);
+        } catch (error) {
+          this.#fail(messageOf(error));
+        }
+        return true;
+      },
+    };
+    const target = {
+      ...(address.path === undefined ? { host: address.host, port: address.port } : { path: address.path }),
+      onread,
+    };
+    this.#socket = address.tls ? connectTls(target) : connectTcp(target);
+    this.#socket.setNoDelay(true);
+    this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(error.code ?? error.message));
+    this.#socket.on('close', () => this.#fail('the server closed the connection'));
+  }
+
+  /** Sends bytes, which must stay as they are until they are written; false: more than enough waits to be written. */
+  write(bytes: Uint8Array): boolean {
+    return this.#socket.write(bytes);
+  }
+
+  /** Resolves when everything written has left. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.#socket.on('drain', done).on('close', done);
+    });
+  }
+
+  /** Waits for the replies to everything that was sent, at most a second, and disconnects. */
+  async close(): Promise<void> {
+    if (this.#closing || this.#lost) return;
+    this.#closing = true;
+    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    // Not end(): a server that reads the end of the stream drops replies that are still to be written.
+    this.#socket.write(encodeCommand(['QUIT']));
+    const timer = setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  /** Disconnects now, whatever is in flight. */
+  destroy(): void {
+    this.#closing = true;
+    this.#socket.destroy();
+  }
+
+  #fail(reason: string): void {
+    if (!this.#closing && !this.#lost) {
+      this.#lost = true;
+      this.#socket.destroy();
+      this.onLost(reason);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** Turns latencies in microseconds into one mergeable distribution; the only home of hdr-histogram-js. */
+import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type JsHistogram } from 'hdr-histogram-js';
+
+/** A latency above this is recorded as this. A slice and its grace period are far shorter. */
+export const MAX_LATENCY_US = 60_000_000;
+
+/**
+ * Integer microseconds with three significant digits (relative error ≤ 0.1 %), 0 to 60 s.
+ *
+ * The JavaScript implementation, not the WASM one: a run holds (labels × 3 parts) of these per slice, and a WASM
+ * histogram must be destroyed by hand. It grows with its largest value, so a label that is seldom used costs 8 kB.
+ */
+export class LatencyHistogram {
+  readonly #counts: JsHistogram;
+
+  private constructor(counts: JsHistogram) {
+    this.#counts = counts;
+    this.#counts.autoResize = true;
+  }
+
+  static empty(): LatencyHistogram {
+    return new LatencyHistogram(build({ numberOfSignificantValueDigits: 3 }) as JsHistogram);
+  }
+
+  /** Reads what `encode` wrote, or the histogram field of any HdrHistogram V2 log. Throws on anything else. */
+  static decode(base64: string): LatencyHistogram {
+    return new LatencyHistogram(decodeFromCompressedBase64(base64) as JsHistogram);
+  }
+
+  /** Counts one latency, rounded to microseconds and clamped to 0 … MAX_LATENCY_US. */
+  record(us: number): void {
+    this.#counts.recordValue(Math.min(MAX_LATENCY_US, Math.max(0, Math.round(us))));
+  }
+
+  /** Adds every latency of `other`; exact, because both use the same buckets. */
+  add(other: LatencyHistogram): void {
+    if (other.count > 0) this.#counts.add(other.#counts);
+  }
+
+  /**
+   * The smallest recorded latency that at least `q` (0 … 1) of all latencies do not exceed: the ⌈qn⌉th of n in order,
+   * as the upper end of its bucket. 0 for an empty histogram.
+   */
+  quantile(q: number): number {
+    return Math.min(this.#counts.getValueAtPercentile(q * 100), this.max);
+  }
+
+  get count(): number {
+    return this.#counts.totalCount;
+  }
+
+  get min(): number {
+    return this.count === 0 || this.#counts.getCountAtIndex(0) > 0 ? 0 : this.#counts.minNonZeroValue;
+  }
+
+  /** The largest latency, to the bucket's precision after `decode`. */
+  get max(): number {
+    return this.#counts.maxValue;
+  }
+
+  /** HdrHistogram V2 compressed encoding in base64, as HdrHistogram logs carry it. */
+  encode(): string {
+    return encodeIntoCompressedBase64(this.#counts);
+  }
+}

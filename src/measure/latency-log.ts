@@ -1,0 +1,141 @@
+/** Turns the times of one slice's ops into histograms per label and part, and those into an HdrHistogram log and back. */
+import { CutoverError, messageOf } from '../errors.ts';
+import { type Label, OpFlag, type Slice } from '../plan/plan.ts';
+import { LatencyHistogram } from './histogram.ts';
+import type { Part } from './rehearsal.ts';
+
+/** What became of an op. `sent` at the end of a slice: no reply came. */
+export const OpStatus = { unsent: 0, sent: 1, replied: 2, nil: 3, error: 4 } as const;
+
+/** The times of one slice's ops, indexed as the slice is; microseconds after the slice's start, NaN where it never happened. */
+export interface OpTimes {
+  sentUs: Float64Array;
+  repliedUs: Float64Array;
+  /** `OpStatus`. */
+  status: Uint8Array;
+}
+
+export interface LabelledHistograms {
+  family: string;
+  command: string;
+  /** Actual send − intended send: the generator's own share. */
+  lag: LatencyHistogram;
+  /** Reply − actual send. */
+  service: LatencyHistogram;
+  /** Reply − intended send: free of coordinated omission. */
+  response: LatencyHistogram;
+}
+
+const PARTS = ['lag', 'service', 'response'] as const satisfies Part[];
+
+/**
+ * Histograms per label, for labels of which an op was sent. `lag` counts every op that was sent; `service` and
+ * `response` count the ops whose reply is a latency, which leaves out
+ * - error replies: how fast a server refuses says nothing about how fast it serves; the errors rule judges them;
+ * - ops without a reply: their latency is unknown but for a lower bound; they are judged as lost;
+ * - blocking ops, which wait for data, and ops sent while a blocking op held up their connection.
+ */
+export function summarize(
+  slice: Pick<Slice, 'count' | 'intendedUs' | 'connection' | 'label' | 'flags'>,
+  times: OpTimes,
+  labels: Label[],
+): LabelledHistograms[] {
+  const byLabel: (LabelledHistograms | undefined)[] = [];
+  /** Per connection: when the reply to its last blocking op came. */
+  const blockedUntilUs: number[] = [];
+  for (let op = 0; op < slice.count; op++) {
+    const status = times.status[op]!;
+    if (status === OpStatus.unsent) continue;
+    const label = slice.label[op]!;
+    byLabel[label] ??= { ...labels[label]!, lag: LatencyHistogram.empty(), ...emptyLatencies() };
+    const entry = byLabel[label];
+    const intendedUs = slice.intendedUs[op]!;
+    const sentUs = times.sentUs[op]!;
+    const repliedUs = times.repliedUs[op]!;
+    entry.lag.record(sentUs - intendedUs);
+    const connection = slice.connection[op]!;
+    if (slice.flags[op]! & OpFlag.blocking) {
+      blockedUntilUs[connection] = status === OpStatus.sent ? Number.POSITIVE_INFINITY : repliedUs;
+    } else if (
+      (status === OpStatus.replied || status === OpStatus.nil) &&
+      sentUs >= (blockedUntilUs[connection] ?? Number.NEGATIVE_INFINITY)
+    ) {
+      entry.service.record(repliedUs - sentUs);
+      entry.response.record(repliedUs - intendedUs);
+    }
+  }
+  return byLabel.filter((entry) => entry !== undefined);
+}
+
+const emptyLatencies = () => ({ service: LatencyHistogram.empty(), response: LatencyHistogram.empty() });
+
+/** Letters, digits and these stay as they are in a tag; every other byte becomes %XX, so no name can break a line. */
+const encodeName = (name: string) =>
+  encodeURIComponent(name.toWellFormed()).replace(
+    /[!'()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+
+/**
+ * An HdrHistogram log, format 1.3 (https://github.com/HdrHistogram/HdrHistogram, HistogramLogWriter), one interval, one
+ * line per label and part. Histogram values are microseconds; `Interval_Max` is their maximum in milliseconds, which is
+ * what a reader with the usual output scale of 1000 expects. Timestamps are seconds after `BaseTime`.
+ */
+export function writeLatencyLog(
+  entries: LabelledHistograms[],
+  { startedAtMs, seconds }: { startedAtMs: number; seconds: number },
+): string {
+  const startSeconds = (startedAtMs / 1000).toFixed(3);
+  const lines = [
+    '#[Histogram log format version 1.3]',
+    '#[Unit: histogram values in microseconds, Interval_Max in milliseconds]',
+    '#[Tag: PART:FAMILY:COMMAND, family and command percent-encoded]',
+    `#[StartTime: ${startSeconds} (seconds since epoch), ${new Date(startedAtMs).toISOString()}]`,
+    `#[BaseTime: ${startSeconds} (seconds since epoch)]`,
+    '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
+  ];
+  for (const entry of entries) {
+    for (const part of PARTS) {
+      const histogram = entry[part];
+      if (histogram.count === 0) continue;
+      const tag = `${part}:${encodeName(entry.family)}:${encodeName(entry.command)}`;
+      lines.push(
+        `Tag=${tag},0.000,${seconds.toFixed(3)},${(histogram.max / 1000).toFixed(3)},${histogram.encode()}`,
+      );
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Reads what `writeLatencyLog` wrote; intervals of the same tag are added up. Throws E_LATENCY_LOG on anything else. */
+export function readLatencyLog(text: string): LabelledHistograms[] {
+  const entries = new Map<string, LabelledHistograms>();
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line === '' || line.startsWith('#') || line.startsWith('"')) continue;
+    try {
+      const [, part, family, command, base64] = /^Tag=(lag|service|response):([^:,]*):([^:,]*),[^,]*,[^,]*,[^,]*,(.+)$/.exec(
+        line,
+      )!;
+      const key = `${family}:${command}`;
+      let entry = entries.get(key);
+      if (!entry) {
+        entry = {
+          family: decodeURIComponent(family!),
+          command: decodeURIComponent(command!),
+          lag: LatencyHistogram.empty(),
+          ...emptyLatencies(),
+        };
+        entries.set(key, entry);
+      }
+      entry[part as Part].add(LatencyHistogram.decode(base64!));
+    } catch (error) {
+      throw new CutoverError(
+        'usage',
+        'E_LATENCY_LOG',
+        `line ${index + 1} of a latency log cannot be read: ${messageOf(error)}`,
+        'The file was cut or changed. Run the rehearsal again, or restore the folder from a copy.',
+      );
+    }
+  }
+  return [...entries.values()];
+}

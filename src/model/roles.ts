@@ -1,0 +1,115 @@
+/** Learns what stands at one argument position: a few words, whole numbers, times, or bytes of certain sizes. */
+import { ValueHistogram } from './histogram.ts';
+import { hash64 } from './keyspace.ts';
+import type { Role } from './model.ts';
+
+/** At most this many different texts are kept as they are … */
+const MAX_LITERALS = 24;
+/** … and only short plain ones: options, field names, small numbers. Longer ones could be secrets. */
+const LITERAL = /^[\w.:+\-*()[\]$>~=!#@/ ]{0,24}$/;
+/** A whole number this close to the op's own time, in seconds or milliseconds, is taken for a time. */
+const TIME_WINDOW_SECONDS = 400 * 86_400;
+/** Longest argument that is looked at as text. */
+const MAX_TEXT = 24;
+
+export class RoleLearner {
+  private seen = 0;
+  private literals: Map<string, number> | undefined = new Map();
+  private integers = new ValueHistogram();
+  private numbers = new ValueHistogram();
+  private times = { s: new ValueHistogram(), ms: new ValueHistogram() };
+  private readonly sizes = new ValueHistogram();
+  /** Linear counting: the share of bits that are still zero estimates how many different values there were. */
+  private readonly bits = new Uint32Array(512);
+
+  add(argument: Uint8Array, atUs: number): void {
+    this.seen++;
+    this.sizes.add(argument.length);
+    const bit = hash64(argument, 1).low & 16_383;
+    this.bits[bit >>> 5]! |= 1 << (bit & 31);
+    if (argument.length > MAX_TEXT) {
+      this.literals = undefined;
+      return;
+    }
+    const text = latin1(argument);
+    this.addNumber(text, atUs);
+    if (!this.literals) return;
+    const known = this.literals.get(text);
+    if (known === undefined && (this.literals.size >= MAX_LITERALS || !LITERAL.test(text))) this.literals = undefined;
+    else this.literals.set(text, (known ?? 0) + 1);
+  }
+
+  addAll(other: RoleLearner): void {
+    this.seen += other.seen;
+    this.integers.addAll(other.integers);
+    this.numbers.addAll(other.numbers);
+    this.times.s.addAll(other.times.s);
+    this.times.ms.addAll(other.times.ms);
+    this.sizes.addAll(other.sizes);
+    for (let i = 0; i < this.bits.length; i++) this.bits[i]! |= other.bits[i]!;
+    if (!other.literals) this.literals = undefined;
+    for (const [text, n] of (this.literals && other.literals) ?? []) this.literals!.set(text, (this.literals!.get(text) ?? 0) + n);
+    if (this.literals && this.literals.size > MAX_LITERALS) this.literals = undefined;
+  }
+
+  get sizeCounts(): ValueHistogram {
+    return this.sizes;
+  }
+
+  /** True if every value was a whole number. */
+  get isInteger(): boolean {
+    return this.seen > 0 && this.integers.count + this.times.s.count + this.times.ms.count === this.seen;
+  }
+
+  /** The role, by what explains all that was seen; a position that is really free text is `bytes`. */
+  role(): Role {
+    for (const unit of ['s', 'ms'] as const) {
+      if (this.times[unit].count === this.seen) return { times: unit, offsets: this.times[unit].entries() };
+    }
+    // Few different texts that keep coming back, or options seen once or twice.
+    if (this.literals && (this.literals.size <= 3 || this.seen >= 4 * this.literals.size)) {
+      return { literals: [...this.literals].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)) };
+    }
+    if (this.integers.count === this.seen) return { integers: this.integers.entries() };
+    if (this.numbers.count + this.integers.count === this.seen) {
+      const all = new ValueHistogram();
+      all.addAll(this.integers);
+      all.addAll(this.numbers);
+      return { numbers: all.entries() };
+    }
+    return { bytes: this.sizes.entries(), distinct: this.distinct() };
+  }
+
+  private addNumber(text: string, atUs: number): void {
+    if (text.length === 0 || !/^-?\d/.test(text)) return;
+    const value = Number(text);
+    if (!Number.isFinite(value)) return;
+    if (!Number.isSafeInteger(value) || String(value) !== text) {
+      if (/^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text)) this.numbers.add(value);
+      return;
+    }
+    const seconds = atUs / 1e6;
+    if (Math.abs(value - seconds) < TIME_WINDOW_SECONDS) this.times.s.add(value - Math.round(seconds));
+    else if (Math.abs(value / 1000 - seconds) < TIME_WINDOW_SECONDS) this.times.ms.add(value - Math.round(seconds * 1000));
+    else this.integers.add(value);
+  }
+
+  /** Linear counting estimate −m ln(zero bits / m), capped by what was seen (Whang et al. 1990). */
+  private distinct(): number {
+    let zero = 0;
+    for (const word of this.bits) zero += 32 - popcount(word);
+    const m = this.bits.length * 32;
+    return Math.min(this.seen, Math.max(1, Math.round(zero === 0 ? this.seen : -m * Math.log(zero / m))));
+  }
+}
+
+function popcount(word: number): number {
+  let n = word - ((word >>> 1) & 0x55555555);
+  n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
+  return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+/** Bytes as latin1 text: one character a byte, reversible. */
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice();
+}

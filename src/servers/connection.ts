@@ -1,0 +1,157 @@
+/** A server's address → a control connection: what the server says about itself, and whether it still answers. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { CutoverError, messageOf } from '../errors.ts';
+import type { ServerAddress, ServerIdentity } from './server.ts';
+
+/** Long enough for a server in another region, short enough for a wrong address. */
+const CONNECT_TIMEOUT_MS = 5000;
+/** INFO waits behind whatever the server is doing; a script of 10 s is a finding, not a dead server. */
+const COMMAND_TIMEOUT_MS = 15_000;
+/** Directives whose values are credentials: they are reported as set or empty. */
+const SECRET_DIRECTIVES = /^(requirepass|masterauth|primaryauth|tls-key-file-pass|tls-client-key-file-pass)$/;
+
+export interface ControlConnection {
+  /** `INFO section` as name → value. */
+  info(section?: string): Promise<Record<string, string>>;
+  /** `CONFIG GET *`, credentials masked; undefined where the server refuses it. */
+  config(): Promise<Record<string, string> | undefined>;
+  identify(): Promise<Pick<ServerIdentity, 'product' | 'version' | 'allocator'> & { processId: number }>;
+  /** Resolves with the reason when the connection is gone for good and nobody called `close`. */
+  readonly lost: Promise<string>;
+  close(): void;
+}
+
+/**
+ * Connects and waits for the answer to PING. Rejects with the plain error of socket, TLS or server.
+ * With `reconnects` a lost connection is tried again that many times, one second apart at most, before it counts as lost.
+ */
+export async function connect(address: ServerAddress, reconnects = 0): Promise<ControlConnection> {
+  const { tls, ...where } = address;
+  let attempts = 0;
+  let answered = false;
+  const redis = new Redis({
+    ...where,
+    ...(tls ? { tls: {} } : {}),
+    lazyConnect: true,
+    // RESP3 would send HELLO, which a restricted user may be denied; nothing here needs it.
+    protocol: 2,
+    disableClientInfo: true,
+    enableReadyCheck: false,
+    enableOfflineQueue: reconnects > 0,
+    maxRetriesPerRequest: reconnects,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    retryStrategy: () => (answered && attempts++ < reconnects ? Math.min(1000, 100 * attempts) : null),
+  });
+  let lastError: unknown;
+  const { promise: lost, resolve: lose } = Promise.withResolvers<string>();
+  redis.on('error', (error) => {
+    lastError = error;
+  });
+  redis.on('ready', () => {
+    attempts = 0;
+  });
+  try {
+    await redis.connect();
+    await redis.ping();
+  } catch (error) {
+    redis.disconnect();
+    // connect() itself says only "Connection is closed."; the reason came by the event.
+    throw lastError ?? error;
+  }
+  answered = true;
+  let closed = false;
+  redis.on('end', () => {
+    if (!closed) lose(messageOf(lastError ?? 'connection closed'));
+  });
+
+  const info = async (section?: string) => parseInfo(await (section ? redis.info(section) : redis.info()));
+  return {
+    info,
+    async config() {
+      try {
+        const reply = (await redis.config('GET', '*')) as string[];
+        const entries: [string, string][] = [];
+        for (let i = 0; i + 1 < reply.length; i += 2) {
+          const [name, value] = [reply[i]!, reply[i + 1]!];
+          entries.push([name, value !== '' && SECRET_DIRECTIVES.test(name) ? '(set)' : value]);
+        }
+        return Object.fromEntries(entries);
+      } catch (error) {
+        if (redis.status === 'ready') return undefined;
+        throw error;
+      }
+    },
+    async identify() {
+      const fields = { ...(await info('server')), ...(await info('memory')) };
+      return { ...identify(fields), processId: Number(fields.process_id ?? 0) };
+    },
+    lost,
+    close() {
+      closed = true;
+      redis.disconnect();
+    },
+  };
+}
+
+/**
+ * Connects to a server that is just starting, again and again until it answers. Rejects when `ended` resolves first, and
+ * after `timeoutMs`.
+ */
+export async function connectWhenReady(
+  address: ServerAddress,
+  timeoutMs: number,
+  ended: Promise<unknown>,
+): Promise<ControlConnection> {
+  const deadlineMs = performance.now() + timeoutMs;
+  let over = false;
+  void ended.then(() => {
+    over = true;
+  });
+  for (;;) {
+    try {
+      return await connect(address);
+    } catch (error) {
+      if (over) throw new Error('it ended before it answered', { cause: error });
+      if (performance.now() > deadlineMs) {
+        throw new Error(`it did not answer PING within ${timeoutMs / 1000} s: ${messageOf(error)}`, { cause: error });
+      }
+    }
+    await sleep(10);
+  }
+}
+
+/** INFO of a server we started, or the one error that says it is gone. */
+export async function askOrReport<T>(spec: string, question: Promise<T>): Promise<T> {
+  try {
+    return await question;
+  } catch (error) {
+    // No `cause`: ioredis errors carry the arguments of the command, and AUTH's are credentials.
+    throw new CutoverError('cannotRun', 'E_SERVER_SILENT', `${spec} does not answer: ${messageOf(error)}`, [
+      'The server ended or hangs; its log, shown with the run, says why.',
+    ]);
+  }
+}
+
+/** INFO's text as name → value; section headings are dropped. */
+export function parseInfo(text: string): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (const line of text.split(/\r?\n/)) {
+    const colon = line.indexOf(':');
+    if (colon > 0 && !line.startsWith('#')) fields[line.slice(0, colon)] = line.slice(colon + 1);
+  }
+  return fields;
+}
+
+/**
+ * Who answers. Valkey says `redis_version:7.2.4` for ever, so its own `valkey_version` decides; a server with a version
+ * field of yet another name (Dragonfly, Kvrocks, …) is neither.
+ */
+export function identify(fields: Record<string, string>): Pick<ServerIdentity, 'product' | 'version' | 'allocator'> {
+  const allocator = fields.mem_allocator ?? 'unknown';
+  if (fields.valkey_version) return { product: 'valkey', version: fields.valkey_version, allocator };
+  const foreign = Object.keys(fields).find((name) => /^(?!redis_|gcc_)[a-z]+_version$/.test(name));
+  if (foreign) return { product: 'other', version: fields[foreign]!, allocator };
+  return { product: fields.redis_version ? 'redis' : 'other', version: fields.redis_version ?? 'unknown', allocator };
+}
