@@ -5,7 +5,9 @@ export type Access = 'RO' | 'RW' | 'OW' | 'RM';
 /** One key specification, as in COMMAND INFO: where to begin, and how keys follow from there. */
 interface KeySpec {
   begin: { index: number } | { keyword: string; from: number };
-  find: { kind: 'range'; last: number; step: number; limit: number } | { kind: 'keynum'; count: number; first: number; step: number };
+  find:
+    | { kind: 'range'; last: number; step: number; limit: number }
+    | { kind: 'keynum'; count: number; first: number; step: number };
   access: Access;
 }
 
@@ -322,9 +324,12 @@ zunionstore sorted-set w i1r0,1,0=OW i2n0,1,1=RO
 `;
 
 const parseSpec = (text: string): KeySpec => {
-  const [, begin, from, kind, a, b, c, access] = /^(i\d+|k\w+),?(-?\d+)?([rn])(-?\d+),(-?\d+),(-?\d+)=(\w+|\?)!?$/.exec(text) ?? [];
+  const [, begin, from, kind, a, b, c, access] =
+    /^(i\d+|k\w+),?(-?\d+)?([rn])(-?\d+),(-?\d+),(-?\d+)=(\w+|\?)!?$/.exec(text) ?? [];
   return {
-    begin: begin!.startsWith('i') ? { index: Number(begin!.slice(1)) } : { keyword: begin!.slice(1), from: Number(from) },
+    begin: begin!.startsWith('i')
+      ? { index: Number(begin!.slice(1)) }
+      : { keyword: begin!.slice(1), from: Number(from) },
     find:
       kind === 'r'
         ? { kind: 'range', last: Number(a), step: Number(b), limit: Number(c) }
@@ -357,7 +362,10 @@ export const COMMANDS: ReadonlyMap<string, CommandInfo> = new Map(
 
 /** Key specs of a call; subcommand specs win over the command's own. */
 export function commandInfo(command: string, firstArgument: string | undefined): CommandInfo | undefined {
-  return (firstArgument === undefined ? undefined : COMMANDS.get(`${command}|${firstArgument.toLowerCase()}`)) ?? COMMANDS.get(command);
+  return (
+    (firstArgument === undefined ? undefined : COMMANDS.get(`${command}|${firstArgument.toLowerCase()}`)) ??
+    COMMANDS.get(command)
+  );
 }
 
 export interface KeyPosition {

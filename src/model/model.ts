@@ -5,7 +5,10 @@ import { z } from 'zod';
 const counts = z.array(z.tuple([z.number(), z.number()]));
 const count = z.number().int().nonnegative();
 
-const part = z.union([z.string(), z.strictObject({ placeholder: z.enum(['int', 'hex', 'uuid', 'date', 'email', 'id']), lengths: counts })]);
+const part = z.union([
+  z.string(),
+  z.strictObject({ placeholder: z.enum(['int', 'hex', 'uuid', 'date', 'email', 'id']), lengths: counts }),
+]);
 
 /** What stands at one argument position of a command. */
 const role = z.union([
@@ -100,7 +103,11 @@ export const modelSchema = z.strictObject({
         /** Units per bin of `binSeconds` over the capture. */
         arrivals: z.strictObject({ binSeconds: z.number(), units: z.array(count) }),
         /** Index of dispersion for counts at 10 ms, 100 ms and 1 s; 1 for Poisson arrivals, null for too few. */
-        dispersion: z.strictObject({ ms10: z.number().nullable(), ms100: z.number().nullable(), ms1000: z.number().nullable() }),
+        dispersion: z.strictObject({
+          ms10: z.number().nullable(),
+          ms100: z.number().nullable(),
+          ms1000: z.number().nullable(),
+        }),
       }),
     ),
   }),

@@ -48,7 +48,8 @@ export class RoleLearner {
     this.sizes.addAll(other.sizes);
     for (let i = 0; i < this.bits.length; i++) this.bits[i]! |= other.bits[i]!;
     if (!other.literals) this.literals = undefined;
-    for (const [text, n] of (this.literals && other.literals) ?? []) this.literals!.set(text, (this.literals!.get(text) ?? 0) + n);
+    for (const [text, n] of (this.literals && other.literals) ?? [])
+      this.literals!.set(text, (this.literals!.get(text) ?? 0) + n);
     if (this.literals && this.literals.size > MAX_LITERALS) this.literals = undefined;
   }
 
@@ -90,7 +91,8 @@ export class RoleLearner {
     }
     const seconds = atUs / 1e6;
     if (Math.abs(value - seconds) < TIME_WINDOW_SECONDS) this.times.s.add(value - Math.round(seconds));
-    else if (Math.abs(value / 1000 - seconds) < TIME_WINDOW_SECONDS) this.times.ms.add(value - Math.round(seconds * 1000));
+    else if (Math.abs(value / 1000 - seconds) < TIME_WINDOW_SECONDS)
+      this.times.ms.add(value - Math.round(seconds * 1000));
     else this.integers.add(value);
   }
 
@@ -111,5 +113,5 @@ function popcount(word: number): number {
 
 /** Bytes as latin1 text: one character a byte, reversible. */
 export function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

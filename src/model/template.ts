@@ -27,7 +27,8 @@ function classify(segment: string): string[] {
   if (!/^[\w-]+$/.test(segment)) return ['{id}'];
   // A long run with digits and letters of mixed case is a random id, though base64url has `-` and `_` in it.
   const mixed = /[a-z]/.test(segment) && /[A-Z]/.test(segment);
-  if (segment.length >= 16 && ((/\d/.test(segment) && (mixed || segment.length >= 20)) || isScrambled(segment))) return ['{id}'];
+  if (segment.length >= 16 && ((/\d/.test(segment) && (mixed || segment.length >= 20)) || isScrambled(segment)))
+    return ['{id}'];
   const parts = segment.split(/([-_]+)/);
   if (parts.length > 1) return parts.flatMap((part) => (part === '' || /^[-_]+$/.test(part) ? [part] : classify(part)));
   return [/\d/.test(segment) ? '{id}' : segment];
@@ -43,7 +44,9 @@ function isScrambled(segment: string): boolean {
 export function tokenize(key: string): string[] {
   if (EMAIL.test(key)) return ['{email}'];
   const head = key.slice(0, MAX_KEY_CHARACTERS);
-  const tokens = head.split(DELIMITER).flatMap((segment, i) => (i % 2 === 1 || segment === '' ? [segment] : classify(segment)));
+  const tokens = head
+    .split(DELIMITER)
+    .flatMap((segment, i) => (i % 2 === 1 || segment === '' ? [segment] : classify(segment)));
   if (key.length > head.length) tokens.push('{id}');
   return tokens.filter((token) => token !== '');
 }
@@ -76,12 +79,32 @@ export class TemplateMiner {
     return node.template;
   }
 
-  /** Final families, and for each template the number of its family. */
-  fold(): { families: Part[][]; familyOf: number[] } {
+  /** Length of what stands at each placeholder of this key's template. */
+  lengths(template: number, key: string): number[] {
+    const parts = toParts(this.paths[template]!);
+    if (!parts.some((part) => typeof part !== 'string')) return [];
+    const pattern = parts
+      .map((part) => (typeof part === 'string' ? part.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&') : '([^]*?)'))
+      .join('');
+    return (new RegExp(`^${pattern}$`).exec(key) ?? []).slice(1).map((text) => text.length);
+  }
+
+  /**
+   * Final families; for each template the number of its family, and where the family's placeholders come from: the
+   * template's own placeholder of that index, or a folded word of that length.
+   */
+  fold(): { families: Part[][]; familyOf: number[]; origins: ({ index: number } | { length: number })[][] } {
     const merged = new Map<string, number>();
     const families: Part[][] = [];
+    const origins: ({ index: number } | { length: number })[][] = [];
     const familyOf = this.paths.map((path) => {
       const tokens = this.foldPath(path);
+      let index = 0;
+      origins.push(
+        tokens.flatMap((token, i) =>
+          !isPlaceholder(token) ? [] : isPlaceholder(path[i]!) ? [{ index: index++ }] : [{ length: path[i]!.length }],
+        ),
+      );
       const name = tokens.join('');
       let family = merged.get(name);
       if (family === undefined) {
@@ -90,7 +113,7 @@ export class TemplateMiner {
       }
       return family;
     });
-    return { families, familyOf };
+    return { families, familyOf, origins };
   }
 
   private insert(tokens: string[]): string[] {
@@ -117,7 +140,9 @@ export class TemplateMiner {
       if (isPlaceholder(token) || isDelimiter(token)) return token;
       if (here.folded) return '{id}';
       if (token.length < 12 || node.keys + keysBelow(node) > 1) return token;
-      const sibling = [...here.words].find(([word, other]) => isPlaceholder(word) && other.keys + keysBelow(other) >= 10);
+      const sibling = [...here.words].find(
+        ([word, other]) => isPlaceholder(word) && other.keys + keysBelow(other) >= 10,
+      );
       return sibling?.[0] ?? token;
     });
   }

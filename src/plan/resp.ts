@@ -1,0 +1,48 @@
+/** Encodes commands as RESP arrays of bulk strings, into a buffer that grows. */
+
+export class RespWriter {
+  private buffer = Buffer.allocUnsafe(1 << 16);
+  length = 0;
+
+  /** Opens a command of `count` arguments. */
+  begin(count: number): void {
+    this.ascii(`*${count}\r\n`);
+  }
+
+  /** One argument given as latin1 text. */
+  text(argument: string): void {
+    this.ascii(`$${argument.length}\r\n${argument}\r\n`);
+  }
+
+  bytes(argument: Uint8Array): void {
+    this.ascii(`$${argument.length}\r\n`);
+    this.reserve(argument.length + 2);
+    this.buffer.set(argument, this.length);
+    this.length += argument.length;
+    this.ascii('\r\n');
+  }
+
+  /** A view of everything written; valid until the next write. */
+  view(): Uint8Array {
+    return this.buffer.subarray(0, this.length);
+  }
+
+  private ascii(text: string): void {
+    this.reserve(text.length);
+    this.length += this.buffer.latin1Write(text, this.length);
+  }
+
+  private reserve(more: number): void {
+    if (this.length + more <= this.buffer.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.length + more));
+    grown.set(this.buffer.subarray(0, this.length));
+    this.buffer = grown;
+  }
+}
+
+/** A copy in shared memory, so that worker threads read it without another. */
+export function share(bytes: Uint8Array): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  return shared;
+}
