@@ -1,5 +1,6 @@
 /** One pass over a capture's ops → the workload model. */
 import { createHash } from 'node:crypto';
+import type { OpView } from '../capture/ops.ts';
 import { Arrivals } from './arrivals.ts';
 import { ValueHistogram } from './histogram.ts';
 import { FirstAccess, KeyTable } from './keyspace.ts';
@@ -10,16 +11,6 @@ import { treatmentOf } from './replayable.ts';
 import { latin1, RoleLearner } from './roles.ts';
 import { type Call, type CallKey, describe, type LearntShape, ShapeTable, ttlSeconds, valueIndex } from './shapes.ts';
 import { type Part, TemplateMiner, templateText } from './template.ts';
-
-/** One op of a capture, as the fit needs it. */
-export interface FitOp extends Call {
-  line: number;
-  db: number;
-  clientId: number;
-  kind: 'command' | 'script-child' | 'module-child';
-  parentLine: number;
-  lineBytes: number;
-}
 
 /**
  * Lines of one client in a row belong to one pipeline if the gap is at most this, plus the time the server needs to
@@ -110,7 +101,7 @@ export class Fit {
     for (const body of bodies) this.script(sha1(body), 'script').body = body;
   }
 
-  add(op: FitOp): void {
+  add(op: OpView): void {
     if (op.kind !== 'command') {
       this.addChild(op);
       return;
@@ -199,7 +190,7 @@ export class Fit {
     };
   }
 
-  private client(op: FitOp): ClientState {
+  private client(op: OpView): ClientState {
     const id = `${op.clientId} ${op.db}`;
     let client = this.clients.get(id);
     if (!client)
@@ -211,7 +202,7 @@ export class Fit {
     return client;
   }
 
-  private addChild(op: FitOp): void {
+  private addChild(op: OpView): void {
     if (op.kind === 'module-child') return;
     this.scriptCommands.set(op.command, (this.scriptCommands.get(op.command) ?? 0) + 1);
     if (treatmentOf(op.command) !== 'replay') return;
@@ -221,7 +212,7 @@ export class Fit {
   }
 
   /** Accounts keys and arguments of one call; `client` is undefined for what a script did. */
-  private learn(op: FitOp, client: ClientState | undefined): { shape: number; rows: number[] } {
+  private learn(op: OpView, client: ClientState | undefined): { shape: number; rows: number[] } {
     if (SCRIPT_CALLS.has(op.command)) return this.learnScriptCall(op);
     const { info, keys: positions } = describe(op);
     const keys: CallKey[] = [];
@@ -254,7 +245,7 @@ export class Fit {
     return { shape: this.shapes.learn(op, keys, blocking), rows: keys.map((key) => key.row) };
   }
 
-  private learnScriptCall(op: FitOp): { shape: number; rows: number[] } {
+  private learnScriptCall(op: OpView): { shape: number; rows: number[] } {
     this.closeParent();
     const isFunction = op.command.startsWith('fcall');
     const isSha = op.command.startsWith('evalsha');
@@ -276,7 +267,7 @@ export class Fit {
   }
 
   /** Bodies stand in EVAL, SCRIPT LOAD and FUNCTION LOAD lines only. */
-  private noteBodies(op: FitOp): void {
+  private noteBodies(op: OpView): void {
     if (op.command === 'eval' || op.command === 'eval_ro') {
       const body = op.argCount > 1 ? op.arg(1) : undefined;
       if (body) this.script(sha1(body), 'script').body ??= Uint8Array.from(body);
@@ -334,7 +325,7 @@ export class Fit {
   }
 
   /** Adds ops to the client's running pipeline, or starts a new unit. */
-  private append(op: FitOp, client: ClientState, ops: { shape: number; rows: number[] }[]): void {
+  private append(op: OpView, client: ClientState, ops: { shape: number; rows: number[] }[]): void {
     const unit = this.unit;
     const joins =
       unit?.clientId === op.clientId &&
@@ -550,7 +541,7 @@ function hasWord(op: Call, word: string): boolean {
   return false;
 }
 
-const bare = (op: FitOp): Call => ({
+const bare = (op: OpView): Call => ({
   command: op.command,
   argCount: 1,
   arg: (i) => op.arg(i),

@@ -1,5 +1,5 @@
 /** Which commands a rehearsal replays, which belong to connection set-up, and which must never be sent. */
-import { COMMANDS } from './commands.ts';
+import { COMMANDS } from '../capture/commands.ts';
 
 /** Handshakes and monitoring: done once per connection or by other tools; no part of the mix. */
 const SET_UP = new Set([

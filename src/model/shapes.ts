@@ -1,5 +1,5 @@
 /** Groups calls that look alike: same command, same families of keys, same number of arguments. */
-import { type CommandInfo, commandInfo, keyPositions } from './commands.ts';
+import { type CommandInfo, commandInfo, keyPositions } from '../capture/commands.ts';
 import { latin1, RoleLearner } from './roles.ts';
 
 /** Longer calls are learnt as a head and a repeated group. */

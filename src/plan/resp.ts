@@ -29,7 +29,7 @@ export class RespWriter {
 
   private ascii(text: string): void {
     this.reserve(text.length);
-    this.length += this.buffer.latin1Write(text, this.length);
+    this.length += this.buffer.write(text, this.length, 'latin1');
   }
 
   private reserve(more: number): void {

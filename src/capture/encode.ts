@@ -1,0 +1,69 @@
+/** Bytes ⇄ the text that MONITOR prints for an argument (`sdscatrepr` of Redis and Valkey), quotes apart. */
+
+const NAMED: Record<number, string> = { 0x22: '\\"', 0x5c: '\\\\', 0x0a: '\\n', 0x0d: '\\r', 0x09: '\\t', 0x07: '\\a', 0x08: '\\b' };
+const TEXT = Array.from({ length: 256 }, (_, byte) =>
+  NAMED[byte] ?? (byte >= 0x20 && byte <= 0x7e ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`),
+);
+
+/** `a"b` → `a\"b`; any bytes → printable ASCII. */
+export function encodeArgument(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += TEXT[byte];
+  return text;
+}
+
+const UNNAMED = new Uint8Array(128);
+for (const [byte, text] of Object.entries(NAMED)) UNNAMED[text.charCodeAt(1)] = Number(byte);
+
+/** Value of a lower-case hexadecimal digit, -1 for any other byte. */
+export const hexValue = (byte: number) => (byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1);
+
+/** Byte that stands behind a backslash → the byte it means; 0 where it is no named escape. */
+export const namedEscape = (byte: number) => (byte < 128 ? UNNAMED[byte]! : 0);
+
+/** Length in bytes of what `text[start..end)` means; the tokenizer has checked its escapes. */
+export function decodedLength(text: Uint8Array, start: number, end: number): number {
+  let length = 0;
+  for (let i = start; i < end; i++, length++) if (text[i] === 0x5c) i += text[i + 1] === 0x78 ? 3 : 1;
+  return length;
+}
+
+/** The bytes that `text[start..end)` means; the tokenizer has checked its escapes. */
+export function decodeArgument(text: Uint8Array, start: number, end: number): Uint8Array {
+  const bytes = new Uint8Array(end - start);
+  let length = 0;
+  for (let i = start; i < end; i++) {
+    let byte = text[i]!;
+    if (byte === 0x5c) {
+      byte = text[++i]!;
+      if (byte === 0x78) {
+        byte = hexValue(text[i + 1]!) * 16 + hexValue(text[i + 2]!);
+        i += 2;
+      } else byte = namedEscape(byte);
+    }
+    bytes[length++] = byte;
+  }
+  return bytes.subarray(0, length);
+}
+
+/**
+ * The same for Valkey 8.1.0 and 8.1.1, which print `"` and `\` as they are: only the other escapes are undone, and a
+ * backslash that begins none of them stands for itself. Ambiguous by nature: text that looks like an escape is taken for one.
+ */
+export function decodeUnquoted(text: Uint8Array, start: number, end: number): Uint8Array {
+  const bytes = new Uint8Array(end - start);
+  let length = 0;
+  for (let i = start; i < end; i++) {
+    const byte = text[i]!;
+    const next = i + 1 < end ? text[i + 1]! : 0;
+    if (byte !== 0x5c) bytes[length++] = byte;
+    else if (next === 0x78 && i + 3 < end && hexValue(text[i + 2]!) >= 0 && hexValue(text[i + 3]!) >= 0) {
+      bytes[length++] = hexValue(text[i + 2]!) * 16 + hexValue(text[i + 3]!);
+      i += 3;
+    } else if (next !== 0x22 && next !== 0x5c && namedEscape(next) > 0) {
+      bytes[length++] = namedEscape(next);
+      i++;
+    } else bytes[length++] = byte;
+  }
+  return bytes.subarray(0, length);
+}
