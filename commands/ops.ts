@@ -15,10 +15,15 @@ export default class Ops extends BaseCommand {
     '<%= config.bin %> <%= command.id %> captures/queue.monitor.gz --kind script-child --limit 5',
   ];
   static override enableJsonFlag = false;
-  static override args = { capture: Args.string({ required: true, description: 'MONITOR log, plain, gzip or zstd; - for stdin' }) };
+  static override args = {
+    capture: Args.string({ required: true, description: 'MONITOR log, plain, gzip or zstd; - for stdin' }),
+  };
   static override flags = {
     limit: Flags.integer({ description: 'stop after that many ops', min: 1 }),
-    kind: Flags.option({ options: ['command', 'script-child', 'module-child'] as const, description: 'only ops of this kind' })(),
+    kind: Flags.option({
+      options: ['command', 'script-child', 'module-child'] as const,
+      description: 'only ops of this kind',
+    })(),
     'replica-capture': Flags.boolean({ description: 'accept the capture of a replica' }),
   };
 

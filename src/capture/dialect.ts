@@ -47,7 +47,8 @@ export class Dialect {
 
   /** SELECT shows the new database where lines are printed after execution (6.2.4 and later), the old one before. */
   private seeSelect(op: OpView): void {
-    const wanted = op.argCount === 2 && op.argLength(1) <= 2 ? Number(Buffer.from(op.arg(1)).toString('latin1')) : Number.NaN;
+    const wanted =
+      op.argCount === 2 && op.argLength(1) <= 2 ? Number(Buffer.from(op.arg(1)).toString('latin1')) : Number.NaN;
     if (!Number.isInteger(wanted) || wanted < 0 || wanted > 15) return;
     if (op.db === wanted && wanted !== 0) this.endVotes++;
     else if (op.db !== wanted) this.startVotes++;

@@ -1,8 +1,11 @@
 /** Bytes ⇄ the text that MONITOR prints for an argument (`sdscatrepr` of Redis and Valkey), quotes apart. */
 
-const NAMED: Record<number, string> = { 0x22: '\\"', 0x5c: '\\\\', 0x0a: '\\n', 0x0d: '\\r', 0x09: '\\t', 0x07: '\\a', 0x08: '\\b' };
-const TEXT = Array.from({ length: 256 }, (_, byte) =>
-  NAMED[byte] ?? (byte >= 0x20 && byte <= 0x7e ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`),
+const NAMED: Record<number, string> = { 34: '\\"', 92: '\\\\', 10: '\\n', 13: '\\r', 9: '\\t', 7: '\\a', 8: '\\b' };
+const TEXT = Array.from(
+  { length: 256 },
+  (_, byte) =>
+    NAMED[byte] ??
+    (byte >= 0x20 && byte <= 0x7e ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`),
 );
 
 /** `a"b` → `a\"b`; any bytes → printable ASCII. */
@@ -16,7 +19,8 @@ const UNNAMED = new Uint8Array(128);
 for (const [byte, text] of Object.entries(NAMED)) UNNAMED[text.charCodeAt(1)] = Number(byte);
 
 /** Value of a lower-case hexadecimal digit, -1 for any other byte. */
-export const hexValue = (byte: number) => (byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1);
+export const hexValue = (byte: number) =>
+  byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1;
 
 /** Byte that stands behind a backslash → the byte it means; 0 where it is no named escape. */
 export const namedEscape = (byte: number) => (byte < 128 ? UNNAMED[byte]! : 0);

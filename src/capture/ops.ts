@@ -6,7 +6,19 @@ export type OpKind = 'command' | 'script-child' | 'module-child';
 
 const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 /** While a script keeps the server busy, others may still send these between its children. */
-const ALLOWED_WHILE_BUSY = new Set(['watch', 'unwatch', 'multi', 'discard', 'auth', 'hello', 'script', 'function', 'shutdown', 'reset', 'quit']);
+const ALLOWED_WHILE_BUSY = new Set([
+  'watch',
+  'unwatch',
+  'multi',
+  'discard',
+  'auth',
+  'hello',
+  'script',
+  'function',
+  'shutdown',
+  'reset',
+  'quit',
+]);
 const REDACTED = Buffer.from('(redacted)');
 /** Command names are interned up to this length; longer ones cannot be commands. */
 const MAX_NAME = 64;
@@ -19,7 +31,9 @@ class Names {
     let hash = 0x811c9dc5;
     for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
     const known = this.byHash.get(hash);
-    for (const entry of known ?? []) if (entry.raw.length === end - start && entry.raw.every((byte, i) => byte === bytes[start + i])) return entry.name;
+    for (const entry of known ?? [])
+      if (entry.raw.length === end - start && entry.raw.every((byte, i) => byte === bytes[start + i]))
+        return entry.name;
     const raw = bytes.slice(start, end);
     const name = Buffer.from(raw.subarray(0, MAX_NAME)).toString('latin1').toLowerCase();
     if (known) known.push({ raw, name });

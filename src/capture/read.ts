@@ -127,20 +127,31 @@ export class Capture {
           : undefined;
     if (!decompress) {
       const plain = rest();
-      for (let next = await this.reading(() => plain.next()); !next.done; next = await this.reading(() => plain.next())) yield next.value;
+      for (let next = await this.reading(() => plain.next()); !next.done; next = await this.reading(() => plain.next()))
+        yield next.value;
       return;
     }
     const { Readable: From, pipeline } = await import('node:stream');
     pipeline(From.from(rest(), { objectMode: true }), decompress, () => {});
     const chunks = decompress[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (let next = await this.inflating(() => chunks.next()); !next.done; next = await this.inflating(() => chunks.next())) yield next.value;
+    for (
+      let next = await this.inflating(() => chunks.next());
+      !next.done;
+      next = await this.inflating(() => chunks.next())
+    )
+      yield next.value;
   }
 
   private async open(): Promise<Readable> {
     if (this.name === '-') return process.stdin;
     const stats = await this.reading(() => stat(this.name));
     if (stats.isDirectory()) {
-      throw new CutoverError('usage', 'E_CAPTURE_DIRECTORY', `${this.name} is a folder, not a capture.`, 'Name the MONITOR log inside it.');
+      throw new CutoverError(
+        'usage',
+        'E_CAPTURE_DIRECTORY',
+        `${this.name} is a folder, not a capture.`,
+        'Name the MONITOR log inside it.',
+      );
     }
     return createReadStream(this.name, { highWaterMark: CHUNK_BYTES });
   }
@@ -155,7 +166,12 @@ export class Capture {
           'Check the path; record a capture with: redis-cli MONITOR > capture.log',
         ]);
       }
-      throw new CutoverError('usage', 'E_CAPTURE_READ', `Cannot read ${this.name}: ${messageOf(error)}.`, 'Check the path and its permissions.');
+      throw new CutoverError(
+        'usage',
+        'E_CAPTURE_READ',
+        `Cannot read ${this.name}: ${messageOf(error)}.`,
+        'Check the path and its permissions.',
+      );
     }
   }
 
@@ -168,7 +184,10 @@ export class Capture {
         'usage',
         torn ? 'E_CAPTURE_TRUNCATED' : 'E_CAPTURE_CORRUPT',
         `${this.name} ${torn ? 'ends in the middle of its compressed data' : 'is damaged: its compressed data cannot be read'} (after ${this.tokenizer.lines} lines).`,
-        ['Copy it again and compare checksums.', 'To use what is readable: zcat FILE > part.log (or zstdcat), then give part.log.'],
+        [
+          'Copy it again and compare checksums.',
+          'To use what is readable: zcat FILE > part.log (or zstdcat), then give part.log.',
+        ],
       );
     }
   }
@@ -176,12 +195,19 @@ export class Capture {
   private check(head: Buffer | undefined): void {
     const { tokenizer } = this;
     if (tokenizer.bytesRead === 0) {
-      throw new CutoverError('usage', 'E_CAPTURE_EMPTY', `${this.name} is empty.`, 'Record again while clients are at work: redis-cli MONITOR > capture.log');
+      throw new CutoverError(
+        'usage',
+        'E_CAPTURE_EMPTY',
+        `${this.name} is empty.`,
+        'Record again while clients are at work: redis-cli MONITOR > capture.log',
+      );
     }
     if (tokenizer.parsed === 0) throw notACapture(this.name, head, tokenizer.rejects.size === 0);
     const rejected = [...tokenizer.rejects.values()].reduce((sum, reject) => sum + reject.count, 0);
     if (rejected > MAX_REJECTED * tokenizer.lines) {
-      const reasons = [...tokenizer.rejects].map(([reason, { count, firstLine }]) => `${reason} ${count} (first in line ${firstLine})`);
+      const reasons = [...tokenizer.rejects].map(
+        ([reason, { count, firstLine }]) => `${reason} ${count} (first in line ${firstLine})`,
+      );
       throw new CutoverError(
         'usage',
         'E_CAPTURE_REJECTED',
@@ -208,15 +234,33 @@ function notACapture(name: string, head: Buffer | undefined, onlyOk: boolean): C
   const text = head?.toString('latin1') ?? '';
   const record = 'Record one with: redis-cli MONITOR > capture.log';
   if (onlyOk) {
-    return new CutoverError('usage', 'E_CAPTURE_EMPTY', `${name} holds no command: MONITOR was started, but nothing happened.`, 'Record while clients are at work.');
+    return new CutoverError(
+      'usage',
+      'E_CAPTURE_EMPTY',
+      `${name} holds no command: MONITOR was started, but nothing happened.`,
+      'Record while clients are at work.',
+    );
   }
   if (/NOAUTH|NOPERM|Authentication required/.test(text)) {
-    return new CutoverError('usage', 'E_CAPTURE_NOAUTH', `${name} holds the server's refusal, not a capture: redis-cli was not allowed to MONITOR.`, [
-      'Give redis-cli a user that may: redis-cli --user NAME --askpass MONITOR > capture.log',
-    ]);
+    return new CutoverError(
+      'usage',
+      'E_CAPTURE_NOAUTH',
+      `${name} holds the server's refusal, not a capture: redis-cli was not allowed to MONITOR.`,
+      ['Give redis-cli a user that may: redis-cli --user NAME --askpass MONITOR > capture.log'],
+    );
   }
-  const what = text.startsWith('REDIS0') || text.startsWith('VALKEY') ? 'an RDB snapshot' : /^\*\d+\r\n\$/.test(text) ? 'an append-only file' : undefined;
-  return new CutoverError('usage', 'E_CAPTURE_FORMAT', `${name} is ${what ?? 'not a MONITOR capture: no line of it is MONITOR output'}.`, record);
+  const what =
+    text.startsWith('REDIS0') || text.startsWith('VALKEY')
+      ? 'an RDB snapshot'
+      : /^\*\d+\r\n\$/.test(text)
+        ? 'an append-only file'
+        : undefined;
+  return new CutoverError(
+    'usage',
+    'E_CAPTURE_FORMAT',
+    `${name} is ${what ?? 'not a MONITOR capture: no line of it is MONITOR output'}.`,
+    record,
+  );
 }
 
 function caveatsOf(summary: CaptureSummary): Caveat[] {

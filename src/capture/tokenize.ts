@@ -56,7 +56,9 @@ const OPEN = 0x5b;
 const CLOSE = 0x5d;
 
 /** What a byte is inside an argument: plain 0, quote 1, backslash 2, never raw 3. */
-const CLASS = Uint8Array.from({ length: 256 }, (_, byte) => (byte === QUOTE ? 1 : byte === BACKSLASH ? 2 : byte >= 0x20 && byte <= 0x7e ? 0 : 3));
+const CLASS = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte === QUOTE ? 1 : byte === BACKSLASH ? 2 : byte >= 0x20 && byte <= 0x7e ? 0 : 3,
+);
 
 const isDigit = (byte: number) => byte >= 0x30 && byte <= 0x39;
 
@@ -84,8 +86,19 @@ export class Tokenizer {
   private readonly sourceNumbers = new Map<number, number[]>();
   private readonly sourceBytes: Uint8Array[] = [];
   private batch: Batch = {
-    ...{ bytes: this.buffer, count: 0, atUs: new Float64Array(1 << 14), line: new Float64Array(1 << 14), length: new Uint32Array(1 << 14) },
-    ...{ db: new Uint32Array(1 << 14), source: new Uint32Array(1 << 14), kind: new Uint8Array(1 << 14), firstArg: new Uint32Array((1 << 14) + 1) },
+    ...{
+      bytes: this.buffer,
+      count: 0,
+      atUs: new Float64Array(1 << 14),
+      line: new Float64Array(1 << 14),
+      length: new Uint32Array(1 << 14),
+    },
+    ...{
+      db: new Uint32Array(1 << 14),
+      source: new Uint32Array(1 << 14),
+      kind: new Uint8Array(1 << 14),
+      firstArg: new Uint32Array((1 << 14) + 1),
+    },
     ...{ argStart: new Uint32Array(1 << 16), argEnd: new Uint32Array(1 << 16), argEscapes: new Uint8Array(1 << 16) },
   };
   private args = 0;
@@ -159,7 +172,8 @@ export class Tokenizer {
     const bytes = this.buffer;
     this.lines++;
     this.at = start;
-    if (this.lines === 1 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf) this.at += 3;
+    if (this.lines === 1 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf)
+      this.at += 3;
     const text = this.at;
     const args = this.args;
     const reason = this.parseRecord(bytes);
@@ -236,7 +250,19 @@ export class Tokenizer {
       for (q++; bytes[q] !== CLOSE; q++) {
         const c = bytes[q]!;
         // Hexadecimal digits, colons, dots, and a zone behind `%`.
-        if (!(isDigit(c) || (c >= 0x41 && c <= 0x5a) || (c >= 0x61 && c <= 0x7a) || c === 0x3a || c === 0x2e || c === 0x25 || c === 0x2d || c === 0x5f)) return -1;
+        if (
+          !(
+            isDigit(c) ||
+            (c >= 0x41 && c <= 0x5a) ||
+            (c >= 0x61 && c <= 0x7a) ||
+            c === 0x3a ||
+            c === 0x2e ||
+            c === 0x25 ||
+            c === 0x2d ||
+            c === 0x5f
+          )
+        )
+          return -1;
       }
       if (q === p + 1 || bytes[q + 1] !== 0x3a) return -1;
       return this.port(bytes, q + 2) ? SourceKind.client : -1;
@@ -253,7 +279,13 @@ export class Tokenizer {
       this.at = p + 3;
       return SourceKind.module;
     }
-    if (byte === 0x75 && bytes[p + 1] === 0x6e && bytes[p + 2] === 0x69 && bytes[p + 3] === 0x78 && bytes[p + 4] === 0x3a) {
+    if (
+      byte === 0x75 &&
+      bytes[p + 1] === 0x6e &&
+      bytes[p + 2] === 0x69 &&
+      bytes[p + 3] === 0x78 &&
+      bytes[p + 4] === 0x3a
+    ) {
       // A path is printed as it is: it may hold spaces and brackets; the header ends at the first `] "`.
       for (q = p + 5; bytes[q] !== LF; q++) {
         if (bytes[q] === CLOSE && bytes[q + 1] === SP && bytes[q + 2] === QUOTE) {

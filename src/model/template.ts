@@ -99,12 +99,13 @@ export class TemplateMiner {
     const origins: ({ index: number } | { length: number })[][] = [];
     const familyOf = this.paths.map((path) => {
       const tokens = this.foldPath(path);
+      const from: ({ index: number } | { length: number })[] = [];
       let index = 0;
-      origins.push(
-        tokens.flatMap((token, i) =>
-          !isPlaceholder(token) ? [] : isPlaceholder(path[i]!) ? [{ index: index++ }] : [{ length: path[i]!.length }],
-        ),
-      );
+      tokens.forEach((token, i) => {
+        if (isPlaceholder(path[i]!)) from.push({ index: index++ });
+        else if (isPlaceholder(token)) from.push({ length: path[i]!.length });
+      });
+      origins.push(from);
       const name = tokens.join('');
       let family = merged.get(name);
       if (family === undefined) {

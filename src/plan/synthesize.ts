@@ -105,6 +105,11 @@ export class Synthesis {
     return model.source.spanSeconds > 0 ? ops / model.source.spanSeconds : ops;
   }
 
+  /** Label under which ops of a shape are recorded. */
+  labelOf(shape: number): number {
+    return this.compiled[shape]!.label;
+  }
+
   /** The slice of that name: units arrive as a Poisson process at the plan's rate. */
   slice(name: string, seconds: number): Slice {
     const random = stream(this.options.seed, name);

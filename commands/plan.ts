@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
+import { buildModel } from '../src/model/build.ts';
+import { monitorLines } from '../src/plan/monitor-log.ts';
+import { Synthesis } from '../src/plan/synthesize.ts';
+
+export default class PlanCommand extends BaseCommand {
+  static override summary = 'Print the planned workload as a MONITOR log, for looking at it and for other tools.';
+  static override description =
+    'What `run` would send in one slice: the same model, seed, rate and epoch give the same bytes on every machine. The preload is not part of it unless asked for.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> captures/mixed.monitor.gz --duration 1s | head -5',
+    '<%= config.bin %> <%= command.id %> captures/sessions.monitor.gz --rate 2x --seed 7 --format resp > /tmp/sessions.resp',
+  ];
+  static override enableJsonFlag = false;
+  static override args = {
+    capture: Args.string({ description: 'capture or model (.json); without it, the shipped sample' }),
+  };
+  static override flags = {
+    duration: secondsFlag({ description: 'length of the planned workload', default: '10s' }),
+    rate: rateFlag(),
+    seed: Flags.string({ description: 'same seed, same workload', default: '1' }),
+    epoch: Flags.integer({
+      description: 'Unix time in seconds that planned times begin at; default: that of the capture',
+    }),
+    format: Flags.option({ options: ['monitor', 'resp'] as const, description: 'text lines, or the RESP bytes' })({
+      default: 'monitor',
+    }),
+    preload: Flags.boolean({ description: 'print the preload (RESP) instead of the workload' }),
+    scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(PlanCommand);
+    const { model } = await buildModel(
+      args.capture ?? sampleCapture(),
+      flags.scripts ? { scripts: flags.scripts } : {},
+    );
+    const epochSeconds = flags.epoch ?? Math.floor(model.source.first);
+    const synthesis = new Synthesis(model, {
+      seed: flags.seed,
+      epochSeconds,
+      rate: flags.rate(Synthesis.capturedRate(model)),
+    });
+    const write = async (chunk: string | Uint8Array) => {
+      if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
+    };
+    if (flags.preload) {
+      for (const { db, bytes } of synthesis.plan.preload.databases) {
+        await write(`*2\r\n$6\r\nselect\r\n$${String(db).length}\r\n${db}\r\n`);
+        await write(bytes);
+      }
+      return;
+    }
+    const slice = synthesis.slice('plan', flags.duration);
+    if (flags.format === 'resp') await write(slice.bytes);
+    else for (const line of monitorLines(synthesis.plan, slice, epochSeconds)) await write(`${line}\n`);
+  }
+}

@@ -1,0 +1,269 @@
+/** Two server specs and a workload → rounds of measurements: fresh servers, preload, warm-up, slices in ABBA order. */
+import { CutoverError, messageOf } from '../errors.ts';
+import { summarize, writeLatencyLog } from '../measure/latency-log.ts';
+import { ARMS, type Arm, type ArmRound, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
+import { memorySample } from '../measure/server-memory.ts';
+import type { Plan, Slice } from '../plan/plan.ts';
+import { stream } from '../plan/random.ts';
+import { assertEmpty } from '../servers/emptiness.ts';
+import { startServer } from '../servers/index.ts';
+import type { RunningServer, ServerExit, ServerLimits } from '../servers/server.ts';
+import type { ClientName } from './clients/index.ts';
+import { Driver, type SliceRecord } from './driver.ts';
+
+/** What the conductor needs of a synthesized or captured workload. */
+export interface Workload {
+  plan: Plan;
+  /** The same name gives the same slice. */
+  slice(name: string, seconds: number): Slice;
+}
+
+export interface Stage {
+  /** Done and planned steps, where a step is about a second of work. */
+  doneSeconds: number;
+  totalSeconds: number;
+  message: string;
+}
+
+export interface ConductOptions {
+  rehearsal: Rehearsal;
+  workload: Workload;
+  specs: Record<Arm, string>;
+  limits: ServerLimits;
+  client: ClientName;
+  allowNonempty: boolean;
+  signal: AbortSignal;
+  /** Called when there is something new to keep: the rehearsal is a whole document every time. */
+  save: (rehearsal: Rehearsal) => Promise<void>;
+  writeLog: (path: string, text: string) => Promise<void>;
+  onStage: (stage: Stage) => void;
+}
+
+/** Configuration that differs by nature, or says nothing about behaviour. */
+const IGNORED_CONFIG =
+  /^(port|tls-.*|bind|dir|pidfile|logfile|unixsocket.*|dbfilename|appendfilename|appenddirname|.*-?user|requirepass|masterauth|primaryauth|.*syslog.*|proc-title-template|locale-collate|availability-zone)$/;
+
+/** What starting, preloading and stopping a pair takes besides the slices, for the time that is left. */
+const ROUND_OVERHEAD_SECONDS = 2;
+
+interface ArmState {
+  server: RunningServer;
+  driver: Driver;
+  result: ArmRound;
+}
+
+/**
+ * Runs all rounds, keeping `rehearsal` up to date on disk. Throws CutoverError E_SERVER_DIED when a server dies (what was
+ * measured is saved before), E_INTERRUPTED when the signal fires, and what providers throw when a server does not start.
+ */
+export async function conduct(options: ConductOptions): Promise<void> {
+  const { rehearsal, signal } = options;
+  const { rounds } = rehearsal.settings;
+  try {
+    for (let index = 0; index < rounds; index++) {
+      signal.throwIfAborted();
+      await conductRound(options, index);
+    }
+  } catch (error) {
+    if (signal.aborted) {
+      rehearsal.stopped = { reason: 'interrupted', message: 'interrupted by the user' };
+    } else if (error instanceof ServerDied) {
+      rehearsal.stopped = { reason: 'server-died', message: error.message };
+    } else {
+      throw error;
+    }
+    await options.save(rehearsal);
+    if (error instanceof ServerDied) throw await error.explain();
+    throw new CutoverError(
+      'interrupted',
+      'E_INTERRUPTED',
+      `Interrupted in round ${rehearsal.rounds.length || 1} of ${rounds}.`,
+      'What was measured is kept.',
+    );
+  }
+}
+
+class ServerDied extends Error {
+  private readonly arm: Arm;
+  private readonly server: RunningServer;
+  private readonly tail: string[];
+
+  constructor(arm: Arm, server: RunningServer, exit: ServerExit, when: string, tail: string[]) {
+    super(
+      `the ${arm} (${server.identity.spec}, ${server.identity.product} ${server.identity.version}) died ${when}: ${exit.how} at ${new Date(exit.atMs).toISOString()}`,
+    );
+    this.arm = arm;
+    this.server = server;
+    this.tail = tail;
+  }
+
+  async explain(): Promise<CutoverError> {
+    const log = this.tail.length > 0 ? `\nIts log ended with:\n${this.tail.map((line) => `  ${line}`).join('\n')}` : '';
+    return new CutoverError('cannotRun', 'E_SERVER_DIED', `${this.message.replace(/^t/, 'T')}.${log}`, [
+      this.server.ours
+        ? `Find out why the ${this.arm} ended (memory? a crash report above?), then run again.`
+        : `Look into the log of the ${this.arm}, which someone else runs.`,
+    ]);
+  }
+}
+
+async function conductRound(options: ConductOptions, index: number): Promise<void> {
+  const { rehearsal, workload, signal } = options;
+  const { settings } = rehearsal;
+  const { slicePairs, sliceSeconds, warmupSeconds } = settings;
+  const roundSeconds = 2 * (slicePairs * sliceSeconds + warmupSeconds) + ROUND_OVERHEAD_SECONDS;
+  let doneSeconds = index * roundSeconds;
+  const stage = (message: string, seconds = 0) => {
+    options.onStage({
+      doneSeconds,
+      totalSeconds: settings.rounds * roundSeconds,
+      message: `round ${index + 1} of ${settings.rounds}: ${message}`,
+    });
+    doneSeconds += seconds;
+  };
+  await using stack = new AsyncDisposableStack();
+  const arms = {} as Record<Arm, ArmState>;
+  const round: Round = { index, order: orderOf(rehearsal.seed, index, slicePairs), arms: {} as Round['arms'] };
+  let when = 'while it was being prepared';
+  /** Waits for `work` on one arm, unless either server dies first. */
+  const watch = async <T>(work: Promise<T>): Promise<T> => {
+    const deaths = ARMS.filter((arm) => arms[arm]).map((arm) => arms[arm].server.died.then((exit) => ({ arm, exit })));
+    const first = await Promise.race([work.then((value) => ({ value })), ...deaths]);
+    if ('value' in first) return first.value;
+    work.catch(() => {});
+    const { server } = arms[first.arm];
+    throw new ServerDied(first.arm, server, first.exit, when, await server.logTail(10).catch(() => []));
+  };
+  try {
+    for (const arm of ARMS) {
+      stage(`starting ${options.specs[arm]}`);
+      const server = stack.use(await startServer(options.specs[arm], options.limits));
+      if (!server.ours && index === 0 && !options.allowNonempty) await assertEmpty(server);
+      const start = memorySample(await server.info('memory'), 0);
+      const driver = stack.use(
+        await Driver.open(server.address, workload.plan, { client: options.client, workers: settings.workers }),
+      );
+      const result: ArmRound = {
+        identity: server.identity,
+        preload: { commands: 0, keys: 0, logicalBytes: 0, seconds: 0, errors: {} },
+        memory: { start },
+        slices: [],
+      };
+      arms[arm] = { server, driver, result };
+      round.arms[arm] = result;
+    }
+    if (index === 0) {
+      for (const arm of ARMS) rehearsal.arms[arm] = arms[arm].server.identity;
+      rehearsal.configDifferences = await configDifferences(arms);
+      if (ARMS.some((arm) => !arms[arm].server.ours)) rehearsal.caveats.push(NOT_FRESH);
+    }
+    const { preload, scripts } = workload.plan;
+    for (const arm of ARMS) {
+      const { server, driver, result } = arms[arm];
+      stage(`loading ${preload.keys.toLocaleString('en')} keys into the ${arm}`, ROUND_OVERHEAD_SECONDS / 2);
+      await watch(driver.load(scripts));
+      const loaded = await watch(driver.preload(preload));
+      result.preload = {
+        commands: preload.commands,
+        keys: preload.keys,
+        logicalBytes: preload.logicalBytes,
+        ...loaded,
+      };
+      result.memory.fill = memorySample(await server.info('memory'), preload.logicalBytes);
+    }
+    const warmup = workload.slice(`round ${index} warm-up`, warmupSeconds);
+    for (const arm of ARMS) {
+      when = `during the warm-up of round ${index + 1}`;
+      stage(`warming up the ${arm}`, warmupSeconds);
+      await watch(arms[arm].driver.run(warmup, { signal }));
+      signal.throwIfAborted();
+    }
+    rehearsal.rounds.push(round);
+    for (let position = 0; position < round.order.length; position++) {
+      const arm = round.order[position]!;
+      const pair = position >> 1;
+      when = `during slice ${position + 1} of round ${index + 1}`;
+      stage(`slice ${position + 1} of ${round.order.length}, ${arm}`, sliceSeconds);
+      await runSlice(
+        options,
+        arms[arm],
+        arm,
+        workload.slice(`round ${index} slice ${pair}`, sliceSeconds),
+        { index, position, pair },
+        watch,
+      );
+      signal.throwIfAborted();
+    }
+    for (const arm of ARMS) {
+      const { server, result } = arms[arm];
+      result.memory.end = memorySample(await server.info('memory'), preload.logicalBytes);
+    }
+    await options.save(rehearsal);
+  } catch (error) {
+    if (rehearsal.rounds.at(-1) === round) round.invalid = signal.aborted ? 'interrupted' : messageOf(error);
+    throw error;
+  }
+}
+
+const NOT_FRESH = {
+  id: 'rounds-not-fresh',
+  message:
+    'A server under test is run by someone else: it was not restarted between rounds, and the keys of the rehearsal are still on it.',
+  advice:
+    'Memory is not judged for it. Let cutover start the servers (docker:IMAGE or process:BINARY) for rounds that are independent.',
+};
+
+async function runSlice(
+  options: ConductOptions,
+  state: ArmState,
+  arm: Arm,
+  slice: Slice,
+  place: { index: number; position: number; pair: number },
+  watch: <T>(work: Promise<T>) => Promise<T>,
+): Promise<void> {
+  const { rehearsal, workload, signal } = options;
+  const abort = new AbortController();
+  const both = AbortSignal.any([signal, abort.signal]);
+  const before = await state.server.info('stats');
+  const running = state.driver.run(slice, { signal: both });
+  let record: SliceRecord;
+  let death: unknown;
+  try {
+    record = await watch(running);
+  } catch (error) {
+    // The server died: what was measured until then is kept.
+    death = error;
+    abort.abort();
+    record = await running;
+  }
+  const after: Record<string, string> = death ? {} : await state.server.info('stats').catch(() => ({}));
+  const since = (name: string) => (name in after ? Number(after[name]) - Number(before[name]) : 0);
+  const log = `latency/round-${place.index + 1}-slice-${place.position + 1}-${arm}.hlog`;
+  await options.writeLog(log, writeLatencyLog(summarize(slice, record, workload.plan.labels), record));
+  const { startedAtMs, seconds, planned, replied, errors, errorsByLabel, lost, blocked, unsent, generator } = record;
+  const result: SliceResult = {
+    ...{ position: place.position, pair: place.pair, seed: slice.seed, startedAtMs, seconds, log },
+    ...{ planned, replied, errors, errorsByLabel, lost, blocked, unsent, generator },
+    ...{ hits: since('keyspace_hits'), misses: since('keyspace_misses') },
+  };
+  state.result.slices.push(result);
+  await options.save(rehearsal);
+  if (death) throw death;
+}
+
+/** ABBA, or BAAB by a seeded coin: every arm comes first as often as second, so that drift within a round cancels. */
+function orderOf(seed: string, index: number, pairs: number): Arm[] {
+  const heads = stream(seed, 'order', index)() < 0.5;
+  return Array.from({ length: pairs }, (_, pair) =>
+    heads === (pair % 2 === 0) ? (['baseline', 'candidate'] as const) : (['candidate', 'baseline'] as const),
+  ).flat();
+}
+
+async function configDifferences(arms: Record<Arm, ArmState>): Promise<Rehearsal['configDifferences']> {
+  const [baseline, candidate] = await Promise.all(ARMS.map((arm) => arms[arm].server.config()));
+  if (!baseline || !candidate) return [];
+  return [...new Set([...Object.keys(baseline), ...Object.keys(candidate)])]
+    .filter((name) => !IGNORED_CONFIG.test(name) && baseline[name] !== candidate[name])
+    .sort()
+    .map((name) => ({ name, baseline: baseline[name], candidate: candidate[name] }));
+}

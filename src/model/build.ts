@@ -1,0 +1,108 @@
+/** Files → model: a capture is read and fitted, a saved model is checked and taken as it is. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Capture, type CaptureOptions } from '../capture/read.ts';
+import { type Caveat, CutoverError, messageOf } from '../errors.ts';
+import { Fit } from './fit.ts';
+import { type Model, modelSchema } from './model.ts';
+
+export interface BuildOptions extends CaptureOptions {
+  /** Folder with Lua files, for scripts whose body the capture does not hold. */
+  scripts?: string;
+  /** Called about every 50 ms of work with the lines read so far. */
+  onProgress?: (lines: number) => void;
+}
+
+export interface Built {
+  model: Model;
+  caveats: Caveat[];
+}
+
+/** What a capture's sidecar says that the lines cannot; written by the recorder beside the capture. */
+const sidecarSchema = z.looseObject({ server: z.looseObject({ product: z.string(), version: z.string() }) });
+
+/** A model from a capture or a saved model, told apart by the first character. Throws CutoverError (usage). */
+export async function buildModel(name: string, options: BuildOptions = {}): Promise<Built> {
+  if (name.endsWith('.json')) return { model: await readModel(name), caveats: [] };
+  const capture = new Capture(name, options);
+  const fit = new Fit(options.scripts ? await readScripts(options.scripts) : []);
+  let lines = 0;
+  for await (const op of capture.batches()) {
+    while (op.next()) fit.add(op);
+    lines = op.line;
+    options.onProgress?.(lines);
+  }
+  const summary = capture.summary();
+  const server = await sidecarServer(name);
+  const model = fit.finish({
+    lines: summary.lines,
+    parsed: summary.parsed,
+    rejected: Object.fromEntries(Object.entries(summary.rejected).map(([reason, { count }]) => [reason, count])),
+    first: summary.firstUs / 1e6,
+    last: summary.lastUs / 1e6,
+    spanSeconds: Math.max(0, (summary.lastUs - summary.firstUs) / 1e6),
+    server: server ?? summary.server,
+    clock: summary.clock,
+    approximate: summary.approximateLines > 0,
+  });
+  if (model.units.length === 0) {
+    throw new CutoverError(
+      'usage',
+      'E_CAPTURE_NOTHING_TO_REPLAY',
+      `${name} holds no command that can be replayed, only set-up and administration (${Object.keys(model.commands).slice(0, 6).join(', ')}).`,
+      'Record again while clients are at work.',
+    );
+  }
+  return { model, caveats: summary.caveats };
+}
+
+/** A saved model, validated. Throws CutoverError (usage). */
+export async function readModel(path: string): Promise<Model> {
+  let document: unknown;
+  try {
+    document = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new CutoverError(
+      'usage',
+      'E_MODEL',
+      `Cannot read the model ${path}: ${messageOf(error)}.`,
+      'Make it again: cutover model CAPTURE --output model.json',
+    );
+  }
+  const checked = modelSchema.safeParse(document);
+  if (checked.success) return checked.data;
+  const issue = checked.error.issues[0]!;
+  throw new CutoverError(
+    'usage',
+    'E_MODEL',
+    `${path} is not a model of this version: ${issue.path.join('.') || 'document'}: ${issue.message}.`,
+    ['Make it again from its capture: cutover model CAPTURE --output model.json'],
+  );
+}
+
+async function readScripts(folder: string): Promise<Uint8Array[]> {
+  try {
+    const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.lua')).sort();
+    if (names.length === 0) throw new Error('no .lua file in it');
+    return await Promise.all(names.map((name) => readFile(join(folder, name))));
+  } catch (error) {
+    throw new CutoverError(
+      'usage',
+      'E_SCRIPTS',
+      `Cannot read scripts from ${folder}: ${messageOf(error)}.`,
+      'Name a folder that holds .lua files.',
+    );
+  }
+}
+
+/** `sessions.monitor.gz` has its sidecar in `sessions.capture.json`. A missing or foreign file is no error: it only adds. */
+async function sidecarServer(name: string): Promise<string | undefined> {
+  const path = name.replace(/(\.(monitor|log|txt))?(\.(gz|zst))?$/, '.capture.json');
+  try {
+    const { server } = sidecarSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+    return `${server.product} ${server.version}`;
+  } catch {
+    return undefined;
+  }
+}
