@@ -19,7 +19,7 @@ export default class PlanCommand extends BaseCommand {
     capture: Args.string({ description: 'capture or model (.json); without it, the shipped sample' }),
   };
   static override flags = {
-    duration: secondsFlag({ description: 'length of the planned workload', default: '10s' }),
+    duration: secondsFlag('length of the planned workload', 10),
     rate: rateFlag(),
     seed: Flags.string({ description: 'same seed, same workload', default: '1' }),
     epoch: Flags.integer({

@@ -9,36 +9,61 @@ export function sampleCapture(): string {
   return join(import.meta.dirname, up, 'captures/mixed.monitor.gz');
 }
 
-/** `2s`, `500ms`, `1m`, `30` → seconds. */
-export const secondsFlag = Flags.custom<number>({
-  parse: async (text, _, { name }) => {
-    const [, value, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
-    const seconds = Number(value) * { ms: 0.001, s: 1, m: 60 }[unit as 'ms' | 's' | 'm'];
-    if (!(seconds > 0))
+/** A flag that reads `2s`, `500ms`, `1m` or `30` as seconds. */
+export function secondsFlag(description: string, initial: number) {
+  return Flags.custom<number>({
+    description,
+    default: async () => initial,
+    defaultHelp: async () => `${initial}s`,
+    helpValue: '<length>',
+    parse: async (text, _, { name }) => {
+      const [, value, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
+      const seconds = Number(value) * { ms: 0.001, s: 1, m: 60 }[unit as 'ms' | 's' | 'm'];
+      if (seconds > 0) return seconds;
       throw new CutoverError(
         'usage',
         'E_USAGE',
         `--${name} ${text} is no length of time.`,
         `Write it like --${name} 2s, --${name} 500ms or --${name} 1m.`,
       );
-    return seconds;
-  },
-});
+    },
+  })();
+}
 
-/** `2x` times the captured rate, or `5000` ops per second → what it means for a captured rate. */
-export const rateFlag = Flags.custom<(capturedRate: number) => number>({
+/** What `--rate` asks for, given the captured rate in ops per second. */
+export type Rate = (capturedRate: number) => number;
+
+/** A flag that reads `5000` as ops per second and `2x` as a multiple of the captured rate. */
+export const rateFlag = Flags.custom<Rate>({
   description: 'ops per second: a number, or a multiple of the captured rate (2x, 0.5x)',
-  default: async () => (capturedRate) => capturedRate,
+  default: async () => (capturedRate: number) => capturedRate,
+  defaultHelp: async () => '1x',
+  helpValue: '<rate>',
   parse: async (text) => {
     const [, value, times] = /^(\d+(?:\.\d+)?)(x)?$/.exec(text) ?? [];
     const number = Number(value);
-    if (!(number > 0))
-      throw new CutoverError(
-        'usage',
-        'E_USAGE',
-        `--rate ${text} is no rate.`,
-        'Write a number of ops per second (--rate 5000) or a multiple of the captured rate (--rate 2x).',
-      );
-    return (capturedRate) => (times ? number * capturedRate : number);
+    if (number > 0) return (capturedRate: number) => (times ? number * capturedRate : number);
+    throw new CutoverError(
+      'usage',
+      'E_USAGE',
+      `--rate ${text} is no rate.`,
+      'Write a number of ops per second (--rate 5000) or a multiple of the captured rate (--rate 2x).',
+    );
+  },
+});
+
+/** `8` or `512mb`, `2GiB` → bytes. */
+export const bytesFlag = Flags.custom<number>({
+  helpValue: '<size>',
+  parse: async (text, _, { name }) => {
+    const [, value, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text) ?? [];
+    const bytes = Number(value) * 1024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
+    if (bytes > 0) return Math.round(bytes);
+    throw new CutoverError(
+      'usage',
+      'E_USAGE',
+      `--${name} ${text} is no size.`,
+      `Write it like --${name} 512mb or --${name} 2gb.`,
+    );
   },
 });

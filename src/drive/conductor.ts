@@ -236,7 +236,7 @@ async function runSlice(
     abort.abort();
     record = await running;
   }
-  const after: Record<string, string> = death ? {} : await state.server.info('stats').catch(() => ({}));
+  const after = death ? {} : await state.server.info('stats').catch((): Record<string, string> => ({}));
   const since = (name: string) => (name in after ? Number(after[name]) - Number(before[name]) : 0);
   const log = `latency/round-${place.index + 1}-slice-${place.position + 1}-${arm}.hlog`;
   await options.writeLog(log, writeLatencyLog(summarize(slice, record, workload.plan.labels), record));

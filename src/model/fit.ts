@@ -10,6 +10,7 @@ import { mulberry32 } from './random.ts';
 import { treatmentOf } from './replayable.ts';
 import { latin1, RoleLearner } from './roles.ts';
 import { type Call, type CallKey, describe, type LearntShape, ShapeTable, ttlSeconds, valueIndex } from './shapes.ts';
+import { intern, tally } from './tally.ts';
 import { type Part, TemplateMiner, templateText } from './template.ts';
 
 /**
@@ -106,10 +107,10 @@ export class Fit {
       this.addChild(op);
       return;
     }
-    this.commands.set(op.command, (this.commands.get(op.command) ?? 0) + 1);
+    tally(this.commands, op.command);
     this.noteBodies(op);
     const treatment = treatmentOf(op.command);
-    if (treatment === 'left-out') this.leftOut.set(op.command, (this.leftOut.get(op.command) ?? 0) + 1);
+    if (treatment === 'left-out') tally(this.leftOut, op.command);
     if (treatment !== 'replay') return;
     const client = this.client(op);
     if (op.command === 'multi') {
@@ -192,19 +193,16 @@ export class Fit {
 
   private client(op: OpView): ClientState {
     const id = `${op.clientId} ${op.db}`;
-    let client = this.clients.get(id);
-    if (!client)
-      this.clients.set(
-        id,
-        (client = { db: op.db, blocking: false, firstUs: op.atUs, lastUs: op.atUs, transaction: undefined }),
-      );
+    const client = intern(this.clients, id, () => ({
+      ...{ db: op.db, blocking: false, firstUs: op.atUs, lastUs: op.atUs, transaction: undefined },
+    }));
     client.lastUs = op.atUs;
     return client;
   }
 
   private addChild(op: OpView): void {
     if (op.kind === 'module-child') return;
-    this.scriptCommands.set(op.command, (this.scriptCommands.get(op.command) ?? 0) + 1);
+    tally(this.scriptCommands, op.command);
     if (treatmentOf(op.command) !== 'replay') return;
     const call = this.learn(op, undefined);
     if (this.parent && this.parent.line === op.parentLine && this.parent.ops.length < MAX_UNIT_OPS)
@@ -226,9 +224,9 @@ export class Fit {
       if (client) {
         this.keys.requests[row]!++;
         stats.requests++;
-        stats.commands.set(op.command, (stats.commands.get(op.command) ?? 0) + 1);
+        tally(stats.commands, op.command);
       } else stats.scriptRequests++;
-      if (info) stats.groups.set(info.group, (stats.groups.get(info.group) ?? 0) + 1);
+      if (info) tally(stats.groups, info.group);
       if (ARITHMETIC.has(op.command)) stats.arithmetic = true;
       if (keys.length === 0) {
         const ttl = ttlSeconds(op);
@@ -305,8 +303,7 @@ export class Fit {
   }
 
   private template(db: number, bytes: Uint8Array): number {
-    let miner = this.miners.get(db);
-    if (!miner) this.miners.set(db, (miner = new TemplateMiner()));
+    const miner = intern(this.miners, db, () => new TemplateMiner());
     const key = latin1(bytes);
     const local = miner.add(key);
     const id = `${db} ${local}`;
@@ -320,7 +317,10 @@ export class Fit {
       });
     }
     const lengths = this.templates[number]!.lengths;
-    miner.lengths(local, key).forEach((length, i) => (lengths[i] ??= new ValueHistogram()).add(length));
+    for (const [i, length] of miner.lengths(local, key).entries()) {
+      lengths[i] ??= new ValueHistogram();
+      lengths[i].add(length);
+    }
     return number;
   }
 
@@ -348,9 +348,7 @@ export class Fit {
     this.depths.add(unit.ops.length);
     const blocking = unit.ops.some((op) => this.shapes.shapes[op.shape]!.blocking);
     const id = `${unit.db} ${blocking}`;
-    let arrivals = this.arrivals.get(id);
-    if (!arrivals) this.arrivals.set(id, (arrivals = new Arrivals()));
-    arrivals.add(unit.startUs);
+    intern(this.arrivals, id, () => new Arrivals()).add(unit.startUs);
     const count = (ops: Unit['ops']) => {
       const key = `${id} ${JSON.stringify(slots(ops))}`;
       const known = this.units.get(key);
@@ -481,14 +479,7 @@ export class Fit {
 /** A unit's ops with its keys as slots: equal rows become equal small numbers, in order of appearance. */
 function slots(ops: { shape: number; rows: number[] }[]): [number, number[]][] {
   const seen = new Map<number, number>();
-  return ops.map(({ shape, rows }) => [
-    shape,
-    rows.map((row) => {
-      let slot = seen.get(row);
-      if (slot === undefined) seen.set(row, (slot = seen.size));
-      return slot;
-    }),
-  ]);
+  return ops.map(({ shape, rows }) => [shape, rows.map((row) => intern(seen, row, () => seen.size))]);
 }
 
 function mergeStats(into: TemplateStats, from: TemplateStats): void {
@@ -498,9 +489,12 @@ function mergeStats(into: TemplateStats, from: TemplateStats): void {
   into.integerValues += from.integerValues;
   into.values.addAll(from.values);
   into.ttls.addAll(from.ttls);
-  for (const [command, n] of from.commands) into.commands.set(command, (into.commands.get(command) ?? 0) + n);
-  for (const [group, n] of from.groups) into.groups.set(group, (into.groups.get(group) ?? 0) + n);
-  from.lengths.forEach((lengths, i) => (into.lengths[i] ??= new ValueHistogram()).addAll(lengths));
+  for (const [command, n] of from.commands) tally(into.commands, command, n);
+  for (const [group, n] of from.groups) tally(into.groups, group, n);
+  for (const [i, lengths] of from.lengths.entries()) {
+    into.lengths[i] ??= new ValueHistogram();
+    into.lengths[i].addAll(lengths);
+  }
 }
 
 const TYPES: Record<string, Family['type']> = {
@@ -531,7 +525,10 @@ function peakOverlap(members: ClientState[]): number {
   events.sort((a, b) => a[0] - b[0] || b[1] - a[1]);
   let open = 0;
   let peak = 0;
-  for (const [, change] of events) peak = Math.max(peak, (open += change));
+  for (const [, change] of events) {
+    open += change;
+    peak = Math.max(peak, open);
+  }
   return peak;
 }
 

@@ -1,6 +1,7 @@
 /** Mines key families: raw keys → templates like `session:{id}`, folding positions that take many words. */
+import { intern } from './tally.ts';
 
-export const PLACEHOLDERS = ['int', 'hex', 'uuid', 'date', 'email', 'id'] as const;
+const PLACEHOLDERS = ['int', 'hex', 'uuid', 'date', 'email', 'id'] as const;
 export type Placeholder = (typeof PLACEHOLDERS)[number];
 
 /** A template's parts in order: constant text, or a placeholder. */
@@ -150,9 +151,7 @@ export class TemplateMiner {
 }
 
 function child(node: Node, token: string): Node {
-  let next = node.words.get(token);
-  if (!next) node.words.set(token, (next = newNode()));
-  return next;
+  return intern(node.words, token, newNode);
 }
 
 function countWords(node: Node): number {

@@ -24,7 +24,7 @@ export class Alias {
     const scaled = Float64Array.from({ length: n }, (_, i) => (total === 0 ? 1 : (weights[i]! * n) / total));
     const small: number[] = [];
     const large: number[] = [];
-    scaled.forEach((p, i) => (p < 1 ? small : large).push(i));
+    for (let i = 0; i < n; i++) (scaled[i]! < 1 ? small : large).push(i);
     while (small.length > 0 && large.length > 0) {
       const less = small.pop()!;
       const more = large.pop()!;
