@@ -34,7 +34,7 @@ class Names {
     for (const entry of known ?? [])
       if (entry.raw.length === end - start && entry.raw.every((byte, i) => byte === bytes[start + i]))
         return entry.name;
-    const raw = bytes.slice(start, end);
+    const raw = new Uint8Array(bytes.subarray(start, end));
     const name = Buffer.from(raw.subarray(0, MAX_NAME)).toString('latin1').toLowerCase();
     if (known) known.push({ raw, name });
     else if (this.byHash.size < 4096) this.byHash.set(hash, [{ raw, name }]);

@@ -410,7 +410,7 @@ export class Tokenizer {
     for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
     const known = this.sourceNumbers.get(hash);
     if (known) for (const number of known) if (equals(this.sourceBytes[number]!, bytes, start, end)) return number;
-    const text = bytes.slice(start, end);
+    const text = new Uint8Array(bytes.subarray(start, end));
     const number = this.sourceBytes.push(text) - 1;
     this.sources.push(Buffer.from(text).toString('latin1'));
     if (known) known.push(number);

@@ -25,7 +25,7 @@ export class ErrorPrefixes {
     }
     if (this.#words.length > MAX_WORDS) return MAX_WORDS;
     const id = this.#words.push(Buffer.from(bytes.subarray(0, length))) - 1;
-    this.#onNew(id, id === MAX_WORDS ? OTHER : printable(bytes.latin1Slice(0, length)));
+    this.#onNew(id, id === MAX_WORDS ? OTHER : printable(bytes.toString('latin1', 0, length)));
     return id;
   }
 

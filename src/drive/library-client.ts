@@ -49,7 +49,7 @@ function decodeCommand(bytes: Buffer, start: number): Buffer[] {
   let position = start;
   const readLength = () => {
     const lineEnd = bytes.indexOf(10, position);
-    const length = Number(bytes.latin1Slice(position + 1, lineEnd - 1));
+    const length = Number(bytes.toString('latin1', position + 1, lineEnd - 1));
     position = lineEnd + 1;
     return length;
   };
@@ -78,8 +78,8 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
     try {
       await connection.connect();
       // By hand, because the library only logs a SELECT that fails. AUTH it has sent itself.
-      for (const { name, args } of handshakeOf(address, db)) {
-        if (name !== 'AUTH') await connection.sendCommand(commandOf(name.split(' ')[0]!.toLowerCase(), args));
+      for (const [name, ...args] of handshakeOf(address, db)) {
+        if (name !== 'AUTH') await connection.sendCommand(commandOf(name.toLowerCase(), args));
       }
     } catch (error) {
       connection.disconnect();
@@ -106,7 +106,7 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
         const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
         commands = Array.from(offset.subarray(0, -1), (start) => {
           const [name, ...args] = decodeCommand(buffer, start);
-          return commandOf(name!.latin1Slice().toLowerCase(), args);
+          return commandOf(name!.toString('latin1').toLowerCase(), args);
         });
       },
       send: (from, to) => {

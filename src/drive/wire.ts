@@ -2,6 +2,7 @@
 import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { CutoverError, messageOf } from '../errors.ts';
+import { RespWriter } from '../plan/resp.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import { nowUs } from './clock.ts';
 import { ErrorPrefixes } from './error-prefixes.ts';
@@ -18,27 +19,22 @@ const CLOSE_TIMEOUT_MS = 1000;
  */
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 
-/** One RESP command. */
-export function encodeCommand(args: (string | Uint8Array)[]): Buffer {
-  const parts = [Buffer.from(`*${args.length}\r\n`)];
-  for (const arg of args) {
-    const bytes = Buffer.from(arg as Uint8Array);
-    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
+/** RESP commands, one after the other. */
+export function encodeCommands(commands: (string | Uint8Array)[][]): Uint8Array {
+  const writer = new RespWriter();
+  for (const args of commands) {
+    writer.begin(args.length);
+    for (const arg of args) writer.bytes(typeof arg === 'string' ? Buffer.from(arg) : arg);
   }
-  return Buffer.concat(parts);
+  return writer.view();
 }
 
-/** What a connection says before its first op, with names for error messages. PING shows whether we are let in at all. */
-export function handshakeOf(address: ServerAddress, db: number): { name: string; args: string[] }[] {
-  const steps = [];
-  if (address.password !== undefined)
-    steps.push({
-      name: 'AUTH',
-      args: address.username === undefined ? [address.password] : [address.username, address.password],
-    });
-  if (db !== 0) steps.push({ name: `SELECT ${db}`, args: [String(db)] });
-  steps.push({ name: 'PING', args: [] });
-  return steps;
+/** What a connection says before its first op. PING shows whether we are let in at all. */
+export function handshakeOf({ username, password }: ServerAddress, db: number): [name: string, ...args: string[]][] {
+  const commands: [string, ...string[]][] = [];
+  if (password !== undefined) commands.push(username === undefined ? ['AUTH', password] : ['AUTH', username, password]);
+  if (db !== 0) commands.push(['SELECT', String(db)]);
+  return [...commands, ['PING']];
 }
 
 /** The error for a server that does not let us in; `detail` must hold no credentials. */
@@ -87,10 +83,10 @@ export class Wire {
         wire.onReply = (reply) => {
           if (reply.isError) {
             const word = words.get(prefixes.idOf(reply.errorWord, reply.errorWordLength));
-            settle(new Error(`it answered ${steps[answered]!.name} with the error ${word}`));
+            settle(new Error(`it answered ${steps[answered]![0]} with the error ${word}`));
           } else if (++answered === steps.length) settle();
         };
-        for (const { name, args } of steps) wire.write(encodeCommand([name.split(' ')[0]!, ...args]));
+        wire.write(encodeCommands(steps));
       });
     } catch (error) {
       wire.destroy();
@@ -150,7 +146,7 @@ export class Wire {
     this.#closing = true;
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
     // Not end(): a server that reads the end of the stream drops replies that are still to be written.
-    this.#socket.write(encodeCommand(['QUIT']));
+    this.#socket.write(encodeCommands([['QUIT']]));
     const timer = setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS);
     await closed;
     clearTimeout(timer);

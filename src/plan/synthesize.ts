@@ -1,6 +1,7 @@
 /** Model + seed → the preload and any number of slices; the same bytes on every machine. */
 import type { Caveat } from '../errors.ts';
 import type { Family, Model, Role, Shape, UnitOp } from '../model/model.ts';
+import { intern } from '../model/tally.ts';
 import { KeyMaker } from './keys.ts';
 import { type Label, OpFlag, type Plan, type Preload, type Slice } from './plan.ts';
 import { Alias, mix, type Random, Sampler, stream } from './random.ts';
@@ -121,11 +122,8 @@ export class Synthesis {
     const flags: number[] = [];
     const offset: number[] = [];
     const unitGapUs = (this.opsPerUnit / this.plan.rate) * 1e6;
-    for (
-      let atUs = -Math.log(1 - random()) * unitGapUs;
-      atUs < durationUs;
-      atUs -= Math.log(1 - random()) * unitGapUs
-    ) {
+    const nextUs = () => -Math.log(1 - random()) * unitGapUs;
+    for (let atUs = nextUs(); atUs < durationUs; atUs += nextUs()) {
       const unit = this.units[this.unitAlias.draw(random)]!;
       const { first, count } = this.classConnections[unit.class]!;
       const on = first + Math.floor(random() * count);
@@ -296,8 +294,7 @@ export class Synthesis {
       const maker = this.makers[number]!;
       const contents = this.contents(family, number);
       if (!contents) return;
-      let database = writers.get(family.db);
-      if (!database) writers.set(family.db, (database = { writer: new RespWriter(), commands: 0 }));
+      const database = intern(writers, family.db, () => ({ writer: new RespWriter(), commands: 0 }));
       const random = stream(this.options.seed, 'preload', number);
       for (let index = 0; index < family.keys; index++) {
         if (!maker.exists(index)) continue;

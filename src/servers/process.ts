@@ -4,6 +4,7 @@ import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, 
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CutoverError, messageOf } from '../errors.ts';
 import { SERVER_ARGUMENTS } from './arguments.ts';
 import { askOrReport, type ControlConnection, connectWhenReady } from './connection.ts';
@@ -154,8 +155,10 @@ async function launch(spec: string, binary: string, command: string[]): Promise<
     control = await connectWhenReady(address, START_TIMEOUT_MS, ended);
     const { processId, ...who } = await control.identify();
     if (processId !== child.pid) {
+      // Ours, if it lost the race for the port, is about to say so and end.
+      const endedToo = await Promise.race([ended.then(() => true), sleep(500, false)]);
       throw new Error(
-        child.exitCode === null
+        !endedToo
           ? `its process is ${child.pid}, but the server that answers is ${processId}: a wrapper script must end in \`exec\``
           : 'Address already in use',
       );

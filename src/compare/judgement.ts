@@ -1,0 +1,75 @@
+/** The verdict as data: what every report is made of and what `--json` prints. */
+import type { Caveat } from '../errors.ts';
+import type { Arm, MemorySample, Part } from '../measure/rehearsal.ts';
+import type { Level } from './budget.ts';
+import type { Cause, Outcome } from './statistics.ts';
+
+export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'invalid';
+
+/** What `baseline` and `candidate` of a rule are counted in. `perByte`: bytes of memory per byte of data. */
+export type Unit = 'us' | 'perByte' | 'share' | 'count';
+
+export interface JudgedRule {
+  /** Stable: `latency.p99.9`, `latency.p99.9/session:*`, `memory.rss_per_logical_byte.end`. */
+  id: string;
+  metric: string;
+  /** What a reader calls it: `P99.9`, `RSS per byte, end`. */
+  label: string;
+  /** Glob over families; `*` is all of them together. Raw: not fit for a terminal. */
+  family: string;
+  /** `warn` is shown and decides nothing. */
+  level: Level;
+  unit: Unit;
+  baseline: number | null;
+  candidate: number | null;
+  /**
+   * Candidate against baseline. `ratio`: 0.25 = 25 % more. `difference`: in `unit`. `low` and `high` are one-sided bounds
+   * at the budget's alpha each; null where there is none.
+   */
+  change: { unit: 'ratio' | 'difference'; estimate: number | null; low: number | null; high: number | null };
+  /** The largest change allowed, floor included, in the unit of `change`. */
+  allowed: number | null;
+  /** `not-judged`: this measurement cannot carry a judgement here; `note` says why. It decides nothing. */
+  outcome: Outcome | 'not-judged';
+  /** Ops, or memory samples, of the arm that has fewer. */
+  samples: number;
+  rounds: number;
+  /** Chance of data this bad if the change were just what is allowed. */
+  pFail?: number;
+  /** Why it cannot be told, and how many rounds would tell. */
+  inconclusive?: { cause: Cause | 'generator' | 'correction' | 'missing'; message: string; roundsNeeded?: number };
+  note?: string;
+}
+
+export interface Spectrum {
+  samples: number;
+  p50: number;
+  p90: number;
+  p99: number;
+  p999: number;
+  max: number;
+}
+
+/** Means over rounds, at the last phase that was sampled. */
+export type MemoryFigures = Omit<MemorySample, 'logicalBytes'> & { phase: string; rssPerLogicalByte: number };
+
+export interface Judgement {
+  schema: 'cutover/verdict@1';
+  verdict: Verdict;
+  exitCode: number;
+  /** The verdict in one sentence, fit for a terminal. */
+  sentence: string;
+  /** Why the whole run, whatever its rules say, is invalid or cannot pass. */
+  reasons: string[];
+  rules: JudgedRule[];
+  caveats: Caveat[];
+  rounds: { planned: number; judged: number };
+  alpha: number;
+  /** Microseconds, all families and judged rounds together. Explanation: percentiles of pooled requests have no interval. */
+  latency: Record<Arm, Record<Part, Spectrum>>;
+  memory: Partial<Record<Arm, MemoryFigures>>;
+  /** The rehearsal's folder. */
+  rehearsal: string;
+  /** The command line that repeats the run. */
+  command: string;
+}

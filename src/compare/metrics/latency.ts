@@ -1,0 +1,139 @@
+/** Turns slice quantiles into one rule per objective and percentile, stepping down where the tail has too few samples. */
+import type { Caveat } from '../../errors.ts';
+import { ARMS, type Part } from '../../measure/rehearsal.ts';
+import { type Assessment, geometricMeans, logRatios, type Metric, type Pair } from '../assessment.ts';
+import { ALL_FAMILIES, type LatencyLimit, type LatencyObjective } from '../budget.ts';
+import { type Evidence, PERCENTILES } from '../evidence.ts';
+import { marginOf, testMargin } from '../statistics.ts';
+import { count, percentileName, quote } from '../wording.ts';
+
+/**
+ * Samples beyond the percentile that make it defensible: the relative error of a quantile is about s/√(n(1 − p)) with a
+ * tail slope s of ½ to 1, so 100 give 5–10 %; and the logarithm of a quantile from fewer than 20 is too skewed for a t test.
+ */
+const BEYOND_IN_TOTAL = 100;
+const BEYOND_PER_ROUND = 20;
+
+/** Where samples are few, the highest of these that they support. */
+const STEPS_DOWN = [99.9, 99.5, 99, 95];
+
+/** Lag above this share of the response: the generator, not the server, makes the percentile. */
+const LAG_SHARE = 0.5;
+
+export const judgeLatency: Metric = (evidence) => {
+  const assessed = evidence.budget.latency.flatMap((objective) =>
+    objective.limits.map((limit) => assess(evidence, objective, limit)),
+  );
+  return {
+    assessments: assessed.map(({ assessment }) => assessment),
+    caveats: assessed.flatMap(({ caveats }) => caveats),
+  };
+};
+
+function assess(
+  evidence: Evidence,
+  { family, level }: LatencyObjective,
+  limit: LatencyLimit,
+): { assessment: Assessment; caveats: Caveat[] } {
+  const asked = percentileName(limit.percentile);
+  const everything = family === ALL_FAMILIES;
+  const rounds = evidence.latency.get(family)!;
+  // A slice without a reply on one arm has no ratio; that arm's silence is judged as lost replies.
+  const pairsOf = (k: number) => rounds[k]!.filter((pair) => ARMS.every((arm) => pair[arm].response.count > 0));
+  const perRound = rounds.map((_, k) =>
+    Math.min(...ARMS.map((arm) => pairsOf(k).reduce((sum, pair) => sum + pair[arm].response.count, 0))),
+  );
+  const samples = perRound.reduce((sum, n) => sum + n, 0);
+  const leastPerRound = perRound.length === 0 ? 0 : Math.min(...perRound);
+  const base = {
+    id: `latency.${asked.toLowerCase()}${everything ? '' : `/${family}`}`,
+    label: asked,
+    family,
+    level,
+    unit: 'us',
+    scale: 'ratio',
+    samples,
+  } as const;
+  const about = everything ? asked : `${asked} of ${quote(family)}`;
+
+  if (samples === 0 && rounds.length > 0) {
+    const families = [...evidence.families].slice(0, 5).map(quote).join(', ');
+    const message = `no request of family ${quote(family)} was answered; families here: ${families}`;
+    return { assessment: { ...base, inconclusive: { cause: 'missing', message } }, caveats: [] };
+  }
+  const needed = Math.ceil(Math.round((BEYOND_PER_ROUND / (1 - limit.percentile / 100)) * 1e6) / 1e6);
+  const supports = (percentile: number) =>
+    leastPerRound * (1 - percentile / 100) >= BEYOND_PER_ROUND - 1e-9 &&
+    samples * (1 - percentile / 100) >= BEYOND_IN_TOTAL - 1e-9;
+  const judged = [limit.percentile, ...STEPS_DOWN.filter((step) => step < limit.percentile)].find(supports);
+  const figures = { needed: Math.max(needed, Math.ceil((needed * BEYOND_IN_TOTAL) / BEYOND_PER_ROUND / rounds.length)), measured: leastPerRound };
+  const shortfall = `${about} needs ${count(figures.needed)} samples a round, has ${count(figures.measured)}`;
+  if (judged === undefined) {
+    const inconclusive = { cause: 'too-few-samples', message: shortfall } as const;
+    return { assessment: { ...base, inconclusive }, caveats: [] };
+  }
+
+  const at = PERCENTILES.indexOf(judged);
+  /** Per round the geometric mean over its slice pairs, so that ln(candidate/baseline) is the mean of their log ratios. */
+  const roundsOf = (part: Part): Pair[] =>
+    rounds.map((_, k) =>
+      geometricMeans(
+        pairsOf(k).map((pair) => ({
+          // Whole microseconds are what is measured: nothing is faster than one.
+          baseline: Math.max(1, pair.baseline[part].us[at]!),
+          candidate: Math.max(1, pair.candidate[part].us[at]!),
+        })),
+      ),
+    );
+  const test = (pairs: Pair[]) =>
+    testMargin(
+      logRatios(pairs),
+      marginOf(limit.maxIncrease, limit.floorUs, geometricMeans(pairs).baseline),
+      evidence.budget.alpha,
+    );
+  const responses = roundsOf('response');
+  const response = test(responses);
+  const typical = geometricMeans(responses);
+  const lag = geometricMeans(roundsOf('lag'));
+  const assessment: Assessment = { ...base, ...typical, test: response };
+  const caveats: Caveat[] = [];
+
+  if (judged !== limit.percentile) {
+    const lower = percentileName(judged);
+    assessment.label = `${asked} as ${lower}`;
+    assessment.note = `${shortfall}: judged ${lower}`;
+    caveats.push({
+      id: 'percentile-stepped-down',
+      message: assessment.note,
+      advice: 'Raise --rate, --slice-seconds or --slice-pairs for the percentile that was asked for.',
+      numbers: { asked: limit.percentile, judged, ...figures },
+    });
+  }
+
+  // Response = lag + service. Where lag makes up most of the percentile, the response says more about the generator and
+  // the host than about the server: a lag that differs between the arms looks like a regression, an equal one hides one.
+  // The outcome then stands only if service time, which has no lag in it, says the same.
+  const lagging = ARMS.filter((arm) => lag[arm] > LAG_SHARE * typical[arm]);
+  if (lagging.length > 0) {
+    const service = test(roundsOf('service'));
+    const parts = ARMS.map((arm) => `${arm} ${count(lag[arm])} of ${count(typical[arm])} µs`).join(', ');
+    caveats.push({
+      id: 'generator-lag',
+      message: `at ${percentileName(judged)}${everything ? '' : ` of ${quote(family)}`} more than half of the response time is the generator's own lag: ${parts}`,
+      advice: 'Give the generator cores of its own or lower --rate; read service time until then.',
+      numbers: {
+        percentile: judged,
+        baselineLagUs: Math.round(lag.baseline),
+        candidateLagUs: Math.round(lag.candidate),
+        baselineResponseUs: Math.round(typical.baseline),
+        candidateResponseUs: Math.round(typical.candidate),
+      },
+    });
+    if (response.outcome !== 'inconclusive' && service.outcome !== response.outcome) {
+      const claim = response.outcome === 'fail' ? 'explains the rise' : 'may hide a rise';
+      const message = `the generator's lag ${claim}: service time alone is ${service.outcome === 'inconclusive' ? 'too noisy to tell' : `a ${service.outcome}`}`;
+      assessment.inconclusive = { cause: 'generator', message };
+    }
+  }
+  return { assessment, caveats };
+}

@@ -1,0 +1,332 @@
+/** Turns planned slices into load on one server: owns the load threads, hands them slices, collects what they measured. */
+import { availableParallelism } from 'node:os';
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { CutoverError, messageOf } from '../errors.ts';
+import { assessGenerator } from '../measure/generator.ts';
+import { OpStatus, type OpTimes } from '../measure/latency-log.ts';
+import type { GeneratorHealth } from '../measure/rehearsal.ts';
+import { OpFlag, type Plan, type Preload, type Slice } from '../plan/plan.ts';
+import type { ServerAddress } from '../servers/server.ts';
+import { sendBulk } from './bulk.ts';
+import type { ClientName } from './clients/index.ts';
+import { nowUs } from './clock.ts';
+import type { SharedTimes } from './dispatch.ts';
+import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
+import { encodeCommands } from './wire.ts';
+
+/** So far ahead lies a slice's start: each thread has the message by then and waits for the same instant. */
+const START_DELAY_MS = 25;
+/** A thread that was told to stop or close and does not say so within this time is ended by force. */
+const ANSWER_TIMEOUT_MS = 2000;
+const PROGRESS_INTERVAL_MS = 500;
+
+export interface DriverOptions {
+  client: ClientName;
+  /** Load threads; see `defaultWorkers`. */
+  workers: number;
+  /** Ops in flight per connection, beyond which ops are held back and counted. Default 10,000. */
+  inFlightCap?: number;
+  /** How long replies are waited for after the last op was due. Default 2000. */
+  graceMs?: number;
+}
+
+export interface SliceProgress {
+  seconds: number;
+  planned: number;
+  sent: number;
+  answered: number;
+}
+
+/** What one slice gave. `planned = replied + errors + lost + blocked + unsent`, also for a slice that ended early. */
+export interface SliceRecord extends OpTimes {
+  startedAtMs: number;
+  /** From the slice's start to the end of the last thread's work. */
+  seconds: number;
+  planned: number;
+  /** Answered by something else than an error; nil counts. */
+  replied: number;
+  /** Error replies by their first word. */
+  errors: Record<string, number>;
+  /** `FAMILY COMMAND` → first word → count. */
+  errorsByLabel: Record<string, Record<string, number>>;
+  /** Sent but not answered. */
+  lost: number;
+  /** Blocking ops that still waited, and ops behind them. */
+  blocked: number;
+  unsent: number;
+  /** Ops that the in-flight cap held back. */
+  heldByCap: number;
+  generator: GeneratorHealth;
+  /** Set when connections, or a load thread, were lost: how many and why. */
+  connectionLost?: string;
+}
+
+/**
+ * One thread where there are at most two cores, since the server needs the other; else two cores are left to the server
+ * and the kernel. More than four threads bring nothing: a server that executes commands on one core is saturated before.
+ */
+export function defaultWorkers(): number {
+  const cores = availableParallelism();
+  return cores <= 2 ? 1 : Math.min(4, cores - 2);
+}
+
+interface LoadThread {
+  worker: Worker;
+  /** First words of error replies by this thread's numbers. */
+  errorWords: string[];
+  /** Resolves with the next message other than `error-word`; with undefined when the thread has died. */
+  next(): Promise<Exclude<FromWorker, { type: 'error-word' }> | undefined>;
+  /** Why it died. */
+  died: string | undefined;
+}
+
+export class Driver implements AsyncDisposable {
+  readonly #address: ServerAddress;
+  readonly #plan: Pick<Plan, 'labels' | 'connections'>;
+  readonly #limits: { inFlightCap: number; graceMs: number };
+  readonly #threads: LoadThread[];
+
+  /** Starts the threads and connects. Throws E_CONNECT. Credentials travel in the threads' memory only. */
+  static async open(
+    address: ServerAddress,
+    plan: Pick<Plan, 'labels' | 'connections'>,
+    options: DriverOptions,
+  ): Promise<Driver> {
+    const driver = new Driver(address, plan, options);
+    try {
+      await driver.#askAll({ type: 'connect' });
+    } catch (error) {
+      await driver[Symbol.asyncDispose]();
+      throw error;
+    }
+    return driver;
+  }
+
+  private constructor(address: ServerAddress, plan: Pick<Plan, 'labels' | 'connections'>, options: DriverOptions) {
+    this.#address = address;
+    this.#plan = plan;
+    this.#limits = { inFlightCap: options.inFlightCap ?? 10_000, graceMs: options.graceMs ?? 2000 };
+    const workers = Math.max(1, Math.min(options.workers, plan.connections.length));
+    this.#threads = Array.from({ length: workers }, (_, worker) =>
+      startThread({ address, client: options.client, connections: plan.connections, worker, workers }),
+    );
+  }
+
+  /** SCRIPT LOAD and FUNCTION LOAD REPLACE; returns error replies by first word. */
+  async load(scripts: Plan['scripts']): Promise<Record<string, number>> {
+    const commands = scripts.map(({ kind, body }) =>
+      kind === 'script' ? ['SCRIPT', 'LOAD', body] : ['FUNCTION', 'LOAD', 'REPLACE', body],
+    );
+    return (await sendBulk(this.#address, 0, encodeCommands(commands), commands.length)).errors;
+  }
+
+  /** Fills the server, one database after the other. Throws E_CONNECTION_LOST if it dies, the signal's reason on abort. */
+  async preload(
+    preload: Preload,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<{ commands: number; seconds: number; errors: Record<string, number> }> {
+    const startedUs = nowUs();
+    const errors = new Map<string, number>();
+    let commands = 0;
+    for (const database of preload.databases) {
+      const record = await sendBulk(this.#address, database.db, database.bytes, database.commands, signal);
+      commands += record.replied;
+      for (const [word, count] of Object.entries(record.errors)) errors.set(word, (errors.get(word) ?? 0) + count);
+    }
+    return { commands, seconds: (nowUs() - startedUs) / 1e6, errors: Object.fromEntries(errors) };
+  }
+
+  /**
+   * Drives one slice. Neither a dying server nor an abort rejects: the record then holds what was measured until then.
+   * Connections that were lost, or did not finish the slice before, are opened anew first.
+   */
+  async run(
+    slice: Slice,
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: SliceProgress) => void } = {},
+  ): Promise<SliceRecord> {
+    const times = allocateTimes(slice.count, this.#plan.connections.length);
+    await this.#askAll({ type: 'prepare', slice, times, limits: this.#limits });
+
+    const running = new Set(this.#threads);
+    const ended = this.#threads.map(async (thread) => {
+      const message = await thread.next();
+      running.delete(thread);
+      return message;
+    });
+    let giveUp: NodeJS.Timeout | undefined;
+    const stop = () => {
+      this.#tellAll({ type: 'stop' });
+      giveUp = setTimeout(() => {
+        for (const { worker } of running) void worker.terminate();
+      }, ANSWER_TIMEOUT_MS);
+    };
+    const epochUs = nowUs() + START_DELAY_MS * 1000;
+    const startedAtMs = Date.now() + START_DELAY_MS;
+    const cpuBefore = process.cpuUsage();
+    const elapsedSeconds = () => Math.max(0, nowUs() - epochUs) / 1e6;
+    if (!signal?.aborted) this.#tellAll({ type: 'start', epochUs });
+    if (signal?.aborted) stop();
+    else signal?.addEventListener('abort', stop, { once: true });
+    const progress =
+      onProgress && setInterval(() => onProgress(progressOf(times, elapsedSeconds())), PROGRESS_INTERVAL_MS);
+
+    const outcomes = await Promise.all(ended);
+    const seconds = elapsedSeconds();
+    const cpu = process.cpuUsage(cpuBefore);
+    clearInterval(progress);
+    clearTimeout(giveUp);
+    signal?.removeEventListener('abort', stop);
+
+    const health = outcomes.flatMap((message) => (message?.type === 'ended' ? [message] : []));
+    const lostConnections = times.lostConnections.reduce((sum, lost) => sum + lost, 0);
+    const lostReason =
+      this.#threads.find(({ died }) => died)?.died ?? health.find((message) => message.lostReason)?.lostReason;
+    return {
+      startedAtMs,
+      seconds,
+      sentUs: times.sentUs,
+      repliedUs: times.repliedUs,
+      status: times.status,
+      planned: slice.count,
+      ...this.#count(slice, times),
+      heldByCap: health.reduce((sum, { outcome }) => sum + outcome.heldByCap, 0),
+      generator: assessGenerator(
+        slice,
+        times,
+        health.map(({ outcome, gcPauses }) => ({ eventLoopDelayUs: outcome.eventLoopDelayUs, gcPauses })),
+        // The threads idle until the start; the processor time of those milliseconds is not worth a message.
+        { usedUs: cpu.user + cpu.system, seconds: seconds + START_DELAY_MS / 1000 },
+      ),
+      ...(lostReason === undefined
+        ? {}
+        : { connectionLost: `${lostConnections} of ${this.#plan.connections.length} connections lost: ${lostReason}` }),
+    };
+  }
+
+  /** What became of each op. */
+  #count(slice: Slice, { status, errorId, lostConnections }: SharedTimes) {
+    let replied = 0;
+    let lost = 0;
+    let blocked = 0;
+    let unsent = 0;
+    const errors = new Map<string, number>();
+    const byLabel = new Map<number, Map<string, number>>();
+    /** Per connection: a blocking op waits, and what comes behind waits with it. */
+    const waiting: boolean[] = [];
+    for (let op = 0; op < slice.count; op++) {
+      const connection = slice.connection[op]!;
+      switch (status[op]) {
+        case OpStatus.unsent:
+          unsent++;
+          break;
+        case OpStatus.sent:
+          waiting[connection] ||= (slice.flags[op]! & OpFlag.blocking) !== 0 && lostConnections[connection] === 0;
+          if (waiting[connection]) blocked++;
+          else lost++;
+          break;
+        case OpStatus.error: {
+          const word = this.#threads[connection % this.#threads.length]!.errorWords[errorId[op]!] ?? '(unknown)';
+          const label = slice.label[op]!;
+          let ofLabel = byLabel.get(label);
+          if (!ofLabel) byLabel.set(label, (ofLabel = new Map()));
+          errors.set(word, (errors.get(word) ?? 0) + 1);
+          ofLabel.set(word, (ofLabel.get(word) ?? 0) + 1);
+          break;
+        }
+        default:
+          replied++;
+      }
+    }
+    const nameOf = (label: number) => `${this.#plan.labels[label]!.family} ${this.#plan.labels[label]!.command}`;
+    return {
+      replied,
+      lost,
+      blocked,
+      unsent,
+      // Words come from the server: fromEntries makes even `__proto__` a plain property.
+      errors: Object.fromEntries(errors),
+      errorsByLabel: Object.fromEntries(
+        [...byLabel].map(([label, counts]) => [nameOf(label), Object.fromEntries(counts)]),
+      ),
+    };
+  }
+
+  #tellAll(message: ToWorker): void {
+    for (const { worker } of this.#threads) worker.postMessage(message);
+  }
+
+  /** Waits until every thread has done what `message` asks. */
+  async #askAll(message: ToWorker): Promise<void> {
+    const answers = this.#threads.map((thread) => thread.next());
+    this.#tellAll(message);
+    for (const [index, answer] of (await Promise.all(answers)).entries()) {
+      if (answer?.type === 'failed') throw new CutoverError('cannotRun', answer.code, answer.message, answer.advice);
+      if (answer === undefined) throw new Error(`a load thread died: ${this.#threads[index]!.died}`);
+    }
+  }
+
+  /** Disconnects, waiting a little for replies under way, and ends the threads. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(
+      this.#threads.map(async (thread) => {
+        const closed = thread.next();
+        thread.worker.postMessage({ type: 'close' } satisfies ToWorker);
+        let timer: NodeJS.Timeout | undefined;
+        const timeout = new Promise((resolve) => {
+          timer = setTimeout(resolve, ANSWER_TIMEOUT_MS);
+        });
+        await Promise.race([closed, timeout]);
+        clearTimeout(timer);
+        await thread.worker.terminate();
+      }),
+    );
+  }
+}
+
+function startThread(setup: WorkerSetup): LoadThread {
+  const worker = new Worker(new URL(`./worker${extname(import.meta.filename)}`, import.meta.url), { workerData: setup });
+  let waiting: ((message: Exclude<FromWorker, { type: 'error-word' }> | undefined) => void) | undefined;
+  const thread: LoadThread = {
+    worker,
+    errorWords: [],
+    died: undefined,
+    next: () =>
+      new Promise((resolve) => {
+        if (thread.died) resolve(undefined);
+        else waiting = resolve;
+      }),
+  };
+  const die = (reason: string) => {
+    thread.died ??= reason;
+    waiting?.(undefined);
+  };
+  worker.on('message', (message: FromWorker) => {
+    if (message.type === 'error-word') thread.errorWords[message.id] = message.word;
+    else waiting?.(message);
+  });
+  worker.on('error', (error) => die(messageOf(error)));
+  worker.on('exit', (code) => die(`its thread exited with code ${code}`));
+  return thread;
+}
+
+function allocateTimes(count: number, connections: number): SharedTimes {
+  const shared = (bytes: number) => new SharedArrayBuffer(bytes);
+  return {
+    sentUs: new Float64Array(shared(count * 8)).fill(Number.NaN),
+    repliedUs: new Float64Array(shared(count * 8)).fill(Number.NaN),
+    status: new Uint8Array(shared(count)),
+    errorId: new Uint8Array(shared(count)),
+    lostConnections: new Uint8Array(shared(connections)),
+  };
+}
+
+function progressOf({ status }: SharedTimes, seconds: number): SliceProgress {
+  let sent = 0;
+  let answered = 0;
+  for (const value of status) {
+    if (value !== OpStatus.unsent) sent++;
+    if (value > OpStatus.sent) answered++;
+  }
+  return { seconds, planned: status.length, sent, answered };
+}

@@ -1,0 +1,194 @@
+/** A load thread: turns messages of the driver into connections, prepared ops and a dispatched slice. */
+import { readlinkSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { PerformanceObserver, performance } from 'node:perf_hooks';
+import { parentPort, workerData } from 'node:worker_threads';
+import { CutoverError, messageOf } from '../errors.ts';
+import type { GcPauses } from '../measure/generator.ts';
+import type { PlannedConnection, Slice } from '../plan/plan.ts';
+import type { ServerAddress } from '../servers/server.ts';
+import { CLIENTS, type ClientName } from './clients/index.ts';
+import { Dispatch, type DispatchLimits, type DispatchOutcome, Lane, type SharedTimes } from './dispatch.ts';
+import { ErrorPrefixes } from './error-prefixes.ts';
+
+export interface WorkerSetup {
+  address: ServerAddress;
+  client: ClientName;
+  /** All connections of the plan; this thread owns those with index ≡ worker (mod workers). */
+  connections: PlannedConnection[];
+  worker: number;
+  workers: number;
+}
+
+export type ToWorker =
+  | { type: 'connect' }
+  | { type: 'prepare'; slice: Slice; times: SharedTimes; limits: DispatchLimits }
+  | { type: 'start'; epochUs: number }
+  | { type: 'stop' }
+  | { type: 'close' };
+
+export type FromWorker =
+  | { type: 'ready' }
+  | { type: 'failed'; code: string; message: string; advice: string[] }
+  | { type: 'error-word'; id: number; word: string }
+  | { type: 'ended'; outcome: DispatchOutcome; gcPauses: GcPauses; lostReason: string | undefined }
+  | { type: 'closed' };
+
+const { address, client, connections, worker, workers } = workerData as WorkerSetup;
+const port = parentPort!;
+const tell = (message: FromWorker) => port.postMessage(message);
+
+setTimerSlack();
+
+const prefixes = new ErrorPrefixes((id, word) => tell({ type: 'error-word', id, word }));
+const lanes = connections.flatMap((_, index) => (index % workers === worker ? [new Lane(index)] : []));
+const gcEntries: { startTime: number; duration: number }[] = [];
+const gcObserver = new PerformanceObserver((list) => gcEntries.push(...list.getEntries()));
+gcObserver.observe({ entryTypes: ['gc'] });
+let dispatch: Dispatch | undefined;
+
+port.on('message', (message: ToWorker) => {
+  switch (message.type) {
+    case 'connect':
+      void answer(connectAll());
+      break;
+    case 'prepare':
+      void answer(prepare(message.slice, message.times, message.limits));
+      break;
+    case 'start':
+      dispatch!.start(message.epochUs);
+      break;
+    case 'stop':
+      dispatch?.stop();
+      break;
+    case 'close':
+      void closeAll();
+      break;
+  }
+});
+
+async function answer(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+    tell({ type: 'ready' });
+  } catch (error) {
+    // An error loses its class on the way to another thread.
+    if (!(error instanceof CutoverError)) throw error;
+    tell({ type: 'failed', code: error.code, message: error.message, advice: error.suggestions });
+  }
+}
+
+async function connect(lane: Lane): Promise<void> {
+  lane.lostReason = undefined;
+  lane.client = await CLIENTS[client](address, connections[lane.connection]!.db, prefixes, lane);
+}
+
+async function connectAll(): Promise<void> {
+  await Promise.all(lanes.map(connect));
+}
+
+/**
+ * Gives each lane its ops of the slice. A connection that did not finish the last slice is replaced first: late replies
+ * would count for this one, and it may be blocked or inside a transaction. If that fails its ops stay unsent.
+ */
+async function prepare(slice: Slice, times: SharedTimes, limits: DispatchLimits): Promise<void> {
+  await Promise.all(
+    lanes.map(async (lane) => {
+      if (lane.client && lane.answered === lane.ops.length) return;
+      lane.client?.destroy();
+      lane.client = undefined;
+      try {
+        await connect(lane);
+      } catch (error) {
+        lane.lostReason = messageOf(error);
+      }
+    }),
+  );
+
+  const laneOf: Lane[] = [];
+  for (const lane of lanes) laneOf[lane.connection] = lane;
+  const opCounts = new Uint32Array(connections.length);
+  const byteCounts = new Float64Array(connections.length);
+  let own = 0;
+  for (let op = 0; op < slice.count; op++) {
+    const connection = slice.connection[op]!;
+    if (connection % workers !== worker) continue;
+    own++;
+    opCounts[connection]!++;
+    byteCounts[connection]! += slice.offset[op + 1]! - slice.offset[op]!;
+  }
+  const shares = lanes.map(({ connection }) => ({
+    ops: new Uint32Array(opCounts[connection]!),
+    bytes: Buffer.allocUnsafeSlow(byteCounts[connection]!),
+    offset: new Uint32Array(opCounts[connection]! + 1),
+    filled: 0,
+  }));
+  const shareOf: (typeof shares)[number][] = [];
+  for (const [index, lane] of lanes.entries()) shareOf[lane.connection] = shares[index]!;
+  const order: Lane[] = new Array(own);
+  const dueUs = new Float64Array(own);
+  let next = 0;
+  for (let op = 0; op < slice.count; op++) {
+    const connection = slice.connection[op]!;
+    if (connection % workers !== worker) continue;
+    order[next] = laneOf[connection]!;
+    dueUs[next++] = slice.intendedUs[op]!;
+    const share = shareOf[connection]!;
+    const start = share.offset[share.filled]!;
+    const bytes = slice.bytes.subarray(slice.offset[op], slice.offset[op + 1]);
+    share.ops[share.filled++] = op;
+    share.bytes.set(bytes, start);
+    share.offset[share.filled] = start + bytes.length;
+  }
+  for (const [index, lane] of lanes.entries()) {
+    const { ops, bytes, offset } = shares[index]!;
+    lane.prepare(ops, bytes, offset);
+  }
+
+  const startedAt = performance.now();
+  dispatch = new Dispatch({ slice, times, limits, lanes, order, dueUs }, (outcome) => {
+    dispatch = undefined;
+    tell({
+      type: 'ended',
+      outcome,
+      gcPauses: gcPausesSince(startedAt),
+      lostReason: lanes.find(({ lostReason }) => lostReason !== undefined)?.lostReason,
+    });
+  });
+}
+
+function gcPausesSince(startedAt: number): GcPauses {
+  gcEntries.push(...gcObserver.takeRecords());
+  const durations = gcEntries.filter(({ startTime }) => startTime >= startedAt).map(({ duration }) => duration);
+  gcEntries.length = 0;
+  return {
+    count: durations.length,
+    totalMs: durations.reduce((sum, ms) => sum + ms, 0),
+    maxMs: Math.max(0, ...durations),
+  };
+}
+
+async function closeAll(): Promise<void> {
+  dispatch?.stop();
+  await Promise.all(
+    lanes.map(async (lane) => {
+      if (lane.answered === lane.ops.length) await lane.client?.close();
+      else lane.client?.destroy();
+    }),
+  );
+  gcObserver.disconnect();
+  tell({ type: 'closed' });
+  port.close();
+}
+
+/**
+ * The kernel may end a sleep up to 50 µs late to save wake-ups; for this thread, to the nanosecond. Linux has the file
+ * per thread under its own number only; elsewhere naps are merely less exact.
+ */
+function setTimerSlack(): void {
+  try {
+    writeFileSync(`/proc/${basename(readlinkSync('/proc/thread-self'))}/timerslack_ns`, '1');
+  } catch {
+    // Not Linux, or not permitted.
+  }
+}

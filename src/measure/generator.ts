@@ -1,0 +1,49 @@
+/** Turns one slice's op times and the load threads' own figures into how well the generator did its part. */
+import type { Slice } from '../plan/plan.ts';
+import { LatencyHistogram } from './histogram.ts';
+import { OpStatus, type OpTimes } from './latency-log.ts';
+import type { GeneratorHealth } from './rehearsal.ts';
+
+export type GcPauses = GeneratorHealth['gcPauses'];
+
+/** What one load thread knows about itself after a slice. */
+export interface ThreadHealth {
+  eventLoopDelayUs: GeneratorHealth['eventLoopDelayUs'];
+  gcPauses: GcPauses;
+}
+
+/**
+ * Lag over all ops that were sent; the worst thread's event loop; all threads' GC pauses (count and total are sums).
+ * The achieved rate is ops sent per second of sending: the slice's duration, or until the last op left if that was later.
+ */
+export function assessGenerator(
+  slice: Pick<Slice, 'count' | 'durationUs' | 'intendedUs'>,
+  times: OpTimes,
+  threads: ThreadHealth[],
+  cpu: { usedUs: number; seconds: number },
+): GeneratorHealth {
+  const lag = LatencyHistogram.empty();
+  let lastSentUs = 0;
+  for (let op = 0; op < slice.count; op++) {
+    if (times.status[op] === OpStatus.unsent) continue;
+    const sentUs = times.sentUs[op]!;
+    lag.record(sentUs - slice.intendedUs[op]!);
+    if (sentUs > lastSentUs) lastSentUs = sentUs;
+  }
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  return {
+    achievedRate: (lag.count / Math.max(slice.durationUs, lastSentUs)) * 1e6,
+    plannedRate: (slice.count / slice.durationUs) * 1e6,
+    lagUs: { p50: lag.quantile(0.5), p99: lag.quantile(0.99), p999: lag.quantile(0.999), max: lag.max },
+    eventLoopDelayUs: {
+      p99: Math.max(0, ...threads.map(({ eventLoopDelayUs }) => eventLoopDelayUs.p99)),
+      max: Math.max(0, ...threads.map(({ eventLoopDelayUs }) => eventLoopDelayUs.max)),
+    },
+    gcPauses: {
+      count: sum(threads.map(({ gcPauses }) => gcPauses.count)),
+      totalMs: sum(threads.map(({ gcPauses }) => gcPauses.totalMs)),
+      maxMs: Math.max(0, ...threads.map(({ gcPauses }) => gcPauses.maxMs)),
+    },
+    cpuCores: cpu.usedUs / 1e6 / cpu.seconds,
+  };
+}
