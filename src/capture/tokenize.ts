@@ -110,8 +110,8 @@ export class Tokenizer {
     this.bytesRead += chunk.length;
     this.append(chunk);
     // Only the new bytes can hold the end of a line.
-    const last = this.buffer.lastIndexOf(LF, this.carried + chunk.length - 1);
-    const end = last < (this.skipping ? 0 : this.carried) ? 0 : last + 1;
+    const last = chunk.lastIndexOf(LF);
+    const end = last < 0 ? 0 : this.carried + last + 1;
     return this.parse(end, this.carried + chunk.length);
   }
 

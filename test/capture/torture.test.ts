@@ -18,7 +18,9 @@ const bytesOf = (argument: Argument) =>
 
 for (const log of globSync('*.log.gz', { cwd: folder })) {
   test(`every argument of ${basename(log, '.log.gz')}`, async () => {
-    const sidecar: Sidecar = JSON.parse(gunzipSync(readFileSync(join(folder, log.replace('.log.gz', '.json.gz')))).toString());
+    const sidecar: Sidecar = JSON.parse(
+      gunzipSync(readFileSync(join(folder, log.replace('.log.gz', '.json.gz')))).toString(),
+    );
     const expected = new Map(sidecar.lines.filter((line) => line.args).map((line) => [line.line, line]));
     assert.ok(expected.size > 500);
     const capture = new Capture(join(folder, log));
@@ -38,7 +40,10 @@ for (const log of globSync('*.log.gz', { cwd: folder })) {
         // Credentials never leave the parser, not even the parts that the server showed.
         if (['auth', 'hello', 'migrate', 'acl', 'config'].includes(op.command)) continue;
         assert.deepEqual(args, line.args.map(bytesOf), `line ${op.line}`);
-        assert.deepEqual(lengths, args.map((arg) => arg.length));
+        assert.deepEqual(
+          lengths,
+          args.map((arg) => arg.length),
+        );
         assert.equal(op.db, line.db);
         assert.equal(capture.client(op.clientId), line.addr);
       }
