@@ -7,15 +7,9 @@ import { Wire } from './wire.ts';
 /** Written at once before waiting for the socket to take it: with the kernel's buffers, the bound on what is under way. */
 const WINDOW_BYTES = 256 * 1024;
 
-export interface BulkRecord {
-  /** Commands that were answered, errors included. */
-  replied: number;
-  /** Error replies by first word. */
-  errors: Record<string, number>;
-}
-
 /**
- * Sends `bytes`, which hold `commands` RESP commands, over one connection and counts the replies.
+ * Sends `bytes`, which hold `commands` RESP commands, over one connection, waits for every reply, and returns
+ * the error replies by first word.
  * Throws E_CONNECTION_LOST when the server goes away meanwhile, and the signal's reason when it aborts.
  */
 export async function sendBulk(
@@ -24,7 +18,7 @@ export async function sendBulk(
   bytes: Uint8Array,
   commands: number,
   signal?: AbortSignal,
-): Promise<BulkRecord> {
+): Promise<Record<string, number>> {
   const wire = await Wire.open(address, db);
   const words: string[] = [];
   const prefixes = new ErrorPrefixes((_, word) => words.push(word));
@@ -68,5 +62,5 @@ export async function sendBulk(
     signal?.removeEventListener('abort', onAbort);
     wire.destroy();
   }
-  return { replied, errors: Object.fromEntries(errorCounts.map((count, id) => [words[id]!, count])) };
+  return Object.fromEntries(errorCounts.map((count, id) => [words[id]!, count]));
 }

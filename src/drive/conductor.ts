@@ -262,8 +262,9 @@ function orderOf(seed: string, index: number, pairs: number): Arm[] {
 async function configDifferences(arms: Record<Arm, ArmState>): Promise<Rehearsal['configDifferences']> {
   const [baseline, candidate] = await Promise.all(ARMS.map((arm) => arms[arm].server.config()));
   if (!baseline || !candidate) return [];
-  return [...new Set([...Object.keys(baseline), ...Object.keys(candidate)])]
-    .filter((name) => !IGNORED_CONFIG.test(name) && baseline[name] !== candidate[name])
+  // A setting that only one of them has is a difference of the products, not of how they are set up.
+  return Object.keys(baseline)
+    .filter((name) => name in candidate && !IGNORED_CONFIG.test(name) && baseline[name] !== candidate[name])
     .sort()
     .map((name) => ({ name, baseline: baseline[name], candidate: candidate[name] }));
 }

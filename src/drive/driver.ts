@@ -118,23 +118,21 @@ export class Driver implements AsyncDisposable {
     const commands = scripts.map(({ kind, body }) =>
       kind === 'script' ? ['SCRIPT', 'LOAD', body] : ['FUNCTION', 'LOAD', 'REPLACE', body],
     );
-    return (await sendBulk(this.#address, 0, encodeCommands(commands), commands.length)).errors;
+    return sendBulk(this.#address, 0, encodeCommands(commands), commands.length);
   }
 
   /** Fills the server, one database after the other. Throws E_CONNECTION_LOST if it dies, the signal's reason on abort. */
   async preload(
     preload: Preload,
     { signal }: { signal?: AbortSignal } = {},
-  ): Promise<{ commands: number; seconds: number; errors: Record<string, number> }> {
+  ): Promise<{ seconds: number; errors: Record<string, number> }> {
     const startedUs = nowUs();
     const errors = new Map<string, number>();
-    let commands = 0;
     for (const database of preload.databases) {
-      const record = await sendBulk(this.#address, database.db, database.bytes, database.commands, signal);
-      commands += record.replied;
-      for (const [word, count] of Object.entries(record.errors)) errors.set(word, (errors.get(word) ?? 0) + count);
+      const found = await sendBulk(this.#address, database.db, database.bytes, database.commands, signal);
+      for (const [word, count] of Object.entries(found)) errors.set(word, (errors.get(word) ?? 0) + count);
     }
-    return { commands, seconds: (nowUs() - startedUs) / 1e6, errors: Object.fromEntries(errors) };
+    return { seconds: (nowUs() - startedUs) / 1e6, errors: Object.fromEntries(errors) };
   }
 
   /**

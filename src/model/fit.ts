@@ -69,6 +69,22 @@ interface TemplateStats {
 }
 
 const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
+/** A key that is created so soon after its first read was a miss (the cache-aside idiom). */
+const FILL_US = 1_000_000;
+const CREATES = new Set([
+  'set',
+  'setex',
+  'psetex',
+  'setnx',
+  'hset',
+  'hmset',
+  'hsetnx',
+  'mset',
+  'zadd',
+  'sadd',
+  'lpush',
+  'rpush',
+]);
 const ARITHMETIC = new Set(['incr', 'decr', 'incrby', 'decrby', 'incrbyfloat']);
 
 /** Learns a model op by op: `add` each op in file order, then `finish`. */
@@ -219,7 +235,17 @@ export class Fit {
       const bytes = op.arg(index);
       const { row, created } = this.keys.row(op.db, bytes);
       if (created) this.keys.template[row] = this.template(op.db, bytes);
-      if (this.keys.first[row] === 0) this.keys.first[row] = access === 'RO' ? FirstAccess.read : FirstAccess.write;
+      if (this.keys.first[row] === 0) {
+        this.keys.first[row] = access === 'RO' ? FirstAccess.read : FirstAccess.write;
+        this.keys.firstUs[row] = op.atUs;
+      } else if (
+        this.keys.first[row] === FirstAccess.read &&
+        CREATES.has(op.command) &&
+        op.atUs - this.keys.firstUs[row]! <= FILL_US
+      ) {
+        // Read, not there, filled: the key did not exist before.
+        this.keys.first[row] = FirstAccess.write;
+      }
       const stats = this.templates[this.keys.template[row]!]!;
       if (client) {
         this.keys.requests[row]!++;

@@ -2,7 +2,7 @@
 import { CutoverError } from '../errors.ts';
 
 const NO_ROW = 0;
-/** 8 M keys × 26 bytes and a table of 16 M slots: what fits a laptop; beyond it the capture wants splitting. */
+/** 8 M keys × 33 bytes and a table of 16 M slots: what fits a laptop; beyond it the capture wants splitting. */
 const MAX_KEYS = 8 * 1024 * 1024;
 
 /** `first`: what the first access of a key was; only a read proves that the key was there before. */
@@ -18,6 +18,8 @@ export class KeyTable {
   template = new Uint32Array(this.capacity);
   requests = new Uint32Array(this.capacity);
   first = new Uint8Array(this.capacity);
+  /** Time of the first access, µs. */
+  firstUs = new Float64Array(this.capacity);
 
   /** Row of a key in a database; `created` tells whether it is new (its template is then still to be set). */
   row(db: number, key: Uint8Array): { row: number; created: boolean } {
@@ -49,7 +51,7 @@ export class KeyTable {
       );
     }
     this.capacity *= 2;
-    const widen = <T extends Uint32Array | Uint8Array>(from: T, to: T): T => {
+    const widen = <T extends Uint32Array | Uint8Array | Float64Array>(from: T, to: T): T => {
       to.set(from);
       return to;
     };
@@ -58,6 +60,7 @@ export class KeyTable {
     this.template = widen(this.template, new Uint32Array(this.capacity));
     this.requests = widen(this.requests, new Uint32Array(this.capacity));
     this.first = widen(this.first, new Uint8Array(this.capacity));
+    this.firstUs = widen(this.firstUs, new Float64Array(this.capacity));
     this.slots = new Uint32Array(this.capacity * 2);
     const mask = this.slots.length - 1;
     for (let row = 1; row <= this.keys; row++) {

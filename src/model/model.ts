@@ -18,8 +18,8 @@ const role = z.union([
   z.strictObject({ literals: z.array(z.tuple([z.string(), z.number()])) }),
   z.strictObject({ integers: counts }),
   z.strictObject({ numbers: counts }),
-  /** A wall-clock time in seconds or milliseconds, kept as its distance from the op's own time. */
-  z.strictObject({ times: z.enum(['s', 'ms']), offsets: counts }),
+  /** A wall-clock time in seconds or milliseconds, or a stream id that begins with one, kept as its distance from the op's own time. */
+  z.strictObject({ times: z.enum(['s', 'ms', 'stream-id']), offsets: counts }),
   /** Anything else: sizes in bytes, and an estimate of how many different ones there are. */
   z.strictObject({ bytes: counts, distinct: count }),
 ]);

@@ -1,4 +1,4 @@
-/** Learns what stands at one argument position: a few words, whole numbers, times, or bytes of certain sizes. */
+/** Learns what stands at one argument position: a few words, whole numbers, times, stream ids, or bytes of certain sizes. */
 import { ValueHistogram } from './histogram.ts';
 import { hash64 } from './keyspace.ts';
 import type { Role } from './model.ts';
@@ -9,6 +9,7 @@ const MAX_LITERALS = 24;
 const LITERAL = /^[\w.:+\-*()[\]$>~=!#@/ ]{0,24}$/;
 /** A whole number this close to the op's own time, in seconds or milliseconds, is taken for a time. */
 const TIME_WINDOW_SECONDS = 400 * 86_400;
+const UNITS = ['s', 'ms', 'stream-id'] as const;
 /** Longest argument that is looked at as text. */
 const MAX_TEXT = 24;
 
@@ -17,7 +18,7 @@ export class RoleLearner {
   private literals: Map<string, number> | undefined = new Map();
   private integers = new ValueHistogram();
   private numbers = new ValueHistogram();
-  private times = { s: new ValueHistogram(), ms: new ValueHistogram() };
+  private times = { s: new ValueHistogram(), ms: new ValueHistogram(), 'stream-id': new ValueHistogram() };
   private readonly sizes = new ValueHistogram();
   /** Linear counting: the share of bits that are still zero estimates how many different values there were. */
   private readonly bits = new Uint32Array(512);
@@ -43,8 +44,7 @@ export class RoleLearner {
     this.seen += other.seen;
     this.integers.addAll(other.integers);
     this.numbers.addAll(other.numbers);
-    this.times.s.addAll(other.times.s);
-    this.times.ms.addAll(other.times.ms);
+    for (const unit of UNITS) this.times[unit].addAll(other.times[unit]);
     this.sizes.addAll(other.sizes);
     for (let i = 0; i < this.bits.length; i++) this.bits[i]! |= other.bits[i]!;
     if (!other.literals) this.literals = undefined;
@@ -53,26 +53,19 @@ export class RoleLearner {
     if (this.literals && this.literals.size > MAX_LITERALS) this.literals = undefined;
   }
 
-  get sizeCounts(): ValueHistogram {
-    return this.sizes;
-  }
-
-  /** True if every value was a whole number. */
-  get isInteger(): boolean {
-    return this.seen > 0 && this.integers.count + this.times.s.count + this.times.ms.count === this.seen;
-  }
-
   /** The role, by what explains all that was seen; a position that is really free text is `bytes`. */
   role(): Role {
-    for (const unit of ['s', 'ms'] as const) {
-      if (this.times[unit].count === this.seen) return { times: unit, offsets: this.times[unit].entries() };
+    // What most calls have there; the rest (`$` among stream ids, `+inf` among scores) must not turn it into noise.
+    const most = this.seen / 2;
+    for (const unit of UNITS) {
+      if (this.times[unit].count > most) return { times: unit, offsets: this.times[unit].entries() };
     }
     // Few different texts that keep coming back, or options seen once or twice.
     if (this.literals && (this.literals.size <= 3 || this.seen >= 4 * this.literals.size)) {
       return { literals: [...this.literals].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)) };
     }
-    if (this.integers.count === this.seen) return { integers: this.integers.entries() };
-    if (this.numbers.count + this.integers.count === this.seen) {
+    if (this.integers.count > most) return { integers: this.integers.entries() };
+    if (this.numbers.count + this.integers.count > most) {
       const all = new ValueHistogram();
       all.addAll(this.integers);
       all.addAll(this.numbers);
@@ -83,13 +76,18 @@ export class RoleLearner {
 
   private addNumber(text: string, atUs: number): void {
     if (text.length === 0 || !/^-?\d/.test(text)) return;
+    const seconds = atUs / 1e6;
+    const [, ms] = /^(\d{13})-\d+$/.exec(text) ?? [];
+    if (ms && Math.abs(Number(ms) / 1000 - seconds) < TIME_WINDOW_SECONDS) {
+      this.times['stream-id'].add(Number(ms) - Math.round(seconds * 1000));
+      return;
+    }
     const value = Number(text);
     if (!Number.isFinite(value)) return;
     if (!Number.isSafeInteger(value) || String(value) !== text) {
       if (/^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text)) this.numbers.add(value);
       return;
     }
-    const seconds = atUs / 1e6;
     if (Math.abs(value - seconds) < TIME_WINDOW_SECONDS) this.times.s.add(value - Math.round(seconds));
     else if (Math.abs(value / 1000 - seconds) < TIME_WINDOW_SECONDS)
       this.times.ms.add(value - Math.round(seconds * 1000));

@@ -254,23 +254,9 @@ export class Synthesis {
       const maker = this.makers[role.key]!;
       return (writer, context) => writer.text(maker.key(context.keys[context.nextKey++] ?? maker.draw(context.random)));
     }
-    if ('literals' in role) {
-      const alias = new Alias(role.literals.map(([, n]) => n));
-      return (writer, { random }) => writer.text(role.literals[alias.draw(random)]![0]);
-    }
-    if ('integers' in role) {
-      const values = new Sampler(role.integers, 1);
-      return (writer, { random }) => writer.text(String(Math.round(values.draw(random))));
-    }
-    if ('numbers' in role) {
-      const values = new Sampler(role.numbers, 1);
-      return (writer, { random }) => writer.text(String(values.draw(random)));
-    }
-    if ('times' in role) {
-      const offsets = new Sampler(role.offsets, 0);
-      const scale = role.times === 's' ? 1 : 1000;
-      return (writer, { random, nowSeconds }) =>
-        writer.text(String(Math.round(nowSeconds * scale + offsets.draw(random))));
+    if (!('bytes' in role)) {
+      const text = textOf(role);
+      return (writer, { random, nowSeconds }) => writer.text(text(random, nowSeconds));
     }
     const sizes = new Sampler(role.bytes, 8);
     const family = shape.family === null ? undefined : this.model.families[shape.family];
@@ -281,7 +267,7 @@ export class Synthesis {
     const distinct = Math.max(1, role.distinct);
     return (writer, { random }) => {
       const number = Math.floor(random() * distinct);
-      writer.text(element(sizes.draw(stream2(position, number)), number));
+      writer.text(element(sizes.draw(identified(position, number)), number));
     };
   }
 
@@ -378,21 +364,30 @@ export class Synthesis {
     value: (i: number, random: Random) => string;
   } {
     const literals = new Set<string>();
-    const counters = new Set<string>();
-    let sizes = new Sampler([], UNKNOWN_VALUE_BYTES);
+    const values = new Map<string, (random: Random) => string>();
+    let other = (random: Random) => payload(UNKNOWN_VALUE_BYTES, Math.floor(random() * 2 ** 32));
     let names: { sampler: Sampler; distinct: number; position: number } | undefined;
     for (const shape of this.model.shapes) {
       if (shape.family !== family || shape.script !== undefined) continue;
       const at = ELEMENT_POSITION[shape.command];
       const role = at === undefined ? undefined : shape.roles[at];
-      if (role && 'literals' in role) {
-        for (const [text] of role.literals) literals.add(text);
-        if (shape.command.startsWith('hincr')) for (const [text] of role.literals) counters.add(text);
-      }
+      if (role && 'literals' in role) for (const [text] of role.literals) literals.add(text);
       if (role && 'bytes' in role)
         names = { sampler: new Sampler(role.bytes, 8), distinct: role.distinct, position: at! };
-      const value = shape.command === 'hset' || shape.command === 'hsetnx' ? shape.roles[2] : undefined;
-      if (value && 'bytes' in value) sizes = new Sampler(value.bytes, UNKNOWN_VALUE_BYTES);
+      if (shape.command.startsWith('hincr') && role && 'literals' in role) {
+        for (const [text] of role.literals) values.set(text, (random) => String(Math.floor(random() * 100)));
+      }
+      if (shape.command !== 'hset' && shape.command !== 'hmset' && shape.command !== 'hsetnx') continue;
+      for (let i = 1; i + 1 < shape.roles.length; i += 2) {
+        const field = shape.roles[i]!;
+        const value = this.value(shape.roles[i + 1]!);
+        if (value && 'literals' in field) {
+          for (const [text] of field.literals) {
+            literals.add(text);
+            if (!values.has(text)) values.set(text, value);
+          }
+        } else if (value) other = value;
+      }
     }
     const fixed = [...literals];
     const universe = names
@@ -401,12 +396,20 @@ export class Synthesis {
     const count = fixed.length > 0 ? fixed.length : Math.min(MAX_PRELOAD_ELEMENTS, Math.max(1, universe));
     return {
       count,
-      name: (i) => fixed[i] ?? element(names ? names.sampler.draw(stream2(names.position, i)) : 8, i),
-      value: (i, random) =>
-        counters.has(fixed[i] ?? '')
-          ? String(Math.floor(random() * 100))
-          : payload(Math.round(sizes.draw(random)), Math.floor(random() * 2 ** 32)),
+      name: (i) => fixed[i] ?? element(names ? names.sampler.draw(identified(names.position, i)) : 8, i),
+      value: (i, random) => (values.get(fixed[i] ?? '') ?? other)(random),
     };
+  }
+
+  /** How to write a value that a call stores; undefined for a key. */
+  private value(role: Role): ((random: Random) => string) | undefined {
+    if ('key' in role) return undefined;
+    if (!('bytes' in role)) {
+      const text = textOf(role);
+      return (random) => text(random, this.options.epochSeconds);
+    }
+    const sizes = new Sampler(role.bytes, UNKNOWN_VALUE_BYTES);
+    return (random) => payload(Math.round(sizes.draw(random)), Math.floor(random() * 2 ** 32));
   }
 
   private scripts(): Plan['scripts'] {
@@ -456,6 +459,28 @@ export class Synthesis {
   }
 }
 
+/** How to write a role that is neither a key nor bytes. */
+function textOf(
+  role: Exclude<Role, { key: number } | { bytes: unknown }>,
+): (random: Random, nowSeconds: number) => string {
+  if ('literals' in role) {
+    const alias = new Alias(role.literals.map(([, n]) => n));
+    return (random) => role.literals[alias.draw(random)]![0];
+  }
+  if ('integers' in role) {
+    const values = new Sampler(role.integers, 1);
+    return (random) => String(Math.round(values.draw(random)));
+  }
+  if ('numbers' in role) {
+    const values = new Sampler(role.numbers, 1);
+    return (random) => String(values.draw(random));
+  }
+  const offsets = new Sampler(role.offsets, 0);
+  const scale = role.times === 's' ? 1 : 1000;
+  const suffix = role.times === 'stream-id' ? '-0' : '';
+  return (random, nowSeconds) => `${Math.max(0, Math.round(nowSeconds * scale + offsets.draw(random)))}${suffix}`;
+}
+
 /** Argument position (from 0, behind the command) of the element that a command names. */
 const ELEMENT_POSITION: Record<string, number> = {
   ...{ hget: 1, hset: 1, hsetnx: 1, hdel: 1, hexists: 1, hincrby: 1, hincrbyfloat: 1, hmget: 1 },
@@ -464,7 +489,7 @@ const ELEMENT_POSITION: Record<string, number> = {
 };
 
 /** A stream that depends on an element's identity only, so that the same element always has the same size. */
-function stream2(position: number, number: number): Random {
+function identified(position: number, number: number): Random {
   const h = mix(position, number, 0xe1e);
   return () => h / 2 ** 32;
 }
