@@ -1,0 +1,100 @@
+/** What counts as a latency, and that other HdrHistogram tools and this one read each other's logs. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HistogramLogReader, listTags } from 'hdr-histogram-js';
+import { LatencyHistogram, MAX_LATENCY_US } from '../../src/measure/histogram.ts';
+import { OpStatus, readLatencyLog, summarize, writeLatencyLog } from '../../src/measure/latency-log.ts';
+import { sliceOf, type TestOp } from '../support/slice.ts';
+
+const LABELS = [
+  { family: 'user:{id}', command: 'get' },
+  { family: 'queue', command: 'blpop' },
+];
+
+/** Ops with their fates: `[op, sentUs, repliedUs, status]`. */
+function summaryOf(fates: [TestOp, number, number, number][]) {
+  return summarize(
+    sliceOf(fates.map(([op]) => op)),
+    {
+      sentUs: Float64Array.from(fates, ([, sentUs]) => sentUs),
+      repliedUs: Float64Array.from(fates, ([, , repliedUs]) => repliedUs),
+      status: Uint8Array.from(fates, ([, , , status]) => status),
+    },
+    LABELS,
+  );
+}
+
+const get = (atUs: number, connection = 0): TestOp => ({ args: ['GET', 'k'], atUs, connection });
+const blpop = (atUs: number): TestOp => ({ args: ['BLPOP', 'q', '0'], atUs, label: 1, blocking: true });
+
+test('lag, service and response are the differences of intended, sent and replied', () => {
+  const [entry] = summaryOf([[get(100), 130, 330, OpStatus.replied]]);
+  assert.equal(entry!.family, 'user:{id}');
+  assert.deepEqual([entry!.lag.max, entry!.service.max, entry!.response.max], [30, 200, 230]);
+});
+
+test('errors and lost ops have a lag but no latency, unsent ops neither', () => {
+  const [entry, ...others] = summaryOf([
+    [get(0), 10, 20, OpStatus.nil],
+    [get(0), 10, 20, OpStatus.error],
+    [get(0), 10, Number.NaN, OpStatus.sent],
+    [get(0), Number.NaN, Number.NaN, OpStatus.unsent],
+  ]);
+  assert.equal(others.length, 0);
+  assert.deepEqual([entry!.lag.count, entry!.service.count, entry!.response.count], [3, 1, 1]);
+});
+
+test('blocking ops, and ops that waited behind them, are no latencies', () => {
+  const [gets, blpops] = summaryOf([
+    [blpop(0), 0, 5000, OpStatus.replied],
+    [get(1000), 1000, 5001, OpStatus.replied],
+    [get(1000, 1), 1000, 1100, OpStatus.replied],
+    [get(6000), 6000, 6100, OpStatus.replied],
+  ]);
+  assert.equal(blpops!.response.count, 0);
+  assert.equal(blpops!.lag.count, 1);
+  assert.equal(gets!.response.count, 2);
+  assert.ok(gets!.response.max <= 100);
+});
+
+test('latencies out of range are clamped, not dropped', () => {
+  const histogram = LatencyHistogram.empty();
+  histogram.record(-3);
+  histogram.record(2 * MAX_LATENCY_US);
+  assert.deepEqual([histogram.count, histogram.min, histogram.max], [2, 0, MAX_LATENCY_US]);
+});
+
+test('an empty histogram answers 0', () => {
+  const empty = LatencyHistogram.empty();
+  assert.deepEqual([empty.count, empty.min, empty.max, empty.quantile(0.99)], [0, 0, 0, 0]);
+});
+
+test('the reader of hdr-histogram-js reads the log: tags, times, unit', () => {
+  const entries = summaryOf([[get(0), 10, 2010, OpStatus.replied]]);
+  const text = writeLatencyLog(entries, { startedAtMs: 1_700_000_000_250, seconds: 5 });
+  assert.deepEqual(listTags(text), ['lag:user%3A%7Bid%7D:get', 'service:user%3A%7Bid%7D:get', 'response:user%3A%7Bid%7D:get']);
+  const reader = new HistogramLogReader(text);
+  const intervals = [];
+  for (let next = reader.nextIntervalHistogram(); next; next = reader.nextIntervalHistogram()) intervals.push(next);
+  assert.deepEqual(
+    intervals.map(({ totalCount }) => totalCount),
+    [1, 1, 1],
+  );
+  assert.equal(intervals[2]!.getValueAtPercentile(50), 2010);
+  assert.equal(intervals[0]!.startTimeStampMsec, 1_700_000_000_250);
+  assert.equal(intervals[0]!.endTimeStampMsec, 1_700_000_005_250);
+  // Interval_Max is in milliseconds.
+  assert.match(text, /^Tag=response:\S+,0\.000,5\.000,2\.010,/m);
+});
+
+test('intervals of one tag add up', () => {
+  const text = writeLatencyLog(summaryOf([[get(0), 10, 2010, OpStatus.replied]]), { startedAtMs: 0, seconds: 5 });
+  const [entry] = readLatencyLog(text + text);
+  assert.equal(entry!.response.count, 2);
+});
+
+test('a damaged log names its line and what to do', () => {
+  const text = writeLatencyLog(summaryOf([[get(0), 10, 2010, OpStatus.replied]]), { startedAtMs: 0, seconds: 5 });
+  for (const broken of [text.slice(0, -20), `${text}Tag=x,1,2,3,AAAA\n`, `${text}Tag=lag:%E0%A4%A:x,1,2,3,AAAA\n`])
+    assert.throws(() => readLatencyLog(broken), { code: 'E_LATENCY_LOG', message: /^line \d+ of a latency log/ });
+});

@@ -1,0 +1,174 @@
+/** What the model learns, on captures whose truth is known. */
+import assert from 'node:assert/strict';
+import { dirname } from 'node:path';
+import { test } from 'node:test';
+import { zipfExponent } from '../../src/model/popularity.ts';
+import { mulberry32 } from '../../src/model/random.ts';
+import { temporaryFile } from '../support/capture.ts';
+import { type Line, modelOf, sequence, zipfRanks } from '../support/workload.ts';
+
+test("Zipf's exponent is recovered without the bias of ranking on the fitted counts", () => {
+  for (const s of [0, 0.6, 0.99, 1.2]) {
+    const keys = 2000;
+    const counts = new Array(keys).fill(0);
+    for (const rank of zipfRanks(s, keys, 200_000, 7)) counts[rank]++;
+    const estimate = zipfExponent(counts, mulberry32(1));
+    assert.ok(estimate !== null && Math.abs(estimate - s) < 0.04, `s = ${s}: ${estimate}`);
+  }
+  assert.equal(zipfExponent([3, 2, 1], mulberry32(1)), null);
+});
+
+test('pipelines, single commands and their depths', async () => {
+  const lines: Line[] = [];
+  let atUs = 1_700_000_000e6;
+  for (let batch = 0; batch < 50; batch++) {
+    for (let i = 0; i < 8; i++) lines.push({ atUs: atUs + i * 3, args: ['get', `k:${i}`] });
+    lines.push({ atUs: atUs + 500, client: '10.0.0.2:2000', args: ['get', 'k:1'] });
+    atUs += 1000;
+  }
+  const model = await modelOf(lines);
+  assert.deepEqual(model.pipelines.depths, [
+    [1, 50],
+    [8, 50],
+  ]);
+});
+
+test('transactions stay whole, aborted and discarded ones are counted', async () => {
+  const model = await modelOf(
+    sequence([
+      ['multi'],
+      ['incr', 'n:1'],
+      ['expire', 'n:1', '60'],
+      ['exec'],
+      ['watch', 'n:1'],
+      ['multi'],
+      ['exec'],
+      ['multi'],
+      ['discard'],
+    ]),
+  );
+  assert.deepEqual(model.transactions, {
+    committed: 1,
+    empty: 1,
+    discarded: 1,
+    sizes: [
+      [0, 1],
+      [2, 1],
+    ],
+  });
+  const names = model.units.map((unit) => unit.ops.map(([shape]) => model.shapes[shape]!.command).join(' '));
+  assert.ok(names.includes('multi incr expire exec'), names.join(', '));
+  const body = model.units.find((unit) => unit.ops.length === 4)!.ops;
+  assert.deepEqual(
+    body.map(([, slots]) => slots),
+    [[], [0], [0], []],
+    'INCR and EXPIRE share their key',
+  );
+});
+
+test('keys that are read before they are written existed; cache-aside misses did not', async () => {
+  const model = await modelOf(
+    sequence([
+      ['get', 'old:1'],
+      ['get', 'old:2'],
+      ['set', 'new:1', 'v'],
+      ['get', 'new:1'],
+      ['get', 'page:1'],
+      ['set', 'page:1', 'v', 'EX', '60'],
+    ]),
+  );
+  const existing = Object.fromEntries(model.families.map((family) => [family.template, family.existing]));
+  assert.deepEqual(existing, { 'old:{int}': 1, 'new:{int}': 0, 'page:{int}': 0 });
+});
+
+test('types, sizes and expiries', async () => {
+  const model = await modelOf(
+    sequence([
+      ['set', 'a:1', 'x'.repeat(100), 'EX', '60'],
+      ['set', 'a:2', 'x'.repeat(100), 'PX', '1500'],
+      ['setex', 'a:3', '3600', 'x'.repeat(40)],
+      ['incr', 'n:1'],
+      ['hset', 'h:1', 'f', 'v'],
+      ['zadd', 'z:1', '5', 'm'],
+      ['xadd', 's:1', '*', 'f', 'v'],
+      ['lpush', 'l:1', 'v'],
+      ['sadd', 'u:1', 'v'],
+      ['pfadd', 'p:1', 'v'],
+    ]),
+  );
+  const family = (template: string) => model.families.find((f) => f.template === template)!;
+  assert.deepEqual(family('a:{int}').valueBytes, [
+    [40, 1],
+    [100, 2],
+  ]);
+  assert.deepEqual(family('a:{int}').ttlSeconds, [
+    [1.5, 1],
+    [60, 1],
+    [3600, 1],
+  ]);
+  const types = Object.fromEntries(model.families.map((f) => [f.template[0], f.type]));
+  assert.deepEqual(types, {
+    a: 'string',
+    n: 'integer',
+    h: 'hash',
+    z: 'zset',
+    s: 'stream',
+    l: 'list',
+    u: 'set',
+    p: 'hyperloglog',
+  });
+});
+
+test('no key and no value is in the model, unless it is a word that options are made of', async () => {
+  const model = await modelOf(
+    sequence(
+      Array.from({ length: 50 }, (_, i) => [
+        'set',
+        `customer:${910_000 + i}:mail`,
+        `secret-person-${i}@example.org and more text`,
+      ]),
+    ),
+  );
+  assert.doesNotMatch(JSON.stringify(model), /9100\d\d|secret-person/);
+});
+
+test('scripts: bodies from the capture or a folder, unknown ones by their effects', async () => {
+  const body = "return redis.call('get', KEYS[1])";
+  const sha = '4e6d8fc8bb01276962cce5371fa795a7763657ae';
+  const lines = (withBody: boolean): Line[] => {
+    const commands: { client: string; args: string[] }[] = [];
+    if (withBody) commands.push({ client: '10.0.0.1:1', args: ['script', 'load', body] });
+    for (let i = 0; i < 3; i++) {
+      commands.push(
+        { client: '10.0.0.1:1', args: ['evalsha', sha, '1', `k:${i}`] },
+        { client: 'lua', args: ['get', `k:${i}`] },
+      );
+    }
+    return commands.map((command, i) => ({ atUs: 1_700_000_000e6 + i * 1000, ...command }));
+  };
+  const known = (await modelOf(lines(true))).scripts;
+  assert.deepEqual(
+    known.map((s) => [s.sha1, s.calls, s.body !== null]),
+    [[sha, 3, true]],
+  );
+  const unknown = await modelOf(lines(false));
+  assert.equal(unknown.scripts[0]!.body, null);
+  assert.deepEqual(
+    unknown.scripts[0]!.effects.map((effect) => effect.count),
+    [3],
+  );
+  assert.deepEqual(unknown.scriptCommands, { get: 3 });
+  const folder = dirname(temporaryFile('get.lua', body));
+  assert.notEqual((await modelOf(lines(false), { scripts: folder })).scripts[0]!.body, null);
+});
+
+test('commands that must never be replayed are listed', async () => {
+  const model = await modelOf(
+    sequence([['get', 'a'], ['keys', '*'], ['flushall'], ['config', 'get', 'x'], ['ping'], ['nosuchcommand', 'x']]),
+  );
+  assert.deepEqual(model.leftOut, { config: 1, flushall: 1, keys: 1, nosuchcommand: 1 });
+  assert.deepEqual(
+    model.units.map((unit) => unit.count),
+    [1],
+  );
+});

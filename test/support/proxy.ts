@@ -1,0 +1,132 @@
+/** A TCP proxy in front of a real server that delays, or answers with an error, a known share of the commands. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { ReplySkipper } from '../../src/drive/reply-skipper.ts';
+
+export interface ProxyOptions {
+  target: { host: string; port: number };
+  /** This share of the replies (0 … 1) arrives `delayMs` late. */
+  delayShare?: number;
+  delayMs?: number;
+  /** This share of the commands is answered `-errorText` instead of reaching the server. */
+  errorShare?: number;
+  errorText?: string;
+}
+
+/** Left alone: the tool's own commands, and those that would change what later commands mean. */
+const UNTOUCHED =
+  /^(auth|hello|select|ping|quit|client|info|config|command|dbsize|memory|flushall|flushdb|script|function|cluster|multi|exec|discard|watch|unwatch|lolwut|debug|shutdown)$/i;
+
+/** True for `share` of the calls, spread evenly and the same in every run. */
+function everyShareOf(share: number): () => boolean {
+  let owed = 0;
+  return () => {
+    owed += share;
+    if (owed < 1) return false;
+    owed -= 1;
+    return true;
+  };
+}
+
+/** Answers of one connection in the order of its commands; each leaves when it is complete, due, and first in line. */
+interface Answer {
+  bytes: Buffer | undefined;
+  delayMs: number;
+  dueAt: number;
+}
+
+/** Starts the proxy on a free loopback port. Which commands are hit is counted over all connections. */
+export async function startProxy(options: ProxyOptions): Promise<{ port: number; close(): Promise<void> }> {
+  const { target, delayShare = 0, delayMs = 0, errorShare = 0, errorText = 'ERR injected by the proxy' } = options;
+  const isDelayed = everyShareOf(delayShare);
+  const isRefused = everyShareOf(errorShare);
+  const refusal = Buffer.from(`-${errorText}\r\n`);
+  const sockets = new Set<Socket>();
+
+  const server = createServer({ noDelay: true }, (client) => {
+    const upstream = connect({ ...target, noDelay: true });
+    const answers: Answer[] = [];
+    /** Index in `answers` of the one that the server's next reply belongs to is found by skipping the filled ones. */
+    let timer: NodeJS.Timeout | undefined;
+    const flush = () => {
+      timer = undefined;
+      const now = performance.now();
+      let ready = 0;
+      while (ready < answers.length && answers[ready]!.bytes && answers[ready]!.dueAt <= now) ready++;
+      if (ready > 0) client.write(Buffer.concat(answers.splice(0, ready).map(({ bytes }) => bytes!)));
+      const first = answers[0];
+      if (first?.bytes) timer = setTimeout(flush, Math.max(1, Math.ceil(first.dueAt - now)));
+    };
+    const fill = (answer: Answer, bytes: Buffer) => {
+      answer.bytes = bytes;
+      answer.dueAt = performance.now() + answer.delayMs;
+    };
+
+    onFrames(
+      client,
+      (command) => {
+        const name = /^\*\d+\r\n\$\d+\r\n([^\r]*)/.exec(command.toString('latin1', 0, 64))?.[1] ?? '';
+        const answer: Answer = { bytes: undefined, delayMs: 0, dueAt: 0 };
+        answers.push(answer);
+        const touched = !UNTOUCHED.test(name);
+        if (touched && isRefused()) {
+          fill(answer, refusal);
+          return;
+        }
+        if (touched && isDelayed()) answer.delayMs = delayMs;
+        upstream.write(command);
+      },
+      flush,
+    );
+    onFrames(
+      upstream,
+      (reply) => {
+        const answer = answers.find(({ bytes }) => bytes === undefined);
+        if (answer) fill(answer, reply);
+      },
+      () => {
+        if (!timer) flush();
+      },
+    );
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        clearTimeout(timer);
+        other.destroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** Calls `onFrame` with each whole command or reply, and `onChunk` when those of one read are through. */
+function onFrames(socket: Socket, onFrame: (frame: Buffer) => void, onChunk: () => void): void {
+  const skipper = new ReplySkipper();
+  let begun: Buffer[] = [];
+  socket.on('data', (chunk) => {
+    let start = 0;
+    skipper.feed(chunk, chunk.length, (end) => {
+      const tail = chunk.subarray(start, end);
+      onFrame(begun.length > 0 ? Buffer.concat([...begun, tail]) : tail);
+      begun = [];
+      start = end;
+    });
+    if (start < chunk.length) begun.push(chunk.subarray(start));
+    onChunk();
+  });
+}
