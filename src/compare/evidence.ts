@@ -39,7 +39,10 @@ const emptyParts = () => ({
   service: LatencyHistogram.empty(),
   response: LatencyHistogram.empty(),
 });
-const mapParts = <T>(parts: Record<Part, LatencyHistogram>, of: (histogram: LatencyHistogram) => T): Record<Part, T> => ({
+const mapParts = <T>(
+  parts: Record<Part, LatencyHistogram>,
+  of: (histogram: LatencyHistogram) => T,
+): Record<Part, T> => ({
   lag: of(parts.lag),
   service: of(parts.service),
   response: of(parts.response),
@@ -90,7 +93,15 @@ export function gatherEvidence(rehearsal: Rehearsal, rounds: Round[], latencyOf:
       }
     }
   }
-  return { rehearsal, budget, rounds, latency, calls, families, spectra: perArm((arm) => mapParts(totals[arm], spectrumOf)) };
+  return {
+    rehearsal,
+    budget,
+    rounds,
+    latency,
+    calls,
+    families,
+    spectra: perArm((arm) => mapParts(totals[arm], spectrumOf)),
+  };
 }
 
 const spectrumOf = (histogram: LatencyHistogram): Spectrum => ({

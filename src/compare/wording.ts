@@ -25,9 +25,7 @@ export const duration = (us: number) => (us < 999.5 ? `${Math.round(us)} µs` : 
 
 /** Bytes → `812 B`, `1.02 MiB`. */
 export const bytes = (value: number) =>
-  Math.abs(value) < 1023.5
-    ? `${Math.round(value)} B`
-    : scaled(value / 1024, 1024, ['KiB', 'MiB', 'GiB', 'TiB']);
+  Math.abs(value) < 1023.5 ? `${Math.round(value)} B` : scaled(value / 1024, 1024, ['KiB', 'MiB', 'GiB', 'TiB']);
 
 /** Share → `25 %`, `3.1 %`, `0.12 %`. Digits that the eye needs and the interval supports, no more. */
 export const percent = (share: number) => {

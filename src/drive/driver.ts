@@ -12,8 +12,8 @@ import { sendBulk } from './bulk.ts';
 import type { ClientName } from './clients/index.ts';
 import { nowUs } from './clock.ts';
 import type { SharedTimes } from './dispatch.ts';
-import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
 import { encodeCommands } from './wire.ts';
+import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
 
 /** So far ahead lies a slice's start: each thread has the message by then and waits for the same instant. */
 const START_DELAY_MS = 25;
@@ -283,7 +283,9 @@ export class Driver implements AsyncDisposable {
 }
 
 function startThread(setup: WorkerSetup): LoadThread {
-  const worker = new Worker(new URL(`./worker${extname(import.meta.filename)}`, import.meta.url), { workerData: setup });
+  const worker = new Worker(new URL(`./worker${extname(import.meta.filename)}`, import.meta.url), {
+    workerData: setup,
+  });
   let waiting: ((message: Exclude<FromWorker, { type: 'error-word' }> | undefined) => void) | undefined;
   const thread: LoadThread = {
     worker,

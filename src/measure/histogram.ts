@@ -12,10 +12,17 @@ export const MAX_LATENCY_US = 60_000_000;
  */
 export class LatencyHistogram {
   readonly #counts: JsHistogram;
+  /** Kept here, because the library's are off by a bucket after adding a histogram of another size. */
+  #min = Number.POSITIVE_INFINITY;
+  #max = 0;
 
   private constructor(counts: JsHistogram) {
     this.#counts = counts;
     this.#counts.autoResize = true;
+    if (counts.totalCount > 0) {
+      this.#min = counts.getCountAtIndex(0) > 0 ? 0 : counts.minNonZeroValue;
+      this.#max = Math.min(MAX_LATENCY_US, counts.maxValue);
+    }
   }
 
   static empty(): LatencyHistogram {
@@ -29,33 +36,39 @@ export class LatencyHistogram {
 
   /** Counts one latency, rounded to microseconds and clamped to 0 … MAX_LATENCY_US. */
   record(us: number): void {
-    this.#counts.recordValue(Math.min(MAX_LATENCY_US, Math.max(0, Math.round(us))));
+    const value = Math.min(MAX_LATENCY_US, Math.max(0, Math.round(us)));
+    this.#counts.recordValue(value);
+    if (value < this.#min) this.#min = value;
+    if (value > this.#max) this.#max = value;
   }
 
   /** Adds every latency of `other`; exact, because both use the same buckets. */
   add(other: LatencyHistogram): void {
-    if (other.count > 0) this.#counts.add(other.#counts);
+    if (other.count === 0) return;
+    this.#counts.add(other.#counts);
+    this.#min = Math.min(this.#min, other.#min);
+    this.#max = Math.max(this.#max, other.#max);
   }
 
   /**
    * The smallest recorded latency that at least `q` (0 … 1) of all latencies do not exceed: the ⌈qn⌉th of n in order,
-   * as the upper end of its bucket. 0 for an empty histogram.
+   * as the upper end of its bucket but no more than `max`. 0 for an empty histogram.
    */
   quantile(q: number): number {
-    return Math.min(this.#counts.getValueAtPercentile(q * 100), this.max);
+    return Math.min(this.#counts.getValueAtPercentile(q * 100), this.#max);
   }
 
   get count(): number {
     return this.#counts.totalCount;
   }
 
+  /** 0 for an empty histogram, as `max`; both exact until encoded, then to the bucket's precision. */
   get min(): number {
-    return this.count === 0 || this.#counts.getCountAtIndex(0) > 0 ? 0 : this.#counts.minNonZeroValue;
+    return this.count === 0 ? 0 : this.#min;
   }
 
-  /** The largest latency, to the bucket's precision after `decode`. */
   get max(): number {
-    return this.#counts.maxValue;
+    return this.#max;
   }
 
   /** HdrHistogram V2 compressed encoding in base64, as HdrHistogram logs carry it. */

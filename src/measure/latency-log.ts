@@ -99,9 +99,7 @@ export function writeLatencyLog(
       const histogram = entry[part];
       if (histogram.count === 0) continue;
       const tag = `${part}:${encodeName(entry.family)}:${encodeName(entry.command)}`;
-      lines.push(
-        `Tag=${tag},0.000,${seconds.toFixed(3)},${(histogram.max / 1000).toFixed(3)},${histogram.encode()}`,
-      );
+      lines.push(`Tag=${tag},0.000,${seconds.toFixed(3)},${(histogram.max / 1000).toFixed(3)},${histogram.encode()}`);
     }
   }
   return `${lines.join('\n')}\n`;
@@ -113,9 +111,8 @@ export function readLatencyLog(text: string): LabelledHistograms[] {
   for (const [index, line] of text.split('\n').entries()) {
     if (line === '' || line.startsWith('#') || line.startsWith('"')) continue;
     try {
-      const [, part, family, command, base64] = /^Tag=(lag|service|response):([^:,]*):([^:,]*),[^,]*,[^,]*,[^,]*,(.+)$/.exec(
-        line,
-      )!;
+      const [, part, family, command, base64] =
+        /^Tag=(lag|service|response):([^:,]*):([^:,]*),[^,]*,[^,]*,[^,]*,(.+)$/.exec(line)!;
       const key = `${family}:${command}`;
       let entry = entries.get(key);
       if (!entry) {

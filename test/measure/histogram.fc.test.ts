@@ -17,6 +17,7 @@ function histogramOf(values: number[]): LatencyHistogram {
 const facts = (histogram: LatencyHistogram) => [
   histogram.count,
   histogram.min,
+  histogram.max,
   ...[0, 0.1, 0.5, 0.9, 0.99, 0.999, 1].map((q) => histogram.quantile(q)),
 ];
 
@@ -44,7 +45,7 @@ test('min and max are exact before encoding, and counting is counting', () => {
       const histogram = histogramOf(values);
       assert.equal(histogram.count, values.length);
       assert.equal(histogram.max, Math.max(...values));
-      assert.ok(Math.abs(histogram.min - Math.min(...values)) <= Math.min(...values) / 1000 + 1);
+      assert.equal(histogram.min, Math.min(...values));
     }),
   );
 });
@@ -75,7 +76,21 @@ test('decode undoes encode', () => {
 test('a log keeps every name and every histogram', () => {
   const name = fc.oneof(
     fc.string({ unit: 'grapheme' }),
-    fc.constantFrom('a,b', 'a:b', 'a b', '"', "'", '\n', '%2C', '', '\0\x1b[31m', '</script>', '__proto__', '#x', '\ud800'),
+    fc.constantFrom(
+      'a,b',
+      'a:b',
+      'a b',
+      '"',
+      "'",
+      '\n',
+      '%2C',
+      '',
+      '\0\x1b[31m',
+      '</script>',
+      '__proto__',
+      '#x',
+      '\ud800',
+    ),
   );
   fc.assert(
     fc.property(
@@ -101,7 +116,7 @@ test('a log keeps every name and every histogram', () => {
         for (const [index, { lag, service, response }] of read.entries()) {
           assert.equal(lag.count, 0);
           assert.equal(service.count, labels[index]!.values.length - 1);
-          assert.equal(response.encode(), LatencyHistogram.decode(entries[index]!.response.encode()).encode());
+          assert.deepEqual(facts(response), facts(LatencyHistogram.decode(entries[index]!.response.encode())));
         }
       },
     ),

@@ -72,7 +72,11 @@ test('an empty histogram answers 0', () => {
 test('the reader of hdr-histogram-js reads the log: tags, times, unit', () => {
   const entries = summaryOf([[get(0), 10, 2010, OpStatus.replied]]);
   const text = writeLatencyLog(entries, { startedAtMs: 1_700_000_000_250, seconds: 5 });
-  assert.deepEqual(listTags(text), ['lag:user%3A%7Bid%7D:get', 'service:user%3A%7Bid%7D:get', 'response:user%3A%7Bid%7D:get']);
+  assert.deepEqual(listTags(text), [
+    'lag:user%3A%7Bid%7D:get',
+    'service:user%3A%7Bid%7D:get',
+    'response:user%3A%7Bid%7D:get',
+  ]);
   const reader = new HistogramLogReader(text);
   const intervals = [];
   for (let next = reader.nextIntervalHistogram(); next; next = reader.nextIntervalHistogram()) intervals.push(next);

@@ -2,14 +2,15 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { ReplySkipper } from '../../src/drive/reply-skipper.ts';
+import { nameOf, onFrames } from './frames.ts';
 
+/** A connection's greetings are answered at once; the script is about the other commands. */
 export interface FakeServerScript {
   /** Each command is answered so long after it arrived. */
   delayMs: number;
   /** Every nth command, counted over all connections, is answered after `delayMs` instead. */
   slow?: { every: number; delayMs: number };
-  /** From `afterMs` after the first command (but PING and SELECT), nothing is answered for `ms`. */
+  /** From `afterMs` after the first command, nothing is answered for `ms`. */
   stall?: { afterMs: number; ms: number };
 }
 
@@ -28,6 +29,8 @@ export async function startFakeServer(script: FakeServerScript): Promise<FakeSer
     },
   };
 }
+
+const GREETINGS = /^(auth|hello|select|ping|client|quit)$/i;
 
 const OK = Buffer.from('+OK\r\n');
 
@@ -67,17 +70,16 @@ async function serve(script: FakeServerScript): Promise<void> {
   const server = createServer({ noDelay: true }, (socket) => {
     const due: number[] = [];
     queues.set(socket, due);
-    const skipper = new ReplySkipper();
-    let handshake = true;
-    socket.on('data', (chunk) => {
-      const arrivedAt = performance.now();
-      // A client's own greetings are answered at once; the workload begins with the first chunk that holds none.
-      handshake &&= /PING|SELECT|HELLO|CLIENT|INFO/i.test(chunk.toString('latin1'));
-      skipper.feed(chunk, chunk.length, () => {
-        due.push(Math.max(due.at(-1) ?? 0, handshake ? arrivedAt : dueAt(arrivedAt)));
-      });
-      if (!polling) poll();
-    });
+    onFrames(
+      socket,
+      (command) => {
+        const now = performance.now();
+        due.push(Math.max(due.at(-1) ?? 0, GREETINGS.test(nameOf(command)) ? now : dueAt(now)));
+      },
+      () => {
+        if (!polling) poll();
+      },
+    );
     socket.on('error', () => {});
     socket.on('close', () => queues.delete(socket));
   });

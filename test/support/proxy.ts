@@ -1,7 +1,7 @@
 /** A TCP proxy in front of a real server that delays, or answers with an error, a known share of the commands. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { ReplySkipper } from '../../src/drive/reply-skipper.ts';
+import { nameOf, onFrames } from './frames.ts';
 
 export interface ProxyOptions {
   target: { host: string; port: number };
@@ -46,10 +46,11 @@ export async function startProxy(options: ProxyOptions): Promise<{ port: number;
   const server = createServer({ noDelay: true }, (client) => {
     const upstream = connect({ ...target, noDelay: true });
     const answers: Answer[] = [];
-    /** Index in `answers` of the one that the server's next reply belongs to is found by skipping the filled ones. */
+    /** Those of them that the server will give. */
+    const asked: Answer[] = [];
     let timer: NodeJS.Timeout | undefined;
     const flush = () => {
-      timer = undefined;
+      clearTimeout(timer);
       const now = performance.now();
       let ready = 0;
       while (ready < answers.length && answers[ready]!.bytes && answers[ready]!.dueAt <= now) ready++;
@@ -65,29 +66,20 @@ export async function startProxy(options: ProxyOptions): Promise<{ port: number;
     onFrames(
       client,
       (command) => {
-        const name = /^\*\d+\r\n\$\d+\r\n([^\r]*)/.exec(command.toString('latin1', 0, 64))?.[1] ?? '';
         const answer: Answer = { bytes: undefined, delayMs: 0, dueAt: 0 };
         answers.push(answer);
-        const touched = !UNTOUCHED.test(name);
+        const touched = !UNTOUCHED.test(nameOf(command));
         if (touched && isRefused()) {
           fill(answer, refusal);
           return;
         }
         if (touched && isDelayed()) answer.delayMs = delayMs;
+        asked.push(answer);
         upstream.write(command);
       },
       flush,
     );
-    onFrames(
-      upstream,
-      (reply) => {
-        const answer = answers.find(({ bytes }) => bytes === undefined);
-        if (answer) fill(answer, reply);
-      },
-      () => {
-        if (!timer) flush();
-      },
-    );
+    onFrames(upstream, (reply) => fill(asked.shift()!, reply), flush);
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],
@@ -112,21 +104,4 @@ export async function startProxy(options: ProxyOptions): Promise<{ port: number;
       await closed;
     },
   };
-}
-
-/** Calls `onFrame` with each whole command or reply, and `onChunk` when those of one read are through. */
-function onFrames(socket: Socket, onFrame: (frame: Buffer) => void, onChunk: () => void): void {
-  const skipper = new ReplySkipper();
-  let begun: Buffer[] = [];
-  socket.on('data', (chunk) => {
-    let start = 0;
-    skipper.feed(chunk, chunk.length, (end) => {
-      const tail = chunk.subarray(start, end);
-      onFrame(begun.length > 0 ? Buffer.concat([...begun, tail]) : tail);
-      begun = [];
-      start = end;
-    });
-    if (start < chunk.length) begun.push(chunk.subarray(start));
-    onChunk();
-  });
 }

@@ -44,7 +44,7 @@ function assess(
     Math.min(...ARMS.map((arm) => pairsOf(k).reduce((sum, pair) => sum + pair[arm].response.count, 0))),
   );
   const samples = perRound.reduce((sum, n) => sum + n, 0);
-  const leastPerRound = perRound.length === 0 ? 0 : Math.min(...perRound);
+  const leastPerRound = Math.min(...perRound);
   const base = {
     id: `latency.${asked.toLowerCase()}${everything ? '' : `/${family}`}`,
     label: asked,
@@ -56,17 +56,20 @@ function assess(
   } as const;
   const about = everything ? asked : `${asked} of ${quote(family)}`;
 
-  if (samples === 0 && rounds.length > 0) {
+  if (samples === 0) {
     const families = [...evidence.families].slice(0, 5).map(quote).join(', ');
     const message = `no request of family ${quote(family)} was answered; families here: ${families}`;
     return { assessment: { ...base, inconclusive: { cause: 'missing', message } }, caveats: [] };
   }
-  const needed = Math.ceil(Math.round((BEYOND_PER_ROUND / (1 - limit.percentile / 100)) * 1e6) / 1e6);
-  const supports = (percentile: number) =>
-    leastPerRound * (1 - percentile / 100) >= BEYOND_PER_ROUND - 1e-9 &&
-    samples * (1 - percentile / 100) >= BEYOND_IN_TOTAL - 1e-9;
-  const judged = [limit.percentile, ...STEPS_DOWN.filter((step) => step < limit.percentile)].find(supports);
-  const figures = { needed: Math.max(needed, Math.ceil((needed * BEYOND_IN_TOTAL) / BEYOND_PER_ROUND / rounds.length)), measured: leastPerRound };
+  // Percentiles have two decimals: in integers, so that 20 / (1 − 0.999) is 20,000 and not 20,001.
+  const neededFor = (percentile: number) =>
+    Math.ceil(
+      (Math.max(BEYOND_PER_ROUND, BEYOND_IN_TOTAL / rounds.length) * 10_000) / Math.round(10_000 - percentile * 100),
+    );
+  const judged = [limit.percentile, ...STEPS_DOWN.filter((step) => step < limit.percentile)].find(
+    (percentile) => leastPerRound >= neededFor(percentile),
+  );
+  const figures = { needed: neededFor(limit.percentile), measured: leastPerRound };
   const shortfall = `${about} needs ${count(figures.needed)} samples a round, has ${count(figures.measured)}`;
   if (judged === undefined) {
     const inconclusive = { cause: 'too-few-samples', message: shortfall } as const;

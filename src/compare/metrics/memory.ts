@@ -80,7 +80,8 @@ function findObstacle({ rehearsal, rounds }: Evidence): Caveat | undefined {
     return {
       id: 'allocators-differ',
       message: `the allocators differ (${quote(baseline.allocator)}, ${quote(candidate.allocator)}), so a difference in memory would not be the server's`,
-      advice: 'Compare builds with the same mem_allocator, for example both official images or both packages of one distribution.',
+      advice:
+        'Compare builds with the same mem_allocator, for example both official images or both packages of one distribution.',
     };
   }
   const growths = rounds.flatMap((round) => PHASES.map((phase) => growthPair(round, phase)));
@@ -93,7 +94,7 @@ function findObstacle({ rehearsal, rounds }: Evidence): Caveat | undefined {
   }
   const grew = (growth: (typeof growths)[number]) =>
     ARMS.every((arm) => growth!.bytes[arm] > 0 && growth!.logicalBytes[arm] > 0);
-  if (rounds.length > 0 && !growths.every(grew)) {
+  if (!growths.every(grew)) {
     return {
       id: 'dataset-too-small',
       message: 'the dataset is too small for its memory to be seen: RSS did not grow when it was loaded',

@@ -1,0 +1,75 @@
+/** Turns a judgement into the one sentence that its reader takes to a meeting, and a rule into its figures. */
+import { ALL_FAMILIES } from './budget.ts';
+import type { JudgedRule, Judgement } from './judgement.ts';
+import { count, digits, duration, percent, plural, printable, quote, signedPercent } from './wording.ts';
+
+/** `P99.9 rose by 240 % [180 %, 310 %] where 25 % is allowed`. */
+export function sentenceOf({ verdict, reasons, rules, rounds }: Omit<Judgement, 'sentence'>): string {
+  const gating = rules.filter(({ level }) => level === 'error');
+  const name = verdict.toUpperCase();
+  const over = plural(rounds.judged, 'round');
+  if (verdict === 'invalid') return `${name}: ${reasons[0]}`;
+  if (verdict === 'fail') {
+    const failed = gating.filter(({ outcome }) => outcome === 'fail').sort((a, b) => excess(b) - excess(a));
+    return `${name}: ${claim(failed[0]!)} (${scope(failed[0]!)}, ${over})${others(failed.length - 1, 'fails', 'fail')}`;
+  }
+  if (verdict === 'inconclusive') {
+    const open = gating.filter(({ outcome }) => outcome === 'inconclusive');
+    if (reasons[0]) return `${name}: ${reasons[0]}`;
+    const { inconclusive } = open[0]!;
+    const cure = inconclusive?.roundsNeeded ? `; about ${plural(inconclusive.roundsNeeded, 'round')} would decide` : '';
+    return `${name}: ${claim(open[0]!)} (${scope(open[0]!)}, ${over}): ${inconclusive!.message}${cure}${others(open.length - 1, 'is open', 'are open')}`;
+  }
+  const judged = gating.filter(({ outcome }) => outcome === 'pass');
+  const closest = judged.filter(({ change }) => change.unit === 'ratio').sort((a, b) => excess(b) - excess(a))[0];
+  const nearest = closest ? `; nearest to its limit: ${claim(closest)} (${scope(closest)})` : '';
+  const unjudged = [...new Set(gating.filter(({ outcome }) => outcome === 'not-judged').map(({ metric }) => metric))];
+  const gap = unjudged.length > 0 ? `; not judged: ${unjudged.join(', ')}` : '';
+  return `${name}: ${plural(judged.length, 'rule')} inside the budget over ${over}${nearest}${gap}`;
+}
+
+/** How much of the allowance the estimate uses up, to find the rule that matters most. */
+const excess = ({ change, allowed }: JudgedRule) => ((change.estimate ?? 0) + 1e-9) / ((allowed ?? 0) + 1e-9);
+
+const others = (n: number, one: string, many: string) => (n === 0 ? '' : `; ${n} more ${n === 1 ? one : many}`);
+
+/** `all families` or `family "session:*"`. */
+export const scope = ({ family }: Pick<JudgedRule, 'family'>) =>
+  family === ALL_FAMILIES ? 'all families' : `family ${quote(family)}`;
+
+function claim(rule: JudgedRule): string {
+  const { change, allowed, label, note, unit } = rule;
+  if (unit === 'count' || change.estimate === null) return note ? printable(note) : `${label} could not be measured`;
+  const moved = change.estimate >= 0 ? 'rose' : 'fell';
+  const size = change.unit === 'ratio' ? percent(Math.abs(change.estimate)) : points(Math.abs(change.estimate));
+  const because = change.unit === 'difference' && note ? `, ${printable(note)}` : '';
+  return `${subject(label)} ${moved} by ${size} ${intervalOf(rule)} where ${allowedOf(rule)} is allowed${because}`;
+}
+
+const subject = (label: string) => (label === 'failed' ? 'the share of failed requests' : label);
+const points = (share: number) => percent(share).replace(' %', ' points');
+
+/** A baseline or candidate figure in its unit. */
+export function figureOf({ unit }: JudgedRule, value: number | null): string {
+  if (value === null) return '-';
+  if (unit === 'us') return duration(value);
+  if (unit === 'share') return percent(value);
+  return unit === 'count' ? count(value) : digits(value);
+}
+
+/** `+25 %`; counts as they are. */
+export function changeOf({ change, unit }: JudgedRule): string {
+  if (change.estimate === null) return '-';
+  return unit === 'count' ? `+${count(change.estimate)}` : signedPercent(change.estimate);
+}
+
+/** `[20 %, 31 %]`; empty where there is no interval, and for counts, which have none. */
+export function intervalOf({ change, unit }: JudgedRule): string {
+  if (change.low === null || change.high === null || unit === 'count') return '';
+  return `[${percent(change.low)}, ${percent(change.high)}]`;
+}
+
+export function allowedOf({ allowed, unit }: JudgedRule): string {
+  if (allowed === null) return '-';
+  return unit === 'count' ? count(allowed) : percent(allowed);
+}

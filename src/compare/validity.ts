@@ -1,0 +1,137 @@
+/** Turns a rehearsal's own health into the rounds that may be judged, and into what makes the run invalid or unable to pass. */
+import type { Caveat } from '../errors.ts';
+import { ARMS, type Arm, type Rehearsal, type Round } from '../measure/rehearsal.ts';
+import { meanOf } from './statistics.ts';
+import { percent, plural, printable, quote, shorten } from './wording.ts';
+
+export interface Validity {
+  /** Complete rounds whose measurement was not spoiled. */
+  rounds: Round[];
+  /** Each a clause; one is enough. */
+  invalid: string[];
+  /** Each a clause; with one of these a pass becomes inconclusive. */
+  cannotPass: string[];
+  caveats: Caveat[];
+}
+
+/** Sent over planned; below this the load was another than the one planned. */
+const ACHIEVED_AT_LEAST = 0.99;
+/** More spoiled rounds than this: the rest are the lucky ones. */
+const SPOILED_AT_MOST = 0.2;
+
+/** Settings without which the servers do different work: comparing them would not be about the servers. */
+const SAME_WORK = ['maxmemory', 'maxmemory-policy', 'appendonly', 'appendfsync', 'save', 'cluster-enabled'];
+/** Settings that move latency or memory, but whose new default is part of the migration. */
+const MOVES_FIGURES =
+  /^(io-threads.*|activedefrag|active-defrag-.*|lazyfree-.*|hz|dynamic-hz|.*-(list|zip)pack-.*|.*-ziplist-.*|set-max-intset-entries|active-expire-effort|maxmemory-(samples|clients|eviction-tenacity)|client-output-buffer-limit|rdbcompression|tracking-.*|latency-tracking|activerehashing|jemalloc-bg-thread)$/;
+
+export function assessValidity(rehearsal: Rehearsal): Validity {
+  const complete = rehearsal.rounds.filter((round) => isComplete(round, rehearsal));
+  const spoiled = complete.filter(
+    (round) => round.invalid !== undefined || achieved(round, 'baseline') < ACHIEVED_AT_LEAST,
+  );
+  const rounds = complete.filter((round) => !spoiled.includes(round));
+  const validity: Validity = { rounds, invalid: [], cannotPass: [], caveats: [] };
+  assessSpoiled(validity, complete, spoiled);
+  assessCandidatesRate(validity);
+  assessEnd(validity, rehearsal);
+  assessConfiguration(validity, rehearsal);
+  return validity;
+}
+
+/** Every slice pair ran to its end on both arms; the last round of a run that was cut short is not complete. */
+const isComplete = ({ arms: { baseline, candidate } }: Round, { settings, stopped }: Rehearsal) =>
+  baseline.slices.length === settings.slicePairs &&
+  candidate.slices.length === settings.slicePairs &&
+  baseline.slices.every(({ pair }) => candidate.slices.some((slice) => slice.pair === pair)) &&
+  !(stopped && [...baseline.slices, ...candidate.slices].some(({ unsent }) => unsent > 0));
+
+/** Over the whole round: a hiccup as a slice ends makes that slice look late, and costs nothing. */
+const achieved = ({ arms }: Round, arm: Arm) => {
+  const { slices } = arms[arm];
+  return (
+    meanOf(slices.map(({ generator }) => generator.achievedRate)) /
+    meanOf(slices.map(({ generator }) => generator.plannedRate))
+  );
+};
+
+function assessSpoiled({ invalid, caveats }: Validity, complete: Round[], spoiled: Round[]): void {
+  if (spoiled.length === 0) return;
+  const reasons = spoiled.map(
+    (round) =>
+      round.invalid ??
+      `the generator sent the baseline ${percent(achieved(round, 'baseline'))} of the planned rate in round ${round.index + 1}`,
+  );
+  const message = `${spoiled.length} of ${plural(complete.length, 'round')} spoiled: ${shorten(printable(reasons[0]!), 200)}`;
+  caveats.push({
+    id: 'rounds-spoiled',
+    message,
+    advice:
+      'Lower --rate, free the machine of other work, or give generator and servers cores of their own (see cutover doctor).',
+    numbers: { spoiled: spoiled.length, rounds: complete.length },
+  });
+  if (spoiled.length > SPOILED_AT_MOST * complete.length) invalid.push(message);
+}
+
+/**
+ * A rate that only the candidate does not get is no accident of the generator's, which drives both arms in turn: most
+ * likely the candidate is too slow for it. Dropping those rounds would drop the evidence against it, so they are
+ * judged: response time counts from the intended send and holds the waiting. But such a run cannot pass.
+ */
+function assessCandidatesRate({ rounds, cannotPass, caveats }: Validity): void {
+  const behind = rounds.filter((round) => achieved(round, 'candidate') < ACHIEVED_AT_LEAST);
+  if (behind.length === 0) return;
+  const share = Math.min(...behind.map((round) => achieved(round, 'candidate')));
+  const message = `the candidate got as little as ${percent(share)} of the planned rate in ${behind.length} of ${plural(rounds.length, 'round')}, the baseline all of it`;
+  caveats.push({
+    id: 'candidate-behind',
+    message,
+    advice:
+      'See whether the candidate is saturated (its CPU, its log); a lower --rate compares latency short of saturation.',
+    numbers: { achieved: share, rounds: behind.length },
+  });
+  cannotPass.push(message);
+}
+
+function assessEnd({ rounds, cannotPass, caveats }: Validity, { stopped, finishedAt, settings }: Rehearsal): void {
+  if (!stopped && finishedAt) return;
+  const why = stopped ? shorten(printable(stopped.message), 200) : 'it has no end: still going on, or killed';
+  const message = `the run was stopped after ${rounds.length} of ${plural(settings.rounds, 'round')} (${why})`;
+  caveats.push({
+    id: 'stopped',
+    message,
+    advice: 'What was measured is judged, but a run that was stopped cannot pass: repeat it with the command below.',
+    numbers: { rounds: rounds.length, planned: settings.rounds },
+  });
+  cannotPass.push(message);
+}
+
+function assessConfiguration({ invalid, caveats }: Validity, { configDifferences }: Rehearsal): void {
+  // A setting that one server does not have cannot be set alike.
+  const both = configDifferences.flatMap(({ name, baseline, candidate }) =>
+    baseline === undefined || candidate === undefined ? [] : [{ name, baseline, candidate }],
+  );
+  const list = (settings: typeof both) =>
+    settings
+      .slice(0, 6)
+      .map(({ name, baseline, candidate }) => `${printable(name)} ${quote(baseline)} → ${quote(candidate)}`)
+      .join(', ') + (settings.length > 6 ? ` and ${settings.length - 6} more` : '');
+  const work = both.filter(({ name }) => SAME_WORK.includes(name));
+  const figures = both.filter(({ name }) => MOVES_FIGURES.test(name));
+  if (work.length > 0) {
+    const message = `the servers are configured for different work: ${list(work)}`;
+    caveats.push({
+      id: 'configuration-differs',
+      message,
+      advice: 'Set these alike on both servers and repeat the run.',
+    });
+    invalid.push(message);
+  }
+  if (figures.length > 0) {
+    caveats.push({
+      id: 'defaults-differ',
+      message: `settings that move latency or memory differ: ${list(figures)}`,
+      advice: 'Fine if production will run like this; else set them alike, so that only the server differs.',
+    });
+  }
+}
