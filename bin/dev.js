@@ -8,4 +8,4 @@ const root = join(import.meta.dirname, '..');
 const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 pjson.oclif.commands = './commands';
 settings.enableAutoTranspile = false;
-void execute({ development: true, loadOptions: { root, pjson, ignoreManifest: true } });
+void execute({ loadOptions: { root, pjson, ignoreManifest: true } });

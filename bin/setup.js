@@ -296,7 +296,11 @@ function plan(forTests, described) {
 const forTests = process.argv.includes('--for-tests');
 const planAt = process.argv.indexOf('--plan');
 try {
-  if (planAt > 0) plan(forTests, process.argv.slice(planAt).find((argument) => argument.startsWith('{')));
+  if (planAt > 0)
+    plan(
+      forTests,
+      process.argv.slice(planAt).find((argument) => argument.startsWith('{')),
+    );
   else await setUp(forTests);
 } catch (error) {
   if (!(error instanceof CannotSetUp)) throw error;

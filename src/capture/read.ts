@@ -202,7 +202,8 @@ export class Capture {
         'Record again while clients are at work: redis-cli MONITOR > capture.log',
       );
     }
-    if (tokenizer.parsed === 0) throw notACapture(this.name, head, tokenizer.rejects.size === 0 && !tokenizer.tornLastLine);
+    if (tokenizer.parsed === 0)
+      throw notACapture(this.name, head, tokenizer.rejects.size === 0 && !tokenizer.tornLastLine);
     const rejected = [...tokenizer.rejects.values()].reduce((sum, reject) => sum + reject.count, 0);
     if (rejected > MAX_REJECTED * tokenizer.lines) {
       const reasons = [...tokenizer.rejects].map(

@@ -1,4 +1,5 @@
-/** What every command shares: exit codes, clean JSON errors, silence on a closed pipe. */
+/** What every command shares: exit codes, errors that say what to do next, silence on a closed pipe. */
+import { styleText } from 'node:util';
 import { Command, Errors } from '@oclif/core';
 import { CutoverError, EXIT_CODES } from '../errors.ts';
 
@@ -14,28 +15,38 @@ export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
   protected override async catch(error: Failure): Promise<void> {
-    if (!(error instanceof CutoverError) && !(error instanceof Errors.CLIError)) {
-      error.oclif ??= { exit: EXIT_CODES.bug.code };
-      error.code ??= 'E_BUG';
-      error.suggestions ??= [
-        'This is a bug in cutover. Please report it with the command line and the stack (DEBUG=*).',
-      ];
+    if (error instanceof CutoverError) {
+      // What a flag's parser throws comes wrapped in words of the framework.
+      error.message = error.message.replace(/^Parsing --\S+ ?\n\t/, '').replace(/\nSee more help with --help$/, '');
+    } else if (error instanceof Errors.CLIError) {
+      error.oclif.exit ??= EXIT_CODES.usage.code;
+    } else {
+      error.oclif = { ...error.oclif, exit: EXIT_CODES.bug.code };
+      error.suggestions = ['This is a bug in cutover: please report the command line and what is printed here.'];
     }
-    if (!this.jsonEnabled() && process.exitCode === undefined)
-      process.exitCode = error.oclif?.exit ?? EXIT_CODES.bug.code;
-    await super.catch(error);
+    if (this.jsonEnabled() || !(error instanceof CutoverError)) return super.catch(error);
+    this.logToStderr(explain(error));
+    process.exitCode = error.oclif.exit;
   }
 
   protected override toErrorJson(error: Failure): unknown {
-    const exit = error.oclif?.exit ?? EXIT_CODES.bug.code;
+    const exitCode = error.oclif?.exit ?? EXIT_CODES.bug.code;
+    process.exitCode = exitCode;
     return {
       schema: 'cutover/error@1',
       error: {
-        code: error.code ?? (exit === EXIT_CODES.bug.code ? 'E_BUG' : 'E_USAGE'),
+        code: error.code ?? (exitCode === EXIT_CODES.bug.code ? 'E_BUG' : 'E_USAGE'),
         message: error.message,
         advice: error.suggestions ?? [],
-        exitCode: exit,
+        exitCode,
       },
     };
   }
+}
+
+/** One paragraph, then what to do next. Nothing from a file or a server reaches the terminal but printable text. */
+function explain({ message, suggestions }: CutoverError): string {
+  const printable = (text: string) => text.replace(/[^\P{C}\n]/gu, '?');
+  const title = styleText(['bold', 'red'], 'Error:', { stream: process.stderr });
+  return [`${title} ${printable(message)}`, ...suggestions.map((advice) => `  → ${printable(advice)}`)].join('\n');
 }

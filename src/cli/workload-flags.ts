@@ -52,7 +52,7 @@ export const rateFlag = Flags.custom<Rate>({
   },
 });
 
-/** `8` or `512mb`, `2GiB` → bytes. */
+/** `512mb`, `2GiB` → bytes. */
 export const bytesFlag = Flags.custom<number>({
   helpValue: '<size>',
   parse: async (text, _, { name }) => {
@@ -64,6 +64,21 @@ export const bytesFlag = Flags.custom<number>({
       'E_USAGE',
       `--${name} ${text} is no size.`,
       `Write it like --${name} 512mb or --${name} 2gb.`,
+    );
+  },
+});
+
+/** `1.5` → cores. */
+export const coresFlag = Flags.custom<number>({
+  helpValue: '<cores>',
+  parse: async (text, _, { name }) => {
+    const cores = Number(text);
+    if (cores > 0) return cores;
+    throw new CutoverError(
+      'usage',
+      'E_USAGE',
+      `--${name} ${text} is no number of cores.`,
+      `Write it like --${name} 1.5.`,
     );
   },
 });

@@ -38,16 +38,16 @@ export const scope = ({ family }: Pick<JudgedRule, 'family'>) =>
   family === ALL_FAMILIES ? 'all families' : `family ${quote(family)}`;
 
 function claim(rule: JudgedRule): string {
-  const { change, allowed, label, note, unit } = rule;
-  if (unit === 'count' || change.estimate === null) return note ? printable(note) : `${label} could not be measured`;
-  const moved = change.estimate >= 0 ? 'rose' : 'fell';
-  const size = change.unit === 'ratio' ? percent(Math.abs(change.estimate)) : points(Math.abs(change.estimate));
-  const because = change.unit === 'difference' && note ? `, ${printable(note)}` : '';
-  return `${subject(label)} ${moved} by ${size} ${intervalOf(rule)} where ${allowedOf(rule)} is allowed${because}`;
+  const { change, label, note, unit } = rule;
+  if (change.estimate === null || unit === 'count') return printable(note ?? `${label} could not be measured`);
+  const size = percent(Math.abs(change.estimate));
+  const moved = `${subject(label)} ${change.estimate < 0 ? 'fell' : 'rose'} by ${size}`;
+  const interval = intervalOf(rule);
+  const because = change.unit === 'difference' && note ? ` (${printable(note)})` : '';
+  return `${moved}${interval && ` ${interval}`} where ${allowedOf(rule)} is allowed${because}`;
 }
 
 const subject = (label: string) => (label === 'failed' ? 'the share of failed requests' : label);
-const points = (share: number) => percent(share).replace(' %', ' points');
 
 /** A baseline or candidate figure in its unit. */
 export function figureOf({ unit }: JudgedRule, value: number | null): string {

@@ -1,6 +1,6 @@
 /** Turns a rehearsal's own health into the rounds that may be judged, and into what makes the run invalid or unable to pass. */
 import type { Caveat } from '../errors.ts';
-import { ARMS, type Arm, type Rehearsal, type Round } from '../measure/rehearsal.ts';
+import type { Arm, Rehearsal, Round } from '../measure/rehearsal.ts';
 import { meanOf } from './statistics.ts';
 import { percent, plural, printable, quote, shorten } from './wording.ts';
 

@@ -31,8 +31,8 @@ export const bytes = (value: number) =>
 export const percent = (share: number) => {
   const value = share * 100;
   const size = Math.abs(value);
-  const text = value.toFixed(size >= 9.95 ? 0 : size >= 0.995 || size === 0 ? 1 : 2).replace(/\.0+$/, '');
-  return `${text === '-0' ? '0' : text.replace('-', '−')} %`;
+  const rounded = Number(value.toFixed(size >= 9.95 ? 0 : size >= 0.995 ? 1 : 2));
+  return `${String(Math.abs(rounded) === 0 ? 0 : rounded).replace('-', '−')} %`;
 };
 
 /** Share → `+25 %`, `−3.1 %`, `0 %`. */

@@ -136,7 +136,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
   };
   try {
     for (const arm of ARMS) {
-      stage(`starting ${options.specs[arm]}`);
+      stage(`starting the ${arm}`);
       const server = stack.use(await startServer(options.specs[arm], options.limits));
       if (!server.ours && index === 0 && !options.allowNonempty) await assertEmpty(server);
       const start = memorySample(await server.info('memory'), 0);

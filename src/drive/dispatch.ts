@@ -85,7 +85,7 @@ export class Lane implements ClientSink {
   }
 
   replied(status: number, errorId: number, atUs: number): void {
-    if (this.answered < this.sent) this.dispatch?.record(this, this.ops[this.answered++]!, status, errorId, atUs);
+    this.dispatch?.record(this, this.ops[this.answered++]!, status, errorId, atUs);
   }
 
   lost(reason: string): void {

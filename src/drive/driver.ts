@@ -226,8 +226,8 @@ export class Driver implements AsyncDisposable {
         case OpStatus.error: {
           const word = this.#threads[connection % this.#threads.length]!.errorWords[errorId[op]!] ?? '(unknown)';
           const label = slice.label[op]!;
-          let ofLabel = byLabel.get(label);
-          if (!ofLabel) byLabel.set(label, (ofLabel = new Map()));
+          const ofLabel = byLabel.get(label) ?? new Map<string, number>();
+          byLabel.set(label, ofLabel);
           errors.set(word, (errors.get(word) ?? 0) + 1);
           ofLabel.set(word, (ofLabel.get(word) ?? 0) + 1);
           break;

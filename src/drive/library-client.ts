@@ -4,7 +4,7 @@ import { OpStatus } from '../measure/latency-log.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import type { OpenClient } from './client.ts';
 import { nowUs } from './clock.ts';
-import { cannotConnect, handshakeOf } from './wire.ts';
+import { cannotConnect, handshakeOf, oneLine } from './wire.ts';
 
 /** What ioredis and iovalkey have in common, as far as it is used. */
 interface Library<Command> {
@@ -66,13 +66,14 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
 
   return async (address, db, prefixes, sink) => {
     const connection = new Redis(optionsFor(address));
-    let trouble = 'the server closed the connection';
+    /** What a rejected promise says is only that the connection is closed; the reason comes by an event. */
+    let trouble: string | undefined;
     let open = false;
-    connection.on('error', (error) => {
-      trouble = messageOf(error);
+    connection.on('error', (error: NodeJS.ErrnoException) => {
+      trouble = error.code ?? error.message;
     });
     connection.on('end', () => {
-      if (open) sink.lost(trouble);
+      if (open) sink.lost(oneLine(trouble ?? 'the server closed the connection'));
       open = false;
     });
     try {
@@ -83,7 +84,7 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
       }
     } catch (error) {
       connection.disconnect();
-      throw cannotConnect(address, messageOf(error));
+      throw cannotConnect(address, trouble ?? messageOf(error));
     }
     open = true;
 

@@ -37,13 +37,16 @@ export function handshakeOf({ username, password }: ServerAddress, db: number): 
   return [...commands, ['PING']];
 }
 
+/** Text of a server or library as one short line that a terminal can show. */
+export const oneLine = (text: string) => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
+
 /** The error for a server that does not let us in; `detail` must hold no credentials. */
 export function cannotConnect(address: ServerAddress, detail: string): CutoverError {
   const where = address.path ?? `${address.host}:${address.port}`;
   return new CutoverError(
     'cannotRun',
     'E_CONNECT',
-    `cannot use the server at ${where}: ${detail}`,
+    `cannot use the server at ${where}: ${oneLine(detail)}`,
     'Check that it runs, and the address, user, password, number of databases and maxclients.',
   );
 }

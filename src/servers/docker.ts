@@ -16,7 +16,7 @@ const ENGINE_TIMEOUT_MS = 5000;
 /** A registry that has not said a word for this long is taken for unreachable. */
 const PULL_SILENCE_MS = 10_000;
 /** Every container of ours carries it: `docker ps --filter label=cutover` finds what a killed run left behind. */
-export const CONTAINER_LABEL = 'cutover';
+const CONTAINER_LABEL = 'cutover';
 
 type Testcontainers = typeof import('testcontainers');
 type Runtime = Awaited<ReturnType<Testcontainers['getContainerRuntimeClient']>>;
@@ -37,10 +37,15 @@ export const dockerProvider: ServerProvider = {
     const image = spec.slice(PREFIX.length);
     const missing = await obtainImage(image);
     if (missing) {
-      throw new CutoverError('cannotRun', 'E_IMAGE_MISSING', `The image ${image} is not here and cannot be pulled: ${missing}.`, [
-        `Try it by hand: docker pull ${image} (docker login first for a private one)`,
-        'Without a registry: process:redis-server, process:valkey-server or the URL of a running server.',
-      ]);
+      throw new CutoverError(
+        'cannotRun',
+        'E_IMAGE_MISSING',
+        `The image ${image} is not here and cannot be pulled: ${missing}.`,
+        [
+          `Try it by hand: docker pull ${image} (docker login first for a private one)`,
+          'Without a registry: process:redis-server, process:valkey-server or the URL of a running server.',
+        ],
+      );
     }
     return launch(engine, spec, image, limits);
   },
@@ -74,11 +79,16 @@ function findEngine() {
 }
 
 /** What a container engine offers, for doctor. */
-export async function describeEngine(): Promise<{ version?: string; cpus?: number; memoryBytes?: number; problem?: string }> {
+export async function describeEngine(): Promise<{
+  version?: string;
+  cpus?: number;
+  memoryBytes?: number;
+  problem?: string;
+}> {
   const { engine, problem } = await findEngine();
   if (!engine) return { problem };
   const { serverVersion, cpus, memory } = engine.runtime.info.containerRuntime;
-  return { version: serverVersion, cpus, memoryBytes: memory };
+  return { version: String(serverVersion), cpus, memoryBytes: memory };
 }
 
 /** Whether the engine has the image already. False without an engine. */
@@ -92,13 +102,6 @@ export async function hasImage(image: string): Promise<boolean> {
       () => true,
       () => false,
     );
-}
-
-/** How many containers of ours exist: more than are wanted now were left by a run that was killed. */
-export async function countContainers(): Promise<number> {
-  const { engine } = await findEngine();
-  if (!engine) return 0;
-  return (await engine.runtime.container.dockerode.listContainers({ all: true, filters: { label: [CONTAINER_LABEL] } })).length;
 }
 
 /**
@@ -188,7 +191,10 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
     const started = await new ServerContainer().start();
     const container = dockerode.getContainer(started.getId());
     const ended = container.wait().then(
-      async (result: { StatusCode: number }) => ({ atMs: Date.now(), how: await describeEnd(container, result.StatusCode) }),
+      async (result: { StatusCode: number }) => ({
+        atMs: Date.now(),
+        how: await describeEnd(container, result.StatusCode),
+      }),
       (error: unknown) => ({ atMs: Date.now(), how: `its container engine is gone: ${messageOf(error)}` }),
     );
     const { promise: died, resolve: die } = Promise.withResolvers<ServerExit>();
@@ -278,7 +284,8 @@ function joinFrames(raw: Buffer): string {
 
 /** One clause for an error message: every socket an engine could listen on, and what it said. */
 async function describeSockets(): Promise<string> {
-  if (process.env.DOCKER_HOST) return `DOCKER_HOST=${process.env.DOCKER_HOST.replace(/\/\/[^/@]*@/, '//')} does not answer`;
+  if (process.env.DOCKER_HOST)
+    return `DOCKER_HOST=${process.env.DOCKER_HOST.replace(/\/\/[^/@]*@/, '//')} does not answer`;
   const runtimeFolder = process.env.XDG_RUNTIME_DIR ?? `/run/user/${userInfo().uid}`;
   const sockets = [
     '/var/run/docker.sock',
@@ -295,11 +302,15 @@ async function describeSockets(): Promise<string> {
 function knock(path: string): Promise<string> {
   return new Promise((done) => {
     const socket = connectSocket(path);
-    socket.setTimeout(1000, () => done('no answer'));
-    socket.once('connect', () => done('something listens, but not an engine that answers'));
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      done(error.code === 'EACCES' ? 'permission denied' : error.code === 'ECONNREFUSED' ? 'nothing listens' : messageOf(error)),
-    );
-    socket.once('connect', () => socket.destroy());
+    const say = (answer: string) => {
+      socket.destroy();
+      done(answer);
+    };
+    socket.setTimeout(1000, () => say('no answer'));
+    socket.once('connect', () => say('something listens, but does not answer as an engine'));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const known: Record<string, string> = { EACCES: 'permission denied', ECONNREFUSED: 'nothing listens' };
+      say(known[error.code ?? ''] ?? messageOf(error));
+    });
   });
 }

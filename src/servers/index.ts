@@ -1,42 +1,119 @@
 /** Server specs → running servers: the list of providers, and what the bare names `redis` and `valkey` stand for. */
 import { CutoverError } from '../errors.ts';
 import defaults from './defaults.json' with { type: 'json' };
-import { dockerProvider, obtainImage } from './docker.ts';
-import { findBinary, installAdvice, processProvider } from './process.ts';
+import { describeEngine, dockerProvider, ENGINE_ADVICE, hasImage, obtainImage } from './docker.ts';
+import { binaryVersion, findBinary, installAdvice, processProvider } from './process.ts';
 import type { RunningServer, ServerLimits, ServerProvider } from './server.ts';
 import { urlProvider } from './url.ts';
 
-/** To add a provider, write a file that exports a ServerProvider, and list it here. */
-export const PROVIDERS: ServerProvider[] = [dockerProvider, processProvider, urlProvider];
+export { assertEmpty } from './emptiness.ts';
 
-/** Image and binary of the bare names. */
-export const DEFAULTS: Readonly<Record<'redis' | 'valkey', { image: string; binary: string }>> = defaults;
+/** To add a provider, write one file that exports a `ServerProvider` and add its line here; the contract test runs over all. */
+const PROVIDERS: readonly ServerProvider[] = [dockerProvider, processProvider, urlProvider];
+
+const PRODUCTS = ['redis', 'valkey'] as const;
+type Product = (typeof PRODUCTS)[number];
+const isProduct = (spec: string): spec is Product => (PRODUCTS as readonly string[]).includes(spec);
+
+/** The image that a bare name means: the default, or the one that the environment names (a mirror, another version). */
+function imageOf(product: Product): string {
+  return process.env[`CUTOVER_${product.toUpperCase()}_IMAGE`] || defaults[product].image;
+}
+
+export interface ResolvedSpecs {
+  /** In the order given; bare names replaced by `docker:IMAGE` or `process:NAME`, everything else as it was. */
+  specs: string[];
+  /** What the bare names became and why, one sentence for stderr; absent when there were none. */
+  note?: string;
+}
 
 /**
- * The spec that a provider understands. `redis` and `valkey` become a container of the default image where an engine
- * answers and has or can pull it, else the binary on PATH. Throws CutoverError E_SPEC or E_NO_SERVER.
+ * Decides what bare names stand for: containers of the default images where an engine answers and has or can pull them,
+ * else binaries on PATH. All bare names of one call get the same kind, because a container and a plain process differ in
+ * more than the server. Throws CutoverError `cannotRun` that says what was tried and how to cure it.
  */
-export async function resolveSpec(spec: string): Promise<string> {
-  if (spec === 'redis' || spec === 'valkey') {
-    const { image, binary } = DEFAULTS[spec];
-    const missing = await obtainImage(image);
-    if (missing === undefined) return `docker:${image}`;
-    if (findBinary(binary)) return `process:${binary}`;
+export async function resolveSpecs(specs: readonly string[]): Promise<ResolvedSpecs> {
+  const products = [...new Set(specs.filter(isProduct))];
+  if (products.length === 0) return { specs: [...specs] };
+  const replace = (become: (product: Product) => string) =>
+    specs.map((spec) => (isProduct(spec) ? become(spec) : spec));
+
+  const refusal = await refuseContainers(products);
+  if (!refusal) {
+    const images = products.map((product) => `${product} is ${imageOf(product)}`).join(', ');
+    return { specs: replace((product) => `docker:${imageOf(product)}`), note: `Containers: ${images}.` };
+  }
+  const missing = products.map((product) => defaults[product].binary).filter((name) => !findBinary(name));
+  if (missing.length > 0) {
     throw new CutoverError(
       'cannotRun',
       'E_NO_SERVER',
-      `There is no ${spec} to run: no container (docker:${image}: ${missing}), and no \`${binary}\` on PATH.`,
-      [...installAdvice([binary]), 'Or start Docker, or give the URL of an empty server.'],
+      `No way to start ${products.join(' and ')}: ${refusal}; ${missing.join(' and ')} not on PATH.`,
+      [...installAdvice(missing), ...ENGINE_ADVICE, 'Or name servers that run already: redis://HOST:PORT.'],
     );
   }
-  if (PROVIDERS.some((provider) => provider.accepts(spec))) return spec;
-  throw new CutoverError('usage', 'E_SPEC', `"${spec}" is no server.`, [
-    'Write redis or valkey, docker:IMAGE, process:BINARY, or a URL: redis://, rediss://, valkey://, valkeys://, unix:/path',
-  ]);
+  const binaries = products.map((product) => `${product} is ${findBinary(defaults[product].binary)}`).join(', ');
+  return {
+    specs: replace((product) => `process:${defaults[product].binary}`),
+    note: `Binaries: ${binaries} (${refusal}).`,
+  };
 }
 
-/** Starts, or connects to, the server of a resolved spec. */
-export async function startServer(spec: string, limits: ServerLimits): Promise<RunningServer> {
-  const resolved = await resolveSpec(spec);
-  return PROVIDERS.find((provider) => provider.accepts(resolved))!.start(resolved, limits);
+/** Why containers of these products cannot be had here, or undefined when they can; pulls what is not there yet. */
+async function refuseContainers(products: readonly Product[]): Promise<string | undefined> {
+  const { problem } = await describeEngine();
+  if (problem) return `no container engine: ${problem}`;
+  for (const product of products) {
+    const reason = await obtainImage(imageOf(product));
+    if (reason) return `cannot pull ${imageOf(product)}: ${reason}`;
+  }
+  return undefined;
+}
+
+/**
+ * Starts the server that a spec names, or connects to it, and waits until it answers PING. A run resolves the specs of
+ * both arms together first (`resolveSpecs`). Dispose the result to stop and remove what was started.
+ */
+export async function startServer(spec: string, limits: ServerLimits = {}): Promise<RunningServer> {
+  const [resolved] = (await resolveSpecs([spec])).specs;
+  const provider = PROVIDERS.find((candidate) => candidate.accepts(resolved!));
+  if (!provider) {
+    // A spec of no known kind may still hold a password.
+    const shown = spec.includes('@') ? 'The server given' : `\`${spec}\``;
+    throw new CutoverError('usage', 'E_SERVER_SPEC', `${shown} is not a server that cutover can start or reach.`, [
+      'redis or valkey · docker:IMAGE · process:PATH-or-NAME · redis://, rediss://, valkey://, valkeys:// or unix: URL',
+    ]);
+  }
+  return provider.start(resolved!, limits);
+}
+
+/** What there is on this machine to start servers with; pulls and starts nothing. */
+export interface ServerSources {
+  engine: Awaited<ReturnType<typeof describeEngine>>;
+  products: {
+    product: Product;
+    image: string;
+    imageHere: boolean;
+    binary: string;
+    binaryPath?: string;
+    version?: string;
+  }[];
+}
+
+export async function findServerSources(): Promise<ServerSources> {
+  const engine = await describeEngine();
+  const products = PRODUCTS.map(async (product) => {
+    const [image, binary] = [imageOf(product), defaults[product].binary];
+    const binaryPath = findBinary(binary);
+    const version = binaryPath && binaryVersion(binaryPath);
+    return {
+      product,
+      image,
+      imageHere: await hasImage(image),
+      binary,
+      ...(binaryPath ? { binaryPath } : {}),
+      ...(version ? { version } : {}),
+    };
+  });
+  return { engine, products: await Promise.all(products) };
 }

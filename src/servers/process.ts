@@ -27,10 +27,12 @@ export const processProvider: ServerProvider = {
     const name = spec.slice(PREFIX.length);
     const binary = findBinary(name);
     if (!binary) {
-      throw new CutoverError('cannotRun', 'E_BINARY_MISSING', `${spec}: no executable \`${name}\` ${name.includes('/') ? 'there' : 'on PATH'}.`, [
-        ...installAdvice([name]),
-        'Or name a container instead: docker:IMAGE.',
-      ]);
+      throw new CutoverError(
+        'cannotRun',
+        'E_BINARY_MISSING',
+        `${spec}: no executable \`${name}\` ${name.includes('/') ? 'there' : 'on PATH'}.`,
+        [...installAdvice([name]), 'Or name a container instead: docker:IMAGE.'],
+      );
     }
     const command = [...launcher(spec, limits), binary];
     for (let attempt = 1; ; attempt++) {
@@ -49,7 +51,10 @@ class PortTaken extends CutoverError {}
 export function findBinary(name: string): string | undefined {
   const candidates = name.includes('/')
     ? [resolve(name)]
-    : (process.env.PATH ?? '').split(delimiter).filter(Boolean).map((folder) => join(folder, name));
+    : (process.env.PATH ?? '')
+        .split(delimiter)
+        .filter(Boolean)
+        .map((folder) => join(folder, name));
   return candidates.find((path) => {
     try {
       accessSync(path, constants.X_OK);
@@ -73,7 +78,8 @@ export function binaryVersion(path: string): string | undefined {
 export function installAdvice(names: string[]): string[] {
   if (process.platform === 'darwin') return ['brew install redis valkey'];
   const advice = [`Debian 13, Ubuntu 24.04 and newer: sudo apt-get install ${names.join(' ')}`];
-  if (names.includes('valkey-server')) advice.push('Debian 12: the same, with bookworm-backports among the apt sources');
+  if (names.includes('valkey-server'))
+    advice.push('Debian 12: the same, with bookworm-backports among the apt sources');
   return [...advice, 'In a clone of cutover: npm run setup'];
 }
 
@@ -91,9 +97,12 @@ function launcher(spec: string, limits: ServerLimits): string[] {
   if (canFollowParent()) words.push('setpriv', '--pdeathsig', 'KILL', '--');
   if (limits.cpuset !== undefined) {
     if (!findBinary('taskset')) {
-      throw new CutoverError('cannotRun', 'E_LIMIT_UNSUPPORTED', `${spec}: a cpuset needs taskset, which is not on PATH.`, [
-        'On Linux install util-linux; elsewhere use docker:IMAGE or leave the cpuset out.',
-      ]);
+      throw new CutoverError(
+        'cannotRun',
+        'E_LIMIT_UNSUPPORTED',
+        `${spec}: a cpuset needs taskset, which is not on PATH.`,
+        ['On Linux install util-linux; elsewhere use docker:IMAGE or leave the cpuset out.'],
+      );
     }
     words.push('taskset', '--cpu-list', limits.cpuset);
   }

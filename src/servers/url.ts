@@ -70,9 +70,14 @@ export function parseServerUrl(text: string): { address: ServerAddress; spec: st
     url = new URL(text);
     if (!url.hostname) throw new Error('no host');
   } catch {
-    throw new CutoverError('usage', 'E_SERVER_SPEC', 'The server URL cannot be read (not shown: it may hold a password).', [
-      'Write redis://HOST:PORT, rediss://USER:PASSWORD@HOST:PORT or unix:/PATH; special characters in a password as %XX.',
-    ]);
+    throw new CutoverError(
+      'usage',
+      'E_SERVER_SPEC',
+      'The server URL cannot be read (not shown: it may hold a password).',
+      [
+        'Write redis://HOST:PORT, rediss://USER:PASSWORD@HOST:PORT or unix:/PATH; special characters in a password as %XX.',
+      ],
+    );
   }
   const port = Number(url.port || DEFAULT_PORT);
   const spec = `${url.protocol}//${url.hostname}:${port}`;
@@ -120,18 +125,26 @@ function explain(spec: string, address: ServerAddress, error: unknown): CutoverE
     if (/^(WRONGPASS|NOAUTH|ERR.*AUTH|ERR invalid password)/.test(message)) {
       return address.password === undefined
         ? ['it asks for a password', 'Put it into the URL: redis://USER:PASSWORD@HOST:PORT (the user may be left out).']
-        : ['it refused the user or the password', 'Check both with redis-cli; special characters are written as %XX in a URL.'];
+        : [
+            'it refused the user or the password',
+            'Check both with redis-cli; special characters are written as %XX in a URL.',
+          ];
     }
     if (/^NOPERM/.test(message)) {
-      return ['this user may not run PING and INFO', 'Grant it: ACL SETUSER NAME +ping +info +config|get, beside the workload\'s commands.'];
+      return [
+        'this user may not run PING and INFO',
+        "Grant it: ACL SETUSER NAME +ping +info +config|get, beside the workload's commands.",
+      ];
     }
     if (/^DENIED/.test(message)) {
       return ['it is in protected mode and refuses other hosts', 'Give it a password, or run cutover on its host.'];
     }
     if (code === 'ECONNREFUSED') return ['nothing listens there', 'Is the server running, and is this its port?'];
-    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return ['the host name is unknown', 'Check the name and the DNS of this machine.'];
+    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+      return ['the host name is unknown', 'Check the name and the DNS of this machine.'];
     if (code === 'ENOENT') return ['there is no such socket', 'Check the path; `CONFIG GET unixsocket` tells it.'];
-    if (code === 'EACCES') return ['this user may not open the socket', 'See `unixsocketperm` and the groups of this user.'];
+    if (code === 'EACCES')
+      return ['this user may not open the socket', 'See `unixsocketperm` and the groups of this user.'];
     if (/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/.test(`${code} ${message}`)) {
       return ['no answer', 'A firewall, or the wrong address? Try redis-cli from this machine.'];
     }

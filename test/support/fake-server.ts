@@ -30,7 +30,7 @@ export async function startFakeServer(script: FakeServerScript): Promise<FakeSer
   };
 }
 
-const GREETINGS = /^(auth|hello|select|ping|client|quit)$/i;
+const GREETINGS = /^(auth|hello|select|ping|client)$/i;
 
 const OK = Buffer.from('+OK\r\n');
 
@@ -74,7 +74,8 @@ async function serve(script: FakeServerScript): Promise<void> {
       socket,
       (command) => {
         const now = performance.now();
-        due.push(Math.max(due.at(-1) ?? 0, GREETINGS.test(nameOf(command)) ? now : dueAt(now)));
+        if (nameOf(command) === 'QUIT') socket.end(OK);
+        else due.push(Math.max(due.at(-1) ?? 0, GREETINGS.test(nameOf(command)) ? now : dueAt(now)));
       },
       () => {
         if (!polling) poll();

@@ -187,27 +187,24 @@ function judgeRate(evidence: Evidence, tallies: Tally[], allowed: number): Asses
       Object.assign(test, { outcome: 'inconclusive', cause: 'too-few-samples' });
   }
   const labels = new Set(tallies.map(({ label }) => label).filter((label) => label !== EVERYWHERE));
-  const byLabel = [...labels]
+  const [worst] = [...labels]
     .map((label) => {
       const tally = merge(
         tallies.filter((one) => one.label === label),
         label,
         evidence.rounds.length,
       );
-      const { pFail } = testMargin(differences(tally), allowed, alpha);
-      return { tally, p: Math.min(1, Math.max(pFail, chanceOf(evidence, tally)) * labels.size) };
+      const own = testMargin(differences(tally), allowed, alpha);
+      const pFail = Math.min(1, Math.max(own.pFail, chanceOf(evidence, tally)) * labels.size);
+      return { tally, test: { ...own, pFail } };
     })
-    .sort((a, b) => a.p - b.p);
-  const [worst] = byLabel;
-  const broken = worst && worst.p <= alpha ? worst : undefined;
-  if (broken) Object.assign(test, { outcome: 'fail', pFail: Math.min(test.pFail, broken.p) });
+    .sort((a, b) => a.test.pFail - b.test.pFail);
+  const isBroken = test.outcome !== 'fail' && worst?.test.outcome === 'fail' && worst.test.pFail <= alpha;
+  const subject = isBroken ? worst : { tally: overall, test };
 
-  const rate = (arm: Arm) => {
-    const calls = sum(callsOf(evidence, arm, EVERYWHERE));
-    return calls === 0 ? 0 : sum(overall.errors[arm]) / calls;
-  };
-  const subject = broken?.tally ?? overall;
-  const rose = sum(subject.errors.candidate) > sum(subject.errors.baseline);
+  const rate = (arm: Arm) =>
+    sum(subject.tally.errors[arm]) / Math.max(1, sum(callsOf(evidence, arm, subject.tally.label)));
+  const rose = sum(subject.tally.errors.candidate) > sum(subject.tally.errors.baseline);
   return {
     id: 'errors.rate',
     label: 'failed',
@@ -218,8 +215,8 @@ function judgeRate(evidence: Evidence, tallies: Tally[], allowed: number): Asses
     samples,
     baseline: rate('baseline'),
     candidate: rate('candidate'),
-    test,
-    ...(rose && test.outcome !== 'pass' ? { note: describe(subject, tallies) } : {}),
+    test: subject.test,
+    ...(rose && subject.test.outcome !== 'pass' ? { note: describe(subject.tally, tallies) } : {}),
   };
 }
 

@@ -7,7 +7,11 @@ export const openRaw: OpenClient = async (address, db, prefixes, sink) => {
   const wire = await Wire.open(address, db);
   let bytes: Uint8Array;
   let offset: Uint32Array;
+  let inFlight = 0;
   wire.onReply = (reply, atUs) => {
+    // What nobody asked for, like the reply to close()'s QUIT, is no op's.
+    if (inFlight === 0) return;
+    inFlight--;
     if (reply.isError) sink.replied(OpStatus.error, prefixes.idOf(reply.errorWord, reply.errorWordLength), atUs);
     else sink.replied(reply.nil ? OpStatus.nil : OpStatus.replied, 0, atUs);
   };
@@ -18,6 +22,7 @@ export const openRaw: OpenClient = async (address, db, prefixes, sink) => {
       offset = opOffset;
     },
     send: (from, to) => {
+      inFlight += to - from;
       wire.write(bytes.subarray(offset[from], offset[to]));
     },
     close: () => wire.close(),

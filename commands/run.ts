@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { commandLine } from '../src/cli/command-line.ts';
+import { interruptSignal } from '../src/cli/interrupt.ts';
+import { Progress } from '../src/cli/progress.ts';
+import { exitCodeOf, onInconclusiveFlag } from '../src/cli/verdict-flags.ts';
+import { bytesFlag, coresFlag, rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
+import { parseBudget } from '../src/compare/budget.ts';
+import { DEFAULT_BUDGET } from '../src/compare/default-budget.ts';
+import { judge } from '../src/compare/judge.ts';
+import type { Judgement } from '../src/compare/judgement.ts';
+import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
+import { conduct } from '../src/drive/conductor.ts';
+import { defaultWorkers } from '../src/drive/driver.ts';
+import { CutoverError, messageOf } from '../src/errors.ts';
+import { createFolder, latencyReader } from '../src/measure/folder.ts';
+import { describeMachine } from '../src/measure/machine.ts';
+import type { Rehearsal } from '../src/measure/rehearsal.ts';
+import { buildModel } from '../src/model/build.ts';
+import { Synthesis } from '../src/plan/synthesize.ts';
+import { FORMATS } from '../src/report/index.ts';
+import { resolveSpec, withoutCredentials } from '../src/servers/index.ts';
+
+export default class Run extends BaseCommand {
+  static override summary =
+    'Rehearse the migration: drive two servers with a captured workload and judge the candidate.';
+  static override description =
+    `Both arms get the same bytes at the same relative times, in rounds of fresh servers with slices in ABBA order.
+A server is redis or valkey (a container where an engine answers, else the binary on PATH), docker:IMAGE, process:BINARY, or the URL of an empty server that someone else runs (redis://, rediss://, valkey://, valkeys://, unix:/path).
+Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invalid, 70 bug, 130 interrupted.`;
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> captures/sessions.monitor.gz --rounds 3 --slice 1s',
+    '<%= config.bin %> <%= command.id %> app.log --baseline docker:redis:7.2 --candidate docker:valkey/valkey:8.1 --budget budget.yaml',
+    '<%= config.bin %> <%= command.id %> app.log --candidate valkey://staging:6379 --rate 2x --json',
+  ];
+  static override args = {
+    workload: Args.string({
+      description: 'capture (plain, gzip, zstd; - for stdin) or model (.json); without it, the shipped sample',
+    }),
+  };
+  static override flags = {
+    baseline: Flags.string({
+      char: 'b',
+      description: 'server to compare with',
+      default: 'redis',
+      env: 'CUTOVER_BASELINE',
+    }),
+    candidate: Flags.string({ char: 'c', description: 'server to judge', default: 'valkey', env: 'CUTOVER_CANDIDATE' }),
+    budget: Flags.string({ description: 'budget file (YAML); without it, the default budget' }),
+    rate: rateFlag(),
+    rounds: Flags.integer({
+      description: 'rounds of fresh servers: the unit of replication',
+      default: 5,
+      min: 1,
+      max: 200,
+    }),
+    'slice-pairs': Flags.integer({ description: 'slices per arm and round', default: 2, min: 1, max: 20 }),
+    slice: secondsFlag('length of a slice', 3),
+    warmup: secondsFlag('load on each arm before the first slice of a round', 1),
+    seed: Flags.string({ description: 'same seed, same workload', default: '1' }),
+    epoch: Flags.integer({ description: 'Unix time in seconds that planned times begin at; default: now' }),
+    client: Flags.option({
+      options: Object.keys(CLIENTS) as ClientName[],
+      description: 'what sends the load, to both arms',
+    })({ default: 'raw' }),
+    workers: Flags.integer({ description: 'load threads; default: by the number of cores', min: 1, max: 64 }),
+    memory: bytesFlag({ description: 'memory limit of each container (512mb, 2gb)' }),
+    cpus: coresFlag({ description: 'CPU limit of each container, in cores (1.5)' }),
+    cpuset: Flags.string({ description: 'cores that each server may use (2-3)' }),
+    scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
+    'allow-nonempty': Flags.boolean({
+      description: 'use a server by URL though it holds data, which may be overwritten',
+    }),
+    'replica-capture': Flags.boolean({ description: 'accept the capture of a replica' }),
+    output: Flags.string({ char: 'o', description: 'rehearsal folder to create; default: rehearsals/TIME' }),
+    'on-inconclusive': onInconclusiveFlag,
+  };
+
+  async run(): Promise<Judgement> {
+    const { args, flags } = await this.parse(Run);
+    const progress = new Progress(this.jsonEnabled());
+    const signal = interruptSignal();
+    // Everything that can be wrong with the arguments is found before anything runs.
+    const budgetText = flags.budget ? await readBudget(flags.budget) : DEFAULT_BUDGET;
+    const budget = parseBudget(budgetText, flags.budget ?? 'default budget');
+    const limits = {
+      ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
+      ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
+      ...(flags.cpuset === undefined ? {} : { cpuset: flags.cpuset }),
+    };
+    const name = args.workload ?? sampleCapture();
+    const { model, caveats } = await buildModel(name, {
+      replica: flags['replica-capture'],
+      ...(flags.scripts ? { scripts: flags.scripts } : {}),
+      onProgress: (lines) => progress.show(`reading ${name}: ${lines.toLocaleString('en')} lines`),
+    });
+    const capturedRate = Synthesis.capturedRate(model);
+    const rate = flags.rate(capturedRate);
+    const epochSeconds = flags.epoch ?? Math.floor(Date.now() / 1000);
+    const synthesis = new Synthesis(model, { seed: flags.seed, epochSeconds, rate });
+    const specs = { baseline: await resolveSpec(flags.baseline), candidate: await resolveSpec(flags.candidate) };
+    const workers = flags.workers ?? defaultWorkers();
+    const folder = await createFolder(flags.output);
+    await folder.writeText('model.json', `${JSON.stringify(model)}\n`);
+    await folder.writeText('budget.yaml', budgetText);
+    const rehearsal: Rehearsal = {
+      schema: 'cutover/rehearsal@1',
+      cutover: this.config.version,
+      node: process.version,
+      startedAt: new Date().toISOString(),
+      command: commandLine('run', [args.workload ?? relative(process.cwd(), name)], {
+        baseline: withoutCredentials(specs.baseline),
+        candidate: withoutCredentials(specs.candidate),
+        budget: flags.budget,
+        rate: Number(rate.toPrecision(6)),
+        rounds: flags.rounds,
+        'slice-pairs': flags['slice-pairs'],
+        slice: `${flags.slice}s`,
+        warmup: `${flags.warmup}s`,
+        seed: flags.seed,
+        epoch: epochSeconds,
+        client: flags.client,
+        workers,
+        memory: flags.memory,
+        cpus: flags.cpus,
+        cpuset: flags.cpuset,
+        scripts: flags.scripts,
+        'allow-nonempty': flags['allow-nonempty'],
+        'replica-capture': flags['replica-capture'],
+      }),
+      seed: flags.seed,
+      settings: {
+        ...{
+          rounds: flags.rounds,
+          slicePairs: flags['slice-pairs'],
+          sliceSeconds: flags.slice,
+          warmupSeconds: flags.warmup,
+        },
+        ...{ rate, capturedRate, connections: synthesis.plan.connections.length, workers },
+      },
+      machine: describeMachine(),
+      files: { model: 'model.json', budget: 'budget.yaml' },
+      budgetSha256: createHash('sha256').update(budgetText).digest('hex'),
+      client: flags.client,
+      arms: {} as Rehearsal['arms'],
+      configDifferences: [],
+      rounds: [],
+      caveats: [...caveats, ...synthesis.caveats],
+    };
+    try {
+      await conduct({
+        rehearsal,
+        workload: synthesis,
+        specs: specs,
+        limits,
+        client: flags.client,
+        allowNonempty: flags['allow-nonempty'],
+        signal,
+        save: (document) => folder.save(document),
+        writeLog: (path, text) => folder.writeText(path, text),
+        onStage: ({ doneSeconds, totalSeconds, message }) => {
+          const left = Math.max(0, Math.round(totalSeconds - doneSeconds));
+          progress.show(`${message} (about ${left >= 90 ? `${Math.round(left / 60)} min` : `${left} s`} left)`);
+        },
+      });
+    } catch (error) {
+      progress.done();
+      if (error instanceof CutoverError && rehearsal.rounds.length > 0) {
+        error.suggestions.push(`What was measured until then is in ${folder.path}: cutover compare ${folder.path}`);
+      }
+      throw error;
+    }
+    progress.done();
+    rehearsal.finishedAt = new Date().toISOString();
+    await folder.save(rehearsal);
+    const judgement = judge(rehearsal, latencyReader(folder.path, rehearsal), budget, folder.path);
+    await folder.writeText('verdict.json', `${JSON.stringify(judgement, undefined, 2)}\n`);
+    this.log(FORMATS.terminal(judgement));
+    process.exitCode = exitCodeOf(judgement, flags['on-inconclusive']);
+    return judgement;
+  }
+}
+
+async function readBudget(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new CutoverError(
+      'usage',
+      'E_BUDGET',
+      `Cannot read the budget ${path}: ${messageOf(error)}.`,
+      'Leave --budget out for the default; each rehearsal folder holds a copy to start from.',
+    );
+  }
+}

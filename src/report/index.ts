@@ -1,0 +1,1 @@
+export const FORMATS = { terminal: (j: object) => JSON.stringify(j, undefined, 1) };
