@@ -22,7 +22,7 @@ import type { Rehearsal } from '../src/measure/rehearsal.ts';
 import { buildModel } from '../src/model/build.ts';
 import { Synthesis } from '../src/plan/synthesize.ts';
 import { FORMATS } from '../src/report/index.ts';
-import { resolveSpec, withoutCredentials } from '../src/servers/index.ts';
+import { resolveSpecs, withoutCredentials } from '../src/servers/index.ts';
 
 export default class Run extends BaseCommand {
   static override summary =
@@ -102,7 +102,8 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     const rate = flags.rate(capturedRate);
     const epochSeconds = flags.epoch ?? Math.floor(Date.now() / 1000);
     const synthesis = new Synthesis(model, { seed: flags.seed, epochSeconds, rate });
-    const specs = { baseline: await resolveSpec(flags.baseline), candidate: await resolveSpec(flags.candidate) };
+    const { specs, note } = await resolveSpecs({ baseline: flags.baseline, candidate: flags.candidate });
+    if (note) this.logToStderr(note);
     const workers = flags.workers ?? defaultWorkers();
     const folder = await createFolder(flags.output);
     await folder.writeText('model.json', `${JSON.stringify(model)}\n`);
@@ -179,7 +180,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     await folder.save(rehearsal);
     const judgement = judge(rehearsal, latencyReader(folder.path, rehearsal), budget, folder.path);
     await folder.writeText('verdict.json', `${JSON.stringify(judgement, undefined, 2)}\n`);
-    this.log(FORMATS.terminal(judgement));
+    this.log(FORMATS.terminal(judgement, process.stdout).trimEnd());
     process.exitCode = exitCodeOf(judgement, flags['on-inconclusive']);
     return judgement;
   }

@@ -1,6 +1,7 @@
 /** Turns a rehearsal and a budget into a verdict: pure, the same on every machine, with or without servers. */
 import { EXIT_CODES } from '../errors.ts';
 import { ARMS, type Arm, type MemoryPhase, type Rehearsal, type Round } from '../measure/rehearsal.ts';
+import type { ServerIdentity } from '../servers/server.ts';
 import type { Assessment } from './assessment.ts';
 import type { Budget } from './budget.ts';
 import { gatherEvidence, type LatencyOf } from './evidence.ts';
@@ -40,6 +41,8 @@ export function judge(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: Budget
     reasons,
     rules,
     caveats: [...rehearsal.caveats, ...validity.caveats, ...results.flatMap(({ caveats }) => caveats)],
+    arms: { baseline: described(rehearsal.arms.baseline), candidate: described(rehearsal.arms.candidate) },
+    seed: rehearsal.seed,
     rounds: { planned: rehearsal.settings.rounds, judged: validity.rounds.length },
     alpha: budget.alpha,
     latency: evidence.spectra,
@@ -54,6 +57,8 @@ export function judge(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: Budget
   };
   return { ...judgement, sentence: sentenceOf(judgement) };
 }
+
+const described = ({ product, version, spec, allocator }: ServerIdentity) => ({ product, version, spec, allocator });
 
 /** What of the verdict no single rule says. */
 function reasonsOf({ invalid, cannotPass, rounds }: Validity, rules: JudgedRule[]): string[] {

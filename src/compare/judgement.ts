@@ -1,6 +1,7 @@
 /** The verdict as data: what every report is made of and what `--json` prints. */
 import type { Caveat } from '../errors.ts';
 import type { Arm, MemorySample, Part } from '../measure/rehearsal.ts';
+import type { ServerIdentity } from '../servers/server.ts';
 import type { Level } from './budget.ts';
 import type { Cause, Outcome } from './statistics.ts';
 
@@ -63,6 +64,8 @@ export interface Judgement {
   reasons: string[];
   rules: JudgedRule[];
   caveats: Caveat[];
+  arms: Record<Arm, Pick<ServerIdentity, 'product' | 'version' | 'spec' | 'allocator'>>;
+  seed: string;
   rounds: { planned: number; judged: number };
   alpha: number;
   /** Microseconds, all families and judged rounds together. Explanation: percentiles of pooled requests have no interval. */

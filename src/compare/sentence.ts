@@ -16,9 +16,8 @@ export function sentenceOf({ verdict, reasons, rules, rounds }: Omit<Judgement, 
   if (verdict === 'inconclusive') {
     const open = gating.filter(({ outcome }) => outcome === 'inconclusive');
     if (reasons[0]) return `${name}: ${reasons[0]}`;
-    const { inconclusive } = open[0]!;
-    const cure = inconclusive?.roundsNeeded ? `; about ${plural(inconclusive.roundsNeeded, 'round')} would decide` : '';
-    return `${name}: ${claim(open[0]!)} (${scope(open[0]!)}, ${over}): ${inconclusive!.message}${cure}${others(open.length - 1, 'is open', 'are open')}`;
+    const why = remarksOn(open[0]!).at(-1);
+    return `${name}: ${claim(open[0]!)} (${scope(open[0]!)}, ${over}): ${why}${others(open.length - 1, 'is open', 'are open')}`;
   }
   const judged = gating.filter(({ outcome }) => outcome === 'pass');
   const closest = judged.filter(({ change }) => change.unit === 'ratio').sort((a, b) => excess(b) - excess(a))[0];
@@ -36,6 +35,15 @@ const others = (n: number, one: string, many: string) => (n === 0 ? '' : `; ${n}
 /** `all families` or `family "session:*"`. */
 export const scope = ({ family }: Pick<JudgedRule, 'family'>) =>
   family === ALL_FAMILIES ? 'all families' : `family ${quote(family)}`;
+
+/** What the figures of a rule do not say; the reason why it cannot be told comes last. */
+export function remarksOn({ note, inconclusive }: JudgedRule): string[] {
+  const remarks = note ? [note] : [];
+  if (!inconclusive) return remarks;
+  const { message, roundsNeeded } = inconclusive;
+  const cure = roundsNeeded ? `; about ${plural(roundsNeeded, 'round')} would decide` : '';
+  return [...remarks, `${message}${cure}`];
+}
 
 function claim(rule: JudgedRule): string {
   const { change, label, note, unit } = rule;

@@ -1,49 +1,61 @@
-/** A rehearsal on disk: one folder, written as the run proceeds, read back whole or as far as it got. */
+/** Turns a rehearsal into a folder on disk as the run proceeds, and a folder back into a rehearsal that can be judged. */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { z } from 'zod';
 import { CutoverError, messageOf } from '../errors.ts';
 import { type LabelledHistograms, readLatencyLog } from './latency-log.ts';
 import type { Arm, Rehearsal } from './rehearsal.ts';
 
 const DOCUMENT = 'rehearsal.json';
 
+/** A folder that a run is writing. */
 export interface RehearsalFolder {
   path: string;
-  /** Replaces rehearsal.json in one step: a reader, or the next run, never sees half of it. */
+  /** Replaces rehearsal.json in one step: a run killed at any moment leaves the last complete state. */
   save(rehearsal: Rehearsal): Promise<void>;
   /** Writes a text file below the folder. */
   writeText(name: string, text: string): Promise<void>;
 }
 
-/** Creates a new folder; `rehearsals/2026-11-23T10-30-00` unless a path is given. Throws E_FOLDER_EXISTS. */
+/** The latency log of a slice; positions in `Rehearsal.rounds` and in that arm's `slices`. */
+type LatencyReader = (round: number, arm: Arm, slice: number) => LabelledHistograms[];
+
+export interface StoredRehearsal {
+  path: string;
+  rehearsal: Rehearsal;
+  modelText: string;
+  budgetText: string;
+  latencyOf: LatencyReader;
+}
+
+/**
+ * Makes a new folder; `rehearsals/TIME-RANDOM` in the working directory unless a path is given.
+ * @throws CutoverError E_FOLDER_EXISTS or E_FOLDER (usage): what was measured before is never written over.
+ */
 export async function createFolder(path?: string): Promise<RehearsalFolder> {
-  const folder = path ?? join('rehearsals', new Date().toISOString().slice(0, 19).replaceAll(':', '-'));
+  const folder = path ?? join('rehearsals', `${timeName(new Date())}-${randomBytes(2).toString('hex')}`);
   try {
     await mkdir(dirname(folder), { recursive: true });
     await mkdir(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-      throw new CutoverError(
-        'usage',
-        'E_FOLDER',
-        `Cannot create ${folder}: ${messageOf(error)}.`,
-        'Name another folder with --output.',
-      );
-    }
+    const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
     throw new CutoverError(
       'usage',
-      'E_FOLDER_EXISTS',
-      `${folder} exists already; a rehearsal is never overwritten.`,
-      'Name another folder with --output, or remove this one.',
+      exists ? 'E_FOLDER_EXISTS' : 'E_FOLDER',
+      exists
+        ? `${folder} exists already; a rehearsal is never written over.`
+        : `Cannot create ${folder}: ${messageOf(error)}.`,
+      'Name a folder that does not exist yet.',
     );
   }
   return {
     path: folder,
     async save(rehearsal) {
-      const temporary = join(folder, `.${DOCUMENT}.${process.pid}`);
-      await writeFile(temporary, `${JSON.stringify(rehearsal, undefined, 2)}\n`);
-      await rename(temporary, join(folder, DOCUMENT));
+      const target = join(folder, DOCUMENT);
+      await writeFile(`${target}.tmp`, `${JSON.stringify(rehearsal, undefined, 2)}\n`);
+      await rename(`${target}.tmp`, target);
     },
     async writeText(name, text) {
       await mkdir(dirname(join(folder, name)), { recursive: true });
@@ -52,66 +64,195 @@ export async function createFolder(path?: string): Promise<RehearsalFolder> {
   };
 }
 
-/** The rehearsal in a folder. Throws CutoverError (usage) for a missing, foreign or damaged one. */
-export async function readRehearsal(folder: string): Promise<Rehearsal> {
-  const give = (message: string, advice: string) => new CutoverError('usage', 'E_REHEARSAL', message, advice);
-  const there = await stat(folder).catch(() => undefined);
-  if (!there) throw give(`There is no folder ${folder}.`, 'Name the folder that `cutover run` printed at its end.');
-  if (!there.isDirectory())
-    throw give(`${folder} is a file; a rehearsal is a folder.`, 'Name the folder that holds rehearsal.json.');
-  let document: Rehearsal;
-  try {
-    document = JSON.parse(await readFile(join(folder, DOCUMENT), 'utf8'));
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw give(
-      missing
-        ? `${folder} holds no rehearsal (no ${DOCUMENT} in it).`
-        : `${join(folder, DOCUMENT)} cannot be read: ${messageOf(error)}.`,
-      missing
-        ? 'A run that was killed before its first slice leaves none. Name another folder.'
-        : 'It is damaged: copy the folder again, or repeat the run.',
-    );
-  }
-  if (document?.schema !== 'cutover/rehearsal@1') {
-    throw give(
-      `${folder} was written by another version of cutover (schema ${JSON.stringify(document?.schema)}).`,
-      'Judge it with that version, or repeat the run.',
-    );
-  }
-  return document;
+/** 2026-11-23T14-05-09: sorts by time and is a file name everywhere. */
+const timeName = (date: Date) => date.toISOString().slice(0, 19).replaceAll(':', '-');
+
+/**
+ * Reads a folder that a run wrote, finished or not.
+ * @throws CutoverError E_REHEARSAL (usage) if it is missing, cut, of another version, or not a rehearsal.
+ */
+export async function loadFolder(path: string): Promise<StoredRehearsal> {
+  const stats = await stat(path).catch(() => undefined);
+  const advice = 'Name the folder that cutover run printed at its end.';
+  if (!stats) throw refusal(`There is no folder ${path}.`, advice);
+  if (!stats.isDirectory()) throw refusal(`${path} is a file; a rehearsal is a folder.`, advice);
+  const document = join(path, DOCUMENT);
+  const text = await readFile(document, 'utf8').catch((error) => {
+    throw error.code === 'ENOENT'
+      ? refusal(
+          `${path} holds no rehearsal (no ${DOCUMENT} in it).`,
+          'A run that was killed before its first slice leaves none. Name another folder.',
+        )
+      : refusal(`${document} cannot be read: ${messageOf(error)}.`, advice);
+  });
+  const rehearsal = parseRehearsal(text, document);
+  return {
+    path,
+    rehearsal,
+    modelText: readPart(path, rehearsal.files.model),
+    budgetText: readPart(path, rehearsal.files.budget),
+    latencyOf: latencyReader(path, rehearsal),
+  };
 }
 
-/** A text file of a rehearsal folder. */
-export async function readText(folder: string, name: string): Promise<string> {
-  try {
-    return await readFile(join(folder, name), 'utf8');
-  } catch (error) {
-    throw new CutoverError(
-      'usage',
-      'E_REHEARSAL',
-      `${join(folder, name)} cannot be read: ${messageOf(error)}.`,
-      'The folder is not complete: copy it again, or repeat the run.',
-    );
-  }
-}
-
-/** Reads the latency log of a slice when asked for it. */
-export function latencyReader(
-  folder: string,
-  rehearsal: Rehearsal,
-): (round: number, arm: Arm, slice: number) => LabelledHistograms[] {
+/** Reads latency logs when asked for them: all of a run's do not fit in memory. */
+export function latencyReader(path: string, rehearsal: Rehearsal): LatencyReader {
   return (round, arm, slice) => {
-    const path = join(folder, rehearsal.rounds[round]!.arms[arm].slices[slice]!.log);
+    const { log } = rehearsal.rounds[round]!.arms[arm].slices[slice]!;
+    const text = readPart(path, log);
     try {
-      return readLatencyLog(readFileSync(path, 'utf8'));
+      return readLatencyLog(text);
     } catch (error) {
-      throw new CutoverError(
-        'usage',
-        'E_REHEARSAL',
-        `${path} cannot be read: ${messageOf(error)}.`,
-        'The folder is not complete: copy it again, or repeat the run.',
-      );
+      throw refusal(`${join(path, log)} cannot be read: ${messageOf(error)}.`, RESTORE);
     }
   };
 }
+
+const RESTORE = 'The folder is not complete: restore it from a copy, or repeat the run.';
+
+/** A rehearsal from elsewhere may name any file; only those in its own folder are its parts. */
+function readPart(folder: string, name: string): string {
+  const path = resolve(folder, name);
+  const from = relative(resolve(folder), path);
+  if (from === '..' || from.startsWith(`..${sep}`) || resolve(from) === from) {
+    throw refusal(
+      `${folder} names a file outside of itself.`,
+      'cutover never writes such a name: do not trust this folder.',
+    );
+  }
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw refusal(`${join(folder, name)} cannot be read: ${messageOf(error)}.`, RESTORE);
+  }
+}
+
+const refusal = (message: string, advice: string) => new CutoverError('usage', 'E_REHEARSAL', message, advice);
+
+function parseRehearsal(text: string, file: string): Rehearsal {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (error) {
+    throw refusal(`${file} is not JSON: ${messageOf(error)}.`, RESTORE);
+  }
+  const schema = (data as { schema?: unknown } | null)?.schema;
+  if (schema !== 'cutover/rehearsal@1') {
+    throw refusal(
+      `${file} has the schema ${JSON.stringify(schema) ?? '(none)'}; this cutover reads "cutover/rehearsal@1".`,
+      'Judge it with the version of cutover that wrote it, or repeat the run.',
+    );
+  }
+  const parsed = RehearsalSchema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0]!;
+  throw refusal(`${file} is damaged at ${JSON.stringify(path.join('.'))}: ${message}.`, RESTORE);
+}
+
+const total = z.number().min(0);
+/** Names that cutover writes; anything else would end up in an error message. */
+const FileName = z.string().regex(/^[\w./-]+$/);
+const counts = z.record(z.string(), total);
+const per = <T extends z.ZodType>(arm: T) => z.object({ baseline: arm, candidate: arm });
+
+const Identity = z.object({
+  spec: z.string(),
+  provider: z.string(),
+  product: z.literal(['redis', 'valkey', 'other']),
+  version: z.string(),
+  allocator: z.string(),
+  pid: z.number().exactOptional(),
+  artefact: z.string().exactOptional(),
+});
+
+const Memory = z.object({
+  rssBytes: total,
+  usedBytes: total,
+  allocatedBytes: total,
+  activeBytes: total,
+  residentBytes: total,
+  memFragmentationRatio: total,
+  allocatorFragRatio: total,
+  logicalBytes: total,
+});
+
+const Slice = z.object({
+  position: total,
+  pair: total,
+  seed: z.string(),
+  startedAtMs: total,
+  seconds: total,
+  log: FileName,
+  planned: total,
+  replied: total,
+  errors: counts,
+  errorsByLabel: z.record(z.string(), counts),
+  lost: total,
+  blocked: total,
+  unsent: total,
+  generator: z.object({
+    achievedRate: total,
+    plannedRate: total,
+    lagUs: z.object({ p50: total, p99: total, p999: total, max: total }),
+    eventLoopDelayUs: z.object({ p99: total, max: total }),
+    gcPauses: z.object({ count: total, totalMs: total, maxMs: total }),
+    cpuCores: total,
+  }),
+  hits: total,
+  misses: total,
+});
+
+const ArmRoundSchema = z.object({
+  identity: Identity,
+  preload: z.object({ commands: total, keys: total, logicalBytes: total, seconds: total, errors: counts }),
+  memory: z.object({ start: Memory.exactOptional(), fill: Memory.exactOptional(), end: Memory.exactOptional() }),
+  slices: z.array(Slice),
+});
+
+const RehearsalSchema = z.object({
+  schema: z.literal('cutover/rehearsal@1'),
+  cutover: z.string(),
+  node: z.string(),
+  startedAt: z.string(),
+  finishedAt: z.string().exactOptional(),
+  command: z.string(),
+  seed: z.string(),
+  settings: z.object({
+    rounds: total,
+    slicePairs: total,
+    sliceSeconds: total,
+    warmupSeconds: total,
+    rate: total,
+    capturedRate: total,
+    connections: total,
+    workers: total,
+  }),
+  machine: z.object({ platform: z.string(), cpu: z.string(), cores: total, memoryBytes: total }),
+  files: z.object({ model: FileName, budget: FileName }),
+  budgetSha256: z.string(),
+  client: z.string(),
+  arms: per(Identity),
+  // JSON leaves undefined out: a setting that one server lacks has no value there.
+  configDifferences: z.array(
+    z
+      .object({ name: z.string(), baseline: z.string().optional(), candidate: z.string().optional() })
+      .transform(({ name, baseline, candidate }) => ({ name, baseline, candidate })),
+  ),
+  rounds: z.array(
+    z.object({
+      index: total,
+      order: z.array(z.literal(['baseline', 'candidate'])),
+      invalid: z.string().exactOptional(),
+      arms: per(ArmRoundSchema),
+    }),
+  ),
+  caveats: z.array(
+    z.object({
+      id: z.string(),
+      message: z.string(),
+      advice: z.string(),
+      numbers: z.record(z.string(), z.number()).exactOptional(),
+    }),
+  ),
+  stopped: z.object({ reason: z.literal(['interrupted', 'server-died']), message: z.string() }).exactOptional(),
+});

@@ -4,9 +4,9 @@ import { connect as connectSocket, isIP } from 'node:net';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { CutoverError, messageOf } from '../errors.ts';
-import { SERVER_ARGUMENTS } from './arguments.ts';
-import { askOrReport, type ControlConnection, connectWhenReady } from './connection.ts';
-import { tailLines } from './log.ts';
+import { SERVER_ARGUMENTS } from './control/arguments.ts';
+import { askOrReport, type ControlConnection, connectWhenReady } from './control/connection.ts';
+import { tailLines } from './control/log.ts';
 import type { RunningServer, ServerExit, ServerLimits, ServerProvider } from './server.ts';
 
 const PREFIX = 'docker:';
@@ -128,8 +128,7 @@ export async function obtainImage(image: string): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     if (abort.signal.aborted) return `the registry was silent for ${PULL_SILENCE_MS / 1000} s`;
-    const { json } = error as { json?: { message?: string } };
-    return json?.message ?? messageOf(error);
+    return engineMessage(error);
   } finally {
     clearTimeout(timer);
   }
@@ -228,10 +227,17 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
     throw new CutoverError(
       'cannotRun',
       'E_SERVER_START',
-      `${spec} could not be started: ${[messageOf(error), ...lastWords].join('\n')}`,
+      `${spec} could not be started: ${[engineMessage(error), ...lastWords].join('\n')}`,
       [`Try it by hand: docker run --rm ${image} ${SERVER_ARGUMENTS.map((word) => word || "''").join(' ')}`],
     );
   }
+}
+
+/** What the engine said, without the library's HTTP envelope. */
+function engineMessage(error: unknown): string {
+  return messageOf(error)
+    .replace(/^\(HTTP code \d+\) [a-z ]+ - /, '')
+    .trim();
 }
 
 const AT_ONCE = {

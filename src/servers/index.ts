@@ -4,7 +4,7 @@ import defaults from './defaults.json' with { type: 'json' };
 import { describeEngine, dockerProvider, ENGINE_ADVICE, hasImage, obtainImage } from './docker.ts';
 import { binaryVersion, findBinary, installAdvice, processProvider } from './process.ts';
 import type { RunningServer, ServerLimits, ServerProvider } from './server.ts';
-import { urlProvider } from './url.ts';
+import { parseServerUrl, urlProvider } from './url.ts';
 
 export { assertEmpty } from './emptiness.ts';
 
@@ -20,28 +20,28 @@ function imageOf(product: Product): string {
   return process.env[`CUTOVER_${product.toUpperCase()}_IMAGE`] || defaults[product].image;
 }
 
-export interface ResolvedSpecs {
-  /** In the order given; bare names replaced by `docker:IMAGE` or `process:NAME`, everything else as it was. */
-  specs: string[];
-  /** What the bare names became and why, one sentence for stderr; absent when there were none. */
-  note?: string;
-}
-
 /**
  * Decides what bare names stand for: containers of the default images where an engine answers and has or can pull them,
- * else binaries on PATH. All bare names of one call get the same kind, because a container and a plain process differ in
- * more than the server. Throws CutoverError `cannotRun` that says what was tried and how to cure it.
+ * else binaries on PATH; `note` says so in one sentence. All bare names of one call become the same kind, because a
+ * container and a plain process differ in more than the server. Specs of any other kind stay as they are.
+ * Throws CutoverError: `usage` for what is no spec, `cannotRun` for bare names that nothing here can start.
  */
-export async function resolveSpecs(specs: readonly string[]): Promise<ResolvedSpecs> {
-  const products = [...new Set(specs.filter(isProduct))];
-  if (products.length === 0) return { specs: [...specs] };
-  const replace = (become: (product: Product) => string) =>
-    specs.map((spec) => (isProduct(spec) ? become(spec) : spec));
+export async function resolveSpecs<Name extends string>(
+  specs: Record<Name, string>,
+): Promise<{ specs: Record<Name, string>; note?: string }> {
+  const written: string[] = Object.values(specs);
+  for (const spec of written) if (!isProduct(spec)) providerOf(spec);
+  const products = PRODUCTS.filter((product) => written.includes(product));
+  if (products.length === 0) return { specs };
+  const replace = (become: (product: Product) => string) => {
+    const entries = Object.entries<string>(specs).map(([name, spec]) => [name, isProduct(spec) ? become(spec) : spec]);
+    return Object.fromEntries(entries) as Record<Name, string>;
+  };
 
   const refusal = await refuseContainers(products);
   if (!refusal) {
-    const images = products.map((product) => `${product} is ${imageOf(product)}`).join(', ');
-    return { specs: replace((product) => `docker:${imageOf(product)}`), note: `Containers: ${images}.` };
+    const images = products.map((product) => `${product} is ${imageOf(product)}`);
+    return { specs: replace((product) => `docker:${imageOf(product)}`), note: `containers: ${images.join(', ')}` };
   }
   const missing = products.map((product) => defaults[product].binary).filter((name) => !findBinary(name));
   if (missing.length > 0) {
@@ -52,11 +52,26 @@ export async function resolveSpecs(specs: readonly string[]): Promise<ResolvedSp
       [...installAdvice(missing), ...ENGINE_ADVICE, 'Or name servers that run already: redis://HOST:PORT.'],
     );
   }
-  const binaries = products.map((product) => `${product} is ${findBinary(defaults[product].binary)}`).join(', ');
+  const binaries = products.map((product) => `${product} is ${findBinary(defaults[product].binary)}`);
   return {
     specs: replace((product) => `process:${defaults[product].binary}`),
-    note: `Binaries: ${binaries} (${refusal}).`,
+    note: `binaries on PATH: ${binaries.join(', ')} (${refusal})`,
   };
+}
+
+/** A spec as it may be printed and saved. */
+export function withoutCredentials(spec: string): string {
+  return urlProvider.accepts(spec) ? parseServerUrl(spec).spec : spec;
+}
+
+function providerOf(spec: string): ServerProvider {
+  const provider = PROVIDERS.find((candidate) => candidate.accepts(spec));
+  if (provider) return provider;
+  // A spec of no known kind may still hold a password.
+  const shown = spec.includes('@') ? 'What was given' : `"${spec}"`;
+  throw new CutoverError('usage', 'E_SERVER_SPEC', `${shown} is not a server that cutover can start or reach.`, [
+    'Write redis or valkey, docker:IMAGE, process:PATH-or-NAME, or a redis://, rediss://, valkey://, valkeys:// or unix: URL.',
+  ]);
 }
 
 /** Why containers of these products cannot be had here, or undefined when they can; pulls what is not there yet. */
@@ -75,16 +90,8 @@ async function refuseContainers(products: readonly Product[]): Promise<string | 
  * both arms together first (`resolveSpecs`). Dispose the result to stop and remove what was started.
  */
 export async function startServer(spec: string, limits: ServerLimits = {}): Promise<RunningServer> {
-  const [resolved] = (await resolveSpecs([spec])).specs;
-  const provider = PROVIDERS.find((candidate) => candidate.accepts(resolved!));
-  if (!provider) {
-    // A spec of no known kind may still hold a password.
-    const shown = spec.includes('@') ? 'The server given' : `\`${spec}\``;
-    throw new CutoverError('usage', 'E_SERVER_SPEC', `${shown} is not a server that cutover can start or reach.`, [
-      'redis or valkey · docker:IMAGE · process:PATH-or-NAME · redis://, rediss://, valkey://, valkeys:// or unix: URL',
-    ]);
-  }
-  return provider.start(resolved!, limits);
+  const { specs } = await resolveSpecs({ spec });
+  return providerOf(specs.spec).start(specs.spec, limits);
 }
 
 /** What there is on this machine to start servers with; pulls and starts nothing. */

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CutoverError, messageOf } from '../errors.ts';
-import { SERVER_ARGUMENTS } from './arguments.ts';
-import { askOrReport, type ControlConnection, connectWhenReady } from './connection.ts';
-import { tailLines } from './log.ts';
+import { SERVER_ARGUMENTS } from './control/arguments.ts';
+import { askOrReport, type ControlConnection, connectWhenReady } from './control/connection.ts';
+import { tailLines } from './control/log.ts';
 import type { RunningServer, ServerExit, ServerLimits, ServerProvider } from './server.ts';
 
 const PREFIX = 'process:';
@@ -74,13 +74,17 @@ export function binaryVersion(path: string): string | undefined {
   }
 }
 
-/** How to get server binaries onto this machine. */
-export function installAdvice(names: string[]): string[] {
-  if (process.platform === 'darwin') return ['brew install redis valkey'];
-  const advice = [`Debian 13, Ubuntu 24.04 and newer: sudo apt-get install ${names.join(' ')}`];
-  if (names.includes('valkey-server'))
-    advice.push('Debian 12: the same, with bookworm-backports among the apt sources');
-  return [...advice, 'In a clone of cutover: npm run setup'];
+/** How to get these server binaries onto this machine; nothing for a name that is not a default one. */
+export function installAdvice(names: readonly string[]): string[] {
+  const known = names.filter((name) => name === 'redis-server' || name === 'valkey-server');
+  if (known.length === 0) return [];
+  if (process.platform === 'darwin')
+    return [`brew install ${known.map((name) => name.replace('-server', '')).join(' ')}`];
+  return [
+    'In a clone of cutover: npm run setup',
+    `Debian 13, Ubuntu 24.04 and newer: sudo apt-get install ${known.join(' ')}`,
+    ...(known.includes('valkey-server') ? ['Debian 12: the same, with bookworm-backports among the apt sources'] : []),
+  ];
 }
 
 /** What runs in front of the binary: both end in exec, so the process that we watch is the server. */

@@ -12,11 +12,11 @@ export interface ServerAddress {
 }
 
 export interface ServerLimits {
-  /** Bytes; container memory limit. `process` servers get no limit of their own, recorded as a caveat when asked. */
+  /** Bytes. Containers only, like `cpus`: other providers refuse what they cannot do, rather than measure without it. */
   memoryBytes?: number;
   /** CPU cores, fractions allowed. */
   cpus?: number;
-  /** Linux cpuset, `2-3`. */
+  /** Linux cpuset, `2-3`: containers and processes. */
   cpuset?: string;
 }
 

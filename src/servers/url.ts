@@ -1,6 +1,6 @@
 /** `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` → a server that someone else runs, only looked at. */
 import { CutoverError, messageOf } from '../errors.ts';
-import { askOrReport, type ControlConnection, connect } from './connection.ts';
+import { askOrReport, type ControlConnection, connect } from './control/connection.ts';
 import type { ServerAddress, ServerExit, ServerProvider } from './server.ts';
 
 const DEFAULT_PORT = 6379;

@@ -1,8 +1,8 @@
 /** A server's address → a control connection: what the server says about itself, and whether it still answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { CutoverError, messageOf } from '../errors.ts';
-import type { ServerAddress, ServerIdentity } from './server.ts';
+import { CutoverError, messageOf } from '../../errors.ts';
+import type { ServerAddress, ServerIdentity } from '../server.ts';
 
 /** Long enough for a server in another region, short enough for a wrong address. */
 const CONNECT_TIMEOUT_MS = 5000;

@@ -1,0 +1,64 @@
+/** Turns a judgement into JUnit XML: one test case per rule, so that a CI page shows which one blocks. */
+import type { JudgedRule, Judgement } from '../compare/judgement.ts';
+import { allowedOf, changeOf, figureOf, intervalOf, remarksOn } from '../compare/sentence.ts';
+import { plural, printable } from '../compare/wording.ts';
+
+export function reportJunit(judgement: Judgement): string {
+  const { verdict, rules, reasons, sentence, caveats } = judgement;
+  // What no rule says must not be lost: an invalid run is an error, a run that cannot pass is not green.
+  const whole = reasons.map((reason) =>
+    testCase('rehearsal', 'rehearsal', verdict === 'invalid' ? 'error' : 'skipped', reason),
+  );
+  const cases = [
+    ...whole,
+    ...rules.map((rule) => {
+      const text = describe(rule);
+      if (verdict === 'invalid') return testCase(rule.metric, rule.id, 'skipped', `invalid run; ${text}`);
+      if (rule.outcome === 'pass') return testCase(rule.metric, rule.id, 'system-out', text);
+      if (rule.outcome !== 'fail') return testCase(rule.metric, rule.id, 'skipped', text);
+      if (rule.level === 'warn') return testCase(rule.metric, rule.id, 'system-out', `over, level warn; ${text}`);
+      return testCase(rule.metric, rule.id, 'failure', text);
+    }),
+  ];
+  const tally = (kind: string) => cases.filter((xml) => xml.includes(`<${kind}`)).length;
+  const notes = [sentence, ...caveats.map(({ id, message, advice }) => `${id}: ${message}. ${advice}`)];
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites><testsuite name="cutover" tests="${cases.length}" failures="${tally('failure')}" errors="${tally('error')}" skipped="${tally('skipped')}">`,
+    ...cases,
+    `  <system-out>${escapeXml(notes.join('\n'))}</system-out>`,
+    '</testsuite></testsuites>',
+    '',
+  ].join('\n');
+}
+
+type Kind = 'failure' | 'error' | 'skipped' | 'system-out';
+
+function testCase(className: string, name: string, kind: Kind, text: string): string {
+  const open = `  <testcase classname="cutover.${escapeXml(className)}" name="${escapeXml(name)}">`;
+  const inner =
+    kind === 'system-out' ? `<system-out>${escapeXml(text)}</system-out>` : `<${kind} message="${escapeXml(text)}"/>`;
+  return `${open}${inner}</testcase>`;
+}
+
+function describe(rule: JudgedRule): string {
+  const figures =
+    rule.change.estimate === null
+      ? []
+      : [
+          `${figureOf(rule, rule.baseline)} → ${figureOf(rule, rule.candidate)}`,
+          `${changeOf(rule)} ${intervalOf(rule)}`.trim(),
+          `allowed ${allowedOf(rule)}`,
+          plural(rule.rounds, 'round'),
+        ];
+  return [...figures, ...remarksOn(rule)].join('; ');
+}
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
+
+/** Printable text has no character that XML 1.0 forbids; newlines are ours. */
+const escapeXml = (text: string) =>
+  text
+    .split('\n')
+    .map((line) => printable(line).replace(/[&<>"']/g, (character) => ENTITIES[character]!))
+    .join('\n');

@@ -1,0 +1,169 @@
+/** Turns a judgement into what a person reads in a terminal of 80 columns, the verdict last. */
+import { styleText } from 'node:util';
+import { ALL_FAMILIES } from '../compare/budget.ts';
+import type { JudgedRule, Judgement, Verdict } from '../compare/judgement.ts';
+import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
+import { bytes, count, digits, duration, percent, plural, printable, shorten } from '../compare/wording.ts';
+import type { Caveat } from '../errors.ts';
+import { ARMS } from '../measure/rehearsal.ts';
+import { alignTable, wrap } from './text/layout.ts';
+
+const WIDTH = 80;
+
+type Tone = 'good' | 'bad' | 'unsure' | 'strong' | 'quiet';
+const STYLES = {
+  good: 'green',
+  bad: 'red',
+  unsure: 'yellow',
+  strong: 'bold',
+  quiet: 'dim',
+} as const;
+const TONES: Record<Verdict, Tone> = { pass: 'good', fail: 'bad', inconclusive: 'unsure', invalid: 'bad' };
+
+/** Colour only where the stream is a terminal that wants it (NO_COLOR, FORCE_COLOR); every colour repeats a word. */
+type Colour = (tone: Tone, text: string) => string;
+
+export function reportTerminal(judgement: Judgement, stream?: NodeJS.WriteStream): string {
+  const colour: Colour = (tone, text) => (stream ? styleText(STYLES[tone], text, { stream }) : text);
+  const arms = ARMS.map((arm) => {
+    const { product, version, spec, allocator } = judgement.arms[arm];
+    return shorten(printable(`${arm.padEnd(10)} ${product} ${version}, ${spec}, ${allocator}`), WIDTH);
+  });
+  const sections = [
+    arms,
+    ruleLines(judgement, colour),
+    latencyLines(judgement, colour),
+    memoryLines(judgement, colour),
+    judgement.caveats.flatMap((caveat) => caveatLines(caveat, colour)),
+    wrap(judgement.sentence, WIDTH).map((line) => colour('strong', colour(TONES[judgement.verdict], line))),
+    [`folder  ${printable(judgement.rehearsal)}`, `repeat  ${printable(judgement.command)}`],
+  ];
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+function ruleLines({ rules, caveats, rounds, alpha }: Judgement, colour: Colour): string[] {
+  if (rules.length === 0) return [];
+  const families = [...new Set(rules.map(({ family }) => family))];
+  // One row each; a family's name stands above its rules, because it can be of any length.
+  const rows = families.flatMap((family) => [
+    ...(family === ALL_FAMILIES ? [] : [{ heading: printable(scope({ family })) }]),
+    ...rules.filter((rule) => rule.family === family).map((rule) => ({ rule })),
+  ]);
+  const columns = [
+    { title: plural(rounds.judged, 'round'), align: 'left' },
+    { title: 'baseline', align: 'right' },
+    { title: 'candidate', align: 'right' },
+    { title: 'change', align: 'right' },
+    { title: `${percent(1 - 2 * alpha)} interval`, align: 'left' },
+    { title: 'allowed', align: 'right' },
+    { title: 'outcome', align: 'left' },
+  ] as const;
+  const cells = rows.map((row) =>
+    'rule' in row
+      ? [
+          `${row.rule.family === ALL_FAMILIES ? '' : '  '}${row.rule.label}`,
+          figureOf(row.rule, row.rule.baseline),
+          figureOf(row.rule, row.rule.candidate),
+          changeOf(row.rule),
+          intervalOf(row.rule),
+          allowedOf(row.rule),
+          outcomeOf(row.rule),
+        ]
+      : columns.map(() => ''),
+  );
+  const table = alignTable([...columns], cells, (text, row, column) => {
+    const entry = rows[row]!;
+    return column === columns.length - 1 && 'rule' in entry ? colour(toneOf(entry.rule), text) : text;
+  });
+  const lines = table.map((line, i) => {
+    const entry = rows[i - 1];
+    return entry && 'heading' in entry ? shorten(entry.heading!, WIDTH) : line;
+  });
+  const remarks = rules.flatMap((rule) =>
+    remarksOn(rule)
+      .filter((remark) => !caveats.some(({ message }) => remark.includes(message)))
+      .map((remark) => ({ rule, remark })),
+  );
+  return [
+    ...lines,
+    ...remarks.flatMap(({ rule, remark }) =>
+      wrap(printable(`${rule.family === ALL_FAMILIES ? '' : `${scope(rule)} `}${rule.label}: ${remark}`), WIDTH, '  '),
+    ),
+  ];
+}
+
+const outcomeOf = ({ outcome, level }: JudgedRule) => {
+  const word = outcome === 'fail' ? 'FAIL' : outcome === 'not-judged' ? 'not judged' : outcome;
+  return level === 'warn' ? `${word} (warn only)` : word;
+};
+
+const toneOf = ({ outcome, level }: JudgedRule): Tone => {
+  if (outcome === 'pass') return 'good';
+  if (outcome === 'not-judged') return 'quiet';
+  return outcome === 'fail' && level === 'error' ? 'bad' : 'unsure';
+};
+
+function latencyLines({ latency }: Judgement, colour: Colour): string[] {
+  if (latency.baseline.response.samples === 0) return [];
+  const right = (title: string) => ({ title, align: 'right' }) as const;
+  const rows = (['response', 'service', 'lag'] as const).flatMap((part) =>
+    ARMS.map((arm) => {
+      const { p50, p90, p99, p999, max, samples } = latency[arm][part];
+      return [part, arm, ...[p50, p90, p99, p999, max].map(duration), count(samples)];
+    }),
+  );
+  return [
+    ...alignTable(
+      [
+        { title: 'latency', align: 'left' },
+        { title: '', align: 'left' },
+        ...['P50', 'P90', 'P99', 'P99.9', 'max', 'samples'].map(right),
+      ],
+      rows,
+      (text, row) => (row < 2 ? text : colour('quiet', text)),
+    ),
+    colour('quiet', 'response counts from the intended send = lag (ours) + service (the server); all rounds pooled'),
+  ].flatMap((line) => (line.length > WIDTH && !line.includes('\u001b') ? wrap(line, WIDTH) : [line]));
+}
+
+function memoryLines({ memory: { baseline, candidate } }: Judgement, colour: Colour): string[] {
+  if (!baseline || !candidate) return [];
+  const both = [baseline, candidate];
+  const rows = [
+    ['RSS', ...both.map(({ rssBytes }) => bytes(rssBytes))],
+    ['RSS growth per byte of data', ...both.map(({ rssPerLogicalByte }) => digits(rssPerLogicalByte))],
+    [
+      'active/allocated, fragmentation',
+      ...both.map(({ activeBytes, allocatedBytes }) => ratio(activeBytes, allocatedBytes)),
+    ],
+    [
+      'resident/active, kept by the allocator',
+      ...both.map(({ residentBytes, activeBytes }) => ratio(residentBytes, activeBytes)),
+    ],
+    ['mem_fragmentation_ratio', ...both.map(({ memFragmentationRatio }) => digits(memFragmentationRatio))],
+    ['allocator_frag_ratio', ...both.map(({ allocatorFragRatio }) => digits(allocatorFragRatio))],
+  ];
+  const why =
+    'Only RSS per byte of data is judged. mem_fragmentation_ratio is RSS/used_memory: the server with less overhead looks worse. allocator_frag_ratio means different things in different versions.';
+  return [
+    ...alignTable(
+      [
+        { title: `memory at ${baseline.phase}`, align: 'left' },
+        { title: 'baseline', align: 'right' },
+        { title: 'candidate', align: 'right' },
+      ],
+      rows,
+    ),
+    ...wrap(why, WIDTH).map((line) => colour('quiet', line)),
+  ];
+}
+
+const ratio = (a: number, b: number) => (b > 0 ? digits(a / b) : '-');
+
+const caveatLines = ({ id, message, advice }: Caveat, colour: Colour): string[] => {
+  const [first, ...rest] = wrap(printable(`! ${id}: ${message}`), WIDTH, '  ');
+  return [colour('unsure', first!), ...rest, ...wrap(`  ${printable(advice)}`, WIDTH, '  ')];
+};

@@ -1,0 +1,137 @@
+/** Whole rehearsals on real servers: equal servers are not called different, planted differences are found and named. */
+import assert from 'node:assert/strict';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Judgement } from '../../src/compare/judgement.ts';
+import { startServer } from '../../src/servers/index.ts';
+import { cutover } from '../support/cli.ts';
+import { startProxy } from '../support/proxy.ts';
+
+const sample = 'captures/mixed.monitor.gz';
+const newFolder = () => join(mkdtempSync(join(tmpdir(), 'cutover-e2e-')), 'rehearsal');
+
+async function rehearse(args: string[]): Promise<Judgement & { code: number | null }> {
+  const { code, stdout, stderr } = await cutover(['run', sample, '--json', '--output', newFolder(), ...args]);
+  assert.doesNotMatch(stderr, /Error|Warning/);
+  return { ...JSON.parse(stdout), code };
+}
+
+const failed = (judgement: Judgement) =>
+  judgement.rules.filter((rule) => rule.outcome === 'fail').map((rule) => rule.id);
+
+/** A rehearsal of the sample in which the candidate stands behind a proxy; the baseline behind one that adds nothing. */
+async function behindProxy(fault: Omit<Parameters<typeof startProxy>[0], 'target'>, args: string[]) {
+  await using baseline = await startServer('process:redis-server', {});
+  await using candidate = await startServer('process:redis-server', {});
+  const plain = await startProxy({ target: baseline.address });
+  const faulty = await startProxy({ target: candidate.address, ...fault });
+  try {
+    return await rehearse([
+      '--baseline',
+      `redis://127.0.0.1:${plain.port}`,
+      '--candidate',
+      `redis://127.0.0.1:${faulty.port}`,
+      ...args,
+    ]);
+  } finally {
+    await plain.close();
+    await faulty.close();
+  }
+}
+
+test('the same server on both sides is not judged fail', async () => {
+  const judgement = await rehearse([
+    '--baseline',
+    'process:redis-server',
+    '--candidate',
+    'process:redis-server',
+    '--rounds',
+    '4',
+    '--slice',
+    '1s',
+    '--rate',
+    '2x',
+  ]);
+  assert.notEqual(judgement.verdict, 'fail', judgement.sentence);
+  assert.equal(judgement.code, judgement.exitCode);
+  assert.deepEqual(failed(judgement), []);
+});
+
+test('Redis against Valkey gives a verdict', async () => {
+  const judgement = await rehearse([
+    '--baseline',
+    'process:redis-server',
+    '--candidate',
+    'process:valkey-server',
+    '--rounds',
+    '2',
+    '--slice',
+    '1s',
+  ]);
+  assert.ok(['pass', 'fail', 'inconclusive'].includes(judgement.verdict), judgement.sentence);
+  assert.match(
+    judgement.command,
+    /^cutover run captures\/mixed\.monitor\.gz --baseline process:redis-server .*--seed 1 /,
+  );
+  for (const rule of judgement.rules) assert.ok(rule.samples > 0, rule.id);
+});
+
+test('one per cent of replies delayed by 5 ms: fail, naming the tail', async () => {
+  const judgement = await behindProxy({ delayShare: 0.01, delayMs: 5 }, [
+    '--rounds',
+    '5',
+    '--slice',
+    '2s',
+    '--rate',
+    '5000',
+    '--warmup',
+    '500ms',
+  ]);
+  assert.equal(judgement.verdict, 'fail', judgement.sentence);
+  assert.equal(judgement.code, 1);
+  assert.match(judgement.sentence, /P99/);
+  assert.ok(
+    failed(judgement).every((id) => id.startsWith('latency.p99')),
+    failed(judgement).join(' '),
+  );
+});
+
+test('errors in reply to a tenth of the commands: fail, naming the errors', async () => {
+  const judgement = await behindProxy({ errorShare: 0.1, errorText: 'PLANTED error of the proxy' }, [
+    '--rounds',
+    '3',
+    '--slice',
+    '1s',
+  ]);
+  assert.equal(judgement.verdict, 'fail', judgement.sentence);
+  assert.equal(judgement.code, 1);
+  assert.match(judgement.sentence, /error/i);
+  assert.ok(failed(judgement).some((id) => id.startsWith('errors')));
+  assert.match(JSON.stringify(judgement), /PLANTED/);
+});
+
+for (const client of ['ioredis', 'iovalkey']) {
+  test(`the client ${client} drives the same rehearsal`, async () => {
+    const judgement = await rehearse([
+      '--baseline',
+      'process:redis-server',
+      '--candidate',
+      'process:valkey-server',
+      '--client',
+      client,
+      '--rounds',
+      '2',
+      '--slice',
+      '1s',
+      '--warmup',
+      '500ms',
+    ]);
+    assert.notEqual(judgement.verdict, 'invalid', judgement.sentence);
+    assert.deepEqual(
+      failed(judgement).filter((id) => id.startsWith('errors')),
+      [],
+    );
+  });
+}
