@@ -120,10 +120,10 @@ function ruleOf(assessment: Assessment & { metric: string }, survivesHolm: boole
 
 function explain({ cause, roundsNeeded }: MarginTest): NonNullable<JudgedRule['inconclusive']> {
   const messages = {
-    noise: 'too noisy: rounds differ more among themselves than the budget allows',
-    'near-margin': 'too near to what is allowed to call',
+    noise: 'too noisy to tell',
+    'near-margin': 'too near the limit to tell',
     'too-few-rounds': 'one round cannot give an interval',
-    'too-few-samples': 'too few samples to exclude it',
+    'too-few-samples': 'too few samples to tell',
   };
   const known = cause ?? 'noise';
   return { cause: known, message: messages[known], ...(roundsNeeded === undefined ? {} : { roundsNeeded }) };

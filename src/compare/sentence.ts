@@ -30,7 +30,8 @@ export function sentenceOf({ verdict, reasons, rules, rounds }: Omit<Judgement, 
 /** How much of the allowance the estimate uses up, to find the rule that matters most. */
 const excess = ({ change, allowed }: JudgedRule) => ((change.estimate ?? 0) + 1e-9) / ((allowed ?? 0) + 1e-9);
 
-const others = (n: number, one: string, many: string) => (n === 0 ? '' : `; ${n} more ${n === 1 ? one : many}`);
+const others = (n: number, one: string, many: string) =>
+  n === 0 ? '' : `; ${n} more ${n === 1 ? `rule ${one}` : `rules ${many}`}`;
 
 /** `all families` or `family "session:*"`. */
 export const scope = ({ family }: Pick<JudgedRule, 'family'>) =>
@@ -49,10 +50,10 @@ function claim(rule: JudgedRule): string {
   const { change, label, note, unit } = rule;
   if (change.estimate === null || unit === 'count') return printable(note ?? `${label} could not be measured`);
   const size = percent(Math.abs(change.estimate));
-  const moved = `${subject(label)} ${change.estimate < 0 ? 'fell' : 'rose'} by ${size}`;
+  const moved = size === '0 %' ? 'did not move' : `${change.estimate < 0 ? 'fell' : 'rose'} by ${size}`;
   const interval = intervalOf(rule);
   const because = change.unit === 'difference' && note ? ` (${printable(note)})` : '';
-  return `${moved}${interval && ` ${interval}`} where ${allowedOf(rule)} is allowed${because}`;
+  return `${subject(label)} ${moved}${interval && ` ${interval}`} where ${allowedOf(rule)} is allowed${because}`;
 }
 
 const subject = (label: string) => (label === 'failed' ? 'the share of failed requests' : label);
@@ -65,10 +66,10 @@ export function figureOf({ unit }: JudgedRule, value: number | null): string {
   return unit === 'count' ? count(value) : digits(value);
 }
 
-/** `+25 %`; counts as they are. */
+/** `+25 %`; counts as they are: they have no baseline. */
 export function changeOf({ change, unit }: JudgedRule): string {
   if (change.estimate === null) return '-';
-  return unit === 'count' ? `+${count(change.estimate)}` : signedPercent(change.estimate);
+  return unit === 'count' ? count(change.estimate) : signedPercent(change.estimate);
 }
 
 /** `[20 %, 31 %]`; empty where there is no interval, and for counts, which have none. */

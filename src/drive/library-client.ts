@@ -82,6 +82,8 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
       for (const [name, ...args] of handshakeOf(address, db)) {
         if (name !== 'AUTH') await connection.sendCommand(commandOf(name.toLowerCase(), args));
       }
+      // A refused login may only be an event too, the connection going on as another user.
+      if (trouble !== undefined) throw new Error(trouble);
     } catch (error) {
       connection.disconnect();
       throw cannotConnect(address, trouble ?? messageOf(error));

@@ -44,7 +44,7 @@ export function reportTerminal(judgement: Judgement, stream?: NodeJS.WriteStream
     .join('\n\n')}\n`;
 }
 
-function ruleLines({ rules, caveats, rounds, alpha }: Judgement, colour: Colour): string[] {
+function ruleLines({ verdict, rules, caveats, rounds, alpha }: Judgement, colour: Colour): string[] {
   if (rules.length === 0) return [];
   const families = [...new Set(rules.map(({ family }) => family))];
   // One row each; a family's name stands above its rules, because it can be of any length.
@@ -70,13 +70,16 @@ function ruleLines({ rules, caveats, rounds, alpha }: Judgement, colour: Colour)
           changeOf(row.rule),
           intervalOf(row.rule),
           allowedOf(row.rule),
-          outcomeOf(row.rule),
+          // Of an invalid run the figures are shown, but nothing follows from them.
+          verdict === 'invalid' ? `(${outcomeOf(row.rule)})` : outcomeOf(row.rule),
         ]
       : columns.map(() => ''),
   );
   const table = alignTable([...columns], cells, (text, row, column) => {
     const entry = rows[row]!;
-    return column === columns.length - 1 && 'rule' in entry ? colour(toneOf(entry.rule), text) : text;
+    return column === columns.length - 1 && 'rule' in entry
+      ? colour(verdict === 'invalid' ? 'quiet' : toneOf(entry.rule), text)
+      : text;
   });
   const lines = table.map((line, i) => {
     const entry = rows[i - 1];
@@ -125,8 +128,8 @@ function latencyLines({ latency }: Judgement, colour: Colour): string[] {
       rows,
       (text, row) => (row < 2 ? text : colour('quiet', text)),
     ),
-    colour('quiet', 'response counts from the intended send = lag (ours) + service (the server); all rounds pooled'),
-  ].flatMap((line) => (line.length > WIDTH && !line.includes('\u001b') ? wrap(line, WIDTH) : [line]));
+    colour('quiet', 'response = lag (ours) + service (the server), from the intended send; pooled'),
+  ];
 }
 
 function memoryLines({ memory: { baseline, candidate } }: Judgement, colour: Colour): string[] {
@@ -165,5 +168,5 @@ const ratio = (a: number, b: number) => (b > 0 ? digits(a / b) : '-');
 
 const caveatLines = ({ id, message, advice }: Caveat, colour: Colour): string[] => {
   const [first, ...rest] = wrap(printable(`! ${id}: ${message}`), WIDTH, '  ');
-  return [colour('unsure', first!), ...rest, ...wrap(`  ${printable(advice)}`, WIDTH, '  ')];
+  return [colour('unsure', first!), ...rest, ...wrap(printable(advice), WIDTH - 2).map((line) => `  ${line}`)];
 };

@@ -94,7 +94,7 @@ export function parseServerUrl(text: string): { address: ServerAddress; spec: st
       // IPv6 addresses are bracketed in URLs only.
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port,
-      ...(/s:$/.test(url.protocol) ? { tls: true } : {}),
+      ...(/^(rediss|valkeys):$/.test(url.protocol) ? { tls: true } : {}),
       ...credentials(url.username, url.password),
     },
     spec,
@@ -145,6 +145,10 @@ function explain(spec: string, address: ServerAddress, error: unknown): CutoverE
     if (code === 'ENOENT') return ['there is no such socket', 'Check the path; `CONFIG GET unixsocket` tells it.'];
     if (code === 'EACCES')
       return ['this user may not open the socket', 'See `unixsocketperm` and the groups of this user.'];
+    if (address.tls && /ETIMEDOUT/.test(`${code} ${message}`)) {
+      // A plain server takes the handshake for the beginning of a command and waits for the rest.
+      return ['no answer to the TLS handshake', 'If the server speaks plain, write redis:// instead of rediss://.'];
+    }
     if (/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/.test(`${code} ${message}`)) {
       return ['no answer', 'A firewall, or the wrong address? Try redis-cli from this machine.'];
     }

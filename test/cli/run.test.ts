@@ -76,7 +76,7 @@ const cases: { name: string; args: string[]; code: number; message: RegExp; advi
     name: 'a word that is no server',
     args: [good, '--candidate', 'memcached'],
     code: 2,
-    message: /"memcached" is no server/,
+    message: /"memcached" is not a server/,
     advice: /docker:IMAGE/,
   },
   {
@@ -84,7 +84,7 @@ const cases: { name: string; args: string[]; code: number; message: RegExp; advi
     args: [good, '--candidate', 'process:nosuch-server'],
     code: 3,
     message: /nosuch-server/,
-    advice: /install/,
+    advice: /docker:IMAGE/,
   },
   {
     name: 'an unreachable URL',
@@ -119,7 +119,7 @@ const cases: { name: string; args: string[]; code: number; message: RegExp; advi
     args: [good, '--output', root],
     code: 2,
     message: /exists already/,
-    advice: /--output/,
+    advice: /does not exist yet/,
   },
 ];
 

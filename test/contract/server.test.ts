@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { SERVER_ARGUMENTS } from '../../src/servers/control/arguments.ts';
 import defaults from '../../src/servers/defaults.json' with { type: 'json' };
 import { assertEmpty, startServer } from '../../src/servers/index.ts';
 import type { RunningServer, ServerLimits } from '../../src/servers/server.ts';
@@ -297,7 +298,7 @@ describe('a server that someone else runs', () => {
       [`redis://ann:s3cret@127.0.0.1:${closed}`, /nothing listens/],
       ['redis://ann:s3cret@host.invalid', /host name is unknown/],
       ['unix:ann:s3cret@/no/such.sock', /no such socket/],
-      [`rediss://ann:s3cret@${at}`, /TLS handshake failed/],
+      [`rediss://ann:s3cret@${at}`, /TLS handshake/],
       [`redis://ann:s3cret@127.0.0.1:${server.tlsPort}`, /closed the connection/],
       [`redis://ann:s3cret@${at}/3`, /selects its own databases/],
       ['redis://ann:s3cret@:/', /cannot be read/],
@@ -325,11 +326,9 @@ describe('a server that someone else runs', () => {
 });
 
 describe('docker-compose.yml', () => {
-  test('starts the default images as cutover itself does, with equal limits', async () => {
-    await using own = await startServer('process:redis-server');
-    const argumentsOf = readFileSync(`/proc/${own.identity.pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  test('starts the default images as cutover itself does, with equal limits', () => {
     const { redis, valkey } = composeFile.services;
-    assert.ok(argumentsOf.length > 3 || process.platform !== 'linux');
+    assert.deepEqual(redis.command, SERVER_ARGUMENTS);
     assert.deepEqual({ ...redis, image: '', ports: [] }, { ...valkey, image: '', ports: [] });
     for (const product of PRODUCTS) {
       const { image, ports } = composeFile.services[product];
@@ -391,7 +390,6 @@ describe('when cutover itself ends', () => {
     if (child.exitCode === null) await once(child, 'exit');
     while (isRunning(pid)) await sleep(10);
     assert.ok(!existsSync(folder));
-    assert.ok(!readdirSync(dirname(folder)).includes(folder));
     assert.equal(dirname(folder), tmpdir());
   });
 

@@ -108,7 +108,7 @@ function assess(
     caveats.push({
       id: 'percentile-stepped-down',
       message: assessment.note,
-      advice: 'Raise --rate, --slice-seconds or --slice-pairs for the percentile that was asked for.',
+      advice: 'Longer slices (--slice), more of them (--slice-pairs) or a higher --rate give more samples.',
       numbers: { asked: limit.percentile, judged, ...figures },
     });
   }
