@@ -210,7 +210,6 @@ export class Tokenizer {
       this.args = args;
       const lineFeed = bytes.indexOf(LF, text);
       const last = lineFeed > text && bytes[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed;
-      this.at = last;
       const header = reason === 'no-time' ? findHeader(bytes, text, last) : -1;
       if (last === text || isOk(bytes, text, last)) return lineFeed + 1;
       if (header >= 0) reason = this.parseRecord(bytes, header);
@@ -384,13 +383,13 @@ export class Tokenizer {
     for (let p = start; p < closing; p++) {
       const byte = bytes[p]!;
       if (byte < SP || byte > 0x7e) return false;
-      if (byte === QUOTE && bytes[p + 1] === SP && bytes[p + 2] === QUOTE) {
+      if (byte === QUOTE && bytes[p + 1] === SP && bytes[p + 2] === QUOTE && p + 2 < closing) {
         this.addArgument(start, p, Escapes.unquoted);
         p += 2;
         start = p + 1;
       }
     }
-    this.addArgument(start, Math.max(start, closing), Escapes.unquoted);
+    this.addArgument(start, closing, Escapes.unquoted);
     this.at = end;
     return true;
   }

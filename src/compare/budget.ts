@@ -76,7 +76,19 @@ const budget = {
   latency: off.or(latencySection).optional(),
   memory: off.or(z.strictObject(memory)).optional(),
   errors: off.or(z.strictObject(errors)).optional(),
-  objectives: z.array(z.strictObject(objective)).optional(),
+  objectives: z
+    .array(z.strictObject(objective))
+    .superRefine((all, context) => {
+      // Two budgets for one family would be two rules of one name.
+      for (const [i, { family }] of all.entries()) {
+        const path = [i, 'family'];
+        if (family === ALL_FAMILIES)
+          context.addIssue({ code: 'custom', path, message: 'all families: that is the latency section above' });
+        else if (all.findIndex((other) => other.family === family) < i)
+          context.addIssue({ code: 'custom', path, message: 'this family has an objective already' });
+      }
+    })
+    .optional(),
 };
 const Schema = z.strictObject(budget);
 
@@ -143,8 +155,8 @@ function read(text: string, name: string): z.infer<typeof Schema> {
   if (parsed.success) return parsed.data;
 
   // A misspelt key also leaves its section incomplete: the key is the cause.
-  const issues = parsed.error.issues.map(innermost);
-  const { path, issue } = issues.find((one) => one.issue.code === 'unrecognized_keys') ?? issues[0]!;
+  const found = parsed.error.issues.flatMap((one) => leavesOf(one));
+  const { path, issue } = found.find((one) => one.issue.code === 'unrecognized_keys') ?? found[0]!;
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
     const words = WORDS[String(path.findLast((step) => typeof step === 'string') ?? '')] ?? [];
@@ -164,12 +176,11 @@ function read(text: string, name: string): z.infer<typeof Schema> {
 type Issue = z.core.$ZodIssue;
 
 /** Of "off, or a section" only what is wrong with the section is of interest, once a section was written. */
-function innermost(issue: Issue): { path: PropertyKey[]; issue: Issue } {
-  if (issue.code !== 'invalid_union') return { path: issue.path, issue };
-  const inside = issue.errors[1]?.[0];
-  if (!inside || (inside.code === 'invalid_type' && inside.path.length === 0)) return { path: issue.path, issue };
-  const inner = innermost(inside);
-  return { ...inner, path: [...issue.path, ...inner.path] };
+function leavesOf(issue: Issue, outer: PropertyKey[] = []): { path: PropertyKey[]; issue: Issue }[] {
+  const path = [...outer, ...issue.path];
+  const inside = issue.code === 'invalid_union' ? (issue.errors[1] ?? []) : [];
+  const section = inside.filter((one) => one.code !== 'invalid_type' || one.path.length > 0);
+  return section.length > 0 ? section.flatMap((one) => leavesOf(one, path)) : [{ path, issue }];
 }
 
 function explain(issue: Issue, node: Node | undefined): string {

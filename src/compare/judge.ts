@@ -112,7 +112,7 @@ function ruleOf(assessment: Assessment & { metric: string }, survivesHolm: boole
   if (!test) return { ...rule, outcome: 'not-judged' };
   if (test.outcome === 'inconclusive') return { ...rule, outcome: 'inconclusive', inconclusive: explain(test) };
   if (test.outcome === 'fail' && !survivesHolm) {
-    const message = `over the budget by itself, but not beyond the chance that one of ${plural(gating, 'rule')} is`;
+    const message = `over the limit by itself, but of ${plural(gating, 'rule')} one may be so by chance`;
     return { ...rule, outcome: 'inconclusive', inconclusive: { cause: 'correction', message } };
   }
   return { ...rule, outcome: test.outcome };

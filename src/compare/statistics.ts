@@ -45,9 +45,16 @@ function incompleteBeta(x: number, a: number, b: number): number {
   return (Math.exp(lnFront) * fraction) / a;
 }
 
-/** P(T ≤ t) of Student's t with `df` degrees of freedom: ½ I_x(df/2, ½) in the tail, x = df/(df + t²) (DLMF 8.17.E7). */
+/**
+ * P(T ≤ t) of Student's t with `df` degrees of freedom: ½ I_x(df/2, ½) in the tail, x = df/(df + t²) (Abramowitz & Stegun
+ * 26.5.27); near 0, where x would round to 1, by the symmetry of I.
+ */
 export function studentCdf(t: number, df: number): number {
-  const tail = 0.5 * incompleteBeta(df / (df + t * t), df / 2, 0.5);
+  const square = t * t;
+  const tail =
+    square < df
+      ? 0.5 - 0.5 * incompleteBeta(square / (df + square), 0.5, df / 2)
+      : 0.5 * incompleteBeta(df / (df + square), df / 2, 0.5);
   return t > 0 ? 1 - tail : tail;
 }
 
@@ -147,10 +154,14 @@ function detectable(sd: number, rounds: number, alpha: number): number {
 
 /** The fewest rounds, more than `atLeast`, with which `distance` from the margin can be told; undefined beyond all reason. */
 export function roundsNeeded(sd: number, distance: number, alpha: number, atLeast = 1): number | undefined {
-  for (let rounds = atLeast + 1; rounds <= MAX_ROUNDS; rounds++) {
-    if (detectable(sd, rounds, alpha) <= distance) return rounds;
+  // What can be detected shrinks with every round, so the threshold can be bisected.
+  let [low, high] = [atLeast, MAX_ROUNDS + 1];
+  while (high - low > 1) {
+    const rounds = (low + high) >> 1;
+    if (detectable(sd, rounds, alpha) <= distance) high = rounds;
+    else low = rounds;
   }
-  return undefined;
+  return high <= MAX_ROUNDS ? high : undefined;
 }
 
 export function meanOf(values: number[]): number {

@@ -46,29 +46,31 @@ export function reportTerminal(judgement: Judgement, stream?: NodeJS.WriteStream
 
 function ruleLines({ verdict, rules, caveats, rounds, alpha }: Judgement, colour: Colour): string[] {
   if (rules.length === 0) return [];
-  const families = [...new Set(rules.map(({ family }) => family))];
-  // One row each; a family's name stands above its rules, because it can be of any length.
-  const rows = families.flatMap((family) => [
-    ...(family === ALL_FAMILIES ? [] : [{ heading: printable(scope({ family })) }]),
-    ...rules.filter((rule) => rule.family === family).map((rule) => ({ rule })),
-  ]);
+  // A family's name stands above its rules, because it can be of any length.
+  const rows = [...new Set(rules.map(({ family }) => family))].flatMap((family) => {
+    const own = rules.filter((rule) => rule.family === family);
+    const level = own[0]!.level === 'warn' ? ' (warns only)' : '';
+    return [
+      ...(family === ALL_FAMILIES ? [] : [{ heading: printable(`${scope({ family })}${level}`) }]),
+      ...own.map((rule) => ({ rule })),
+    ];
+  });
   const columns = [
     { title: plural(rounds.judged, 'round'), align: 'left' },
     { title: 'baseline', align: 'right' },
     { title: 'candidate', align: 'right' },
-    { title: 'change', align: 'right' },
-    { title: `${percent(1 - 2 * alpha)} interval`, align: 'left' },
+    { title: `change [${percent(1 - 2 * alpha)}]`, align: 'left' },
     { title: 'allowed', align: 'right' },
     { title: 'outcome', align: 'left' },
   ] as const;
+  const changeWidth = Math.max(...rules.map((rule) => changeOf(rule).length));
   const cells = rows.map((row) =>
     'rule' in row
       ? [
           `${row.rule.family === ALL_FAMILIES ? '' : '  '}${row.rule.label}`,
           figureOf(row.rule, row.rule.baseline),
           figureOf(row.rule, row.rule.candidate),
-          changeOf(row.rule),
-          intervalOf(row.rule),
+          `${changeOf(row.rule).padStart(changeWidth)} ${intervalOf(row.rule).replaceAll(' %', '')}`.trimEnd(),
           allowedOf(row.rule),
           // Of an invalid run the figures are shown, but nothing follows from them.
           verdict === 'invalid' ? `(${outcomeOf(row.rule)})` : outcomeOf(row.rule),
@@ -98,10 +100,8 @@ function ruleLines({ verdict, rules, caveats, rounds, alpha }: Judgement, colour
   ];
 }
 
-const outcomeOf = ({ outcome, level }: JudgedRule) => {
-  const word = outcome === 'fail' ? 'FAIL' : outcome === 'not-judged' ? 'not judged' : outcome;
-  return level === 'warn' ? `${word} (warn only)` : word;
-};
+const outcomeOf = ({ outcome }: JudgedRule) =>
+  outcome === 'fail' ? 'FAIL' : outcome === 'not-judged' ? 'not judged' : outcome;
 
 const toneOf = ({ outcome, level }: JudgedRule): Tone => {
   if (outcome === 'pass') return 'good';

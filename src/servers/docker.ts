@@ -78,17 +78,12 @@ function findEngine() {
   return found;
 }
 
-/** What a container engine offers, for doctor. */
-export async function describeEngine(): Promise<{
-  version?: string;
-  cpus?: number;
-  memoryBytes?: number;
-  problem?: string;
-}> {
+/** The engine's version, or one clause on why there is none. */
+export async function describeEngine(): Promise<
+  { version: string; problem?: undefined } | { version?: undefined; problem: string }
+> {
   const { engine, problem } = await findEngine();
-  if (!engine) return { problem };
-  const { serverVersion, cpus, memory } = engine.runtime.info.containerRuntime;
-  return { version: String(serverVersion), cpus, memoryBytes: memory };
+  return engine ? { version: String(engine.runtime.info.containerRuntime.serverVersion) } : { problem };
 }
 
 /** Whether the engine has the image already. False without an engine. */

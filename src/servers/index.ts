@@ -7,6 +7,7 @@ import type { RunningServer, ServerLimits, ServerProvider } from './server.ts';
 import { parseServerUrl, urlProvider } from './url.ts';
 
 export { assertEmpty } from './emptiness.ts';
+export { installAdvice } from './process.ts';
 
 /** To add a provider, write one file that exports a `ServerProvider` and add its line here; the contract test runs over all. */
 const PROVIDERS: readonly ServerProvider[] = [dockerProvider, processProvider, urlProvider];
@@ -96,7 +97,7 @@ export async function startServer(spec: string, limits: ServerLimits = {}): Prom
 
 /** What there is on this machine to start servers with; pulls and starts nothing. */
 export interface ServerSources {
-  engine: Awaited<ReturnType<typeof describeEngine>>;
+  engine: { version: string; problem?: undefined } | { problem: string; advice: string[] };
   products: {
     product: Product;
     image: string;
@@ -108,19 +109,22 @@ export interface ServerSources {
 }
 
 export async function findServerSources(): Promise<ServerSources> {
-  const engine = await describeEngine();
+  const { version, problem } = await describeEngine();
   const products = PRODUCTS.map(async (product) => {
     const [image, binary] = [imageOf(product), defaults[product].binary];
     const binaryPath = findBinary(binary);
-    const version = binaryPath && binaryVersion(binaryPath);
+    const binaryPrints = binaryPath && binaryVersion(binaryPath);
     return {
       product,
       image,
       imageHere: await hasImage(image),
       binary,
       ...(binaryPath ? { binaryPath } : {}),
-      ...(version ? { version } : {}),
+      ...(binaryPrints ? { version: binaryPrints } : {}),
     };
   });
-  return { engine, products: await Promise.all(products) };
+  return {
+    engine: problem === undefined ? { version } : { problem, advice: ENGINE_ADVICE },
+    products: await Promise.all(products),
+  };
 }

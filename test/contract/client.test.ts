@@ -1,11 +1,6 @@
 /** What every client must do, on a real server: same order, same accounting, same bytes. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
@@ -13,6 +8,7 @@ import { ErrorPrefixes } from '../../src/drive/error-prefixes.ts';
 import { OpStatus } from '../../src/measure/latency-log.ts';
 import { processProvider } from '../../src/servers/process.ts';
 import type { RunningServer } from '../../src/servers/server.ts';
+import { startForeignServer } from '../support/servers.ts';
 import { sliceOf } from '../support/slice.ts';
 
 const names = Object.keys(CLIENTS) as ClientName[];
@@ -177,45 +173,13 @@ for (const name of names) {
 }
 
 test('every client speaks TLS and checks whom it speaks to', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'cutover-test-'));
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'].concat([
-      '-subj',
-      '/CN=localhost',
-      '-addext',
-      'subjectAltName=DNS:localhost',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-    ]),
-    { stdio: 'ignore' },
-  );
-  const port = await freePort();
-  const args = [
-    '--port',
-    '0',
-    '--tls-port',
-    `${port}`,
-    '--tls-cert-file',
-    cert,
-    '--tls-key-file',
-    key,
-    '--dir',
-    folder,
-  ];
-  const redis = spawn('redis-server', [...args, '--tls-auth-clients', 'no', '--save', ''], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  using foreign = await startForeignServer('redis');
+  const address = { host: '127.0.0.1', port: foreign.tlsPort, tls: true };
   const authorities = getCACertificates();
   try {
-    for await (const chunk of redis.stdout) if (/ready to accept/i.test(`${chunk}`)) break;
-    const address = { host: 'localhost', port, tls: true };
     for (const name of names) {
       await assert.rejects(open(name, 0, address), { code: 'E_CONNECT', message: /SELF_SIGNED_CERT/ });
-      setDefaultCACertificates([readFileSync(cert, 'utf8')]);
+      setDefaultCACertificates([foreign.certificate]);
       const { client, ask } = await open(name, 1, address);
       assert.deepEqual(await ask(['SET', 'k', 'v'.repeat(100_000)], ['GET', 'k'], ['LPOP', 'k']), [
         ...['replied', 'replied', 'WRONGTYPE'],
@@ -225,18 +189,8 @@ test('every client speaks TLS and checks whom it speaks to', async () => {
     }
   } finally {
     setDefaultCACertificates(authorities);
-    redis.kill('SIGKILL');
-    rmSync(folder, { recursive: true });
   }
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  return port;
-}
 
 test('all clients count the same', async () => {
   const commands = [

@@ -1,9 +1,5 @@
 /** The accounting of slices on a real server: every op is somewhere, whatever happens to the server or the run. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { Driver, type SliceProgress, type SliceRecord } from '../../src/drive/driver.ts';
@@ -13,6 +9,7 @@ import type { Slice } from '../../src/plan/plan.ts';
 import { processProvider } from '../../src/servers/process.ts';
 import type { RunningServer } from '../../src/servers/server.ts';
 import { startProxy } from '../support/proxy.ts';
+import { startForeignServer } from '../support/servers.ts';
 import { sliceOf, type TestOp } from '../support/slice.ts';
 
 const LABELS = [
@@ -214,32 +211,23 @@ test('a connection that the server closes loses what was in flight there, the ot
 });
 
 test('user, password and a unix socket are used; a wrong password is refused without being shown', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'cutover-test-'));
-  const path = join(folder, 'redis.sock');
-  const args = ['--port', '0', '--unixsocket', path, '--requirepass', 'hunter2', '--save', '', '--dir', folder];
-  const redis = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  try {
-    for await (const chunk of redis.stdout) if (/ready to accept/i.test(`${chunk}`)) break;
-    const address = { host: '', port: 0, path, username: 'default', password: 'hunter2' };
-    for (const client of Object.keys(CLIENTS) as ClientName[]) {
-      await using driver = await Driver.open(address, plan, { client, workers: 2 });
-      assert.equal((await driver.run(increments(80, 0.01))).replied, 80);
-      assert.deepEqual(await driver.load([{ kind: 'script', body: Buffer.from('return 1') }]), {});
-    }
-    await assert.rejects(
-      Driver.open({ ...address, password: 'swordfish' }, plan, { client: 'raw', workers: 2 }),
-      (error: CutoverError) => {
-        assert.equal(error.code, 'E_CONNECT');
-        assert.ok(error.suggestions[0]);
-        assert.match(error.message, /AUTH with the error WRONGPASS/);
-        assert.doesNotMatch(`${error.stack}`, /swordfish/);
-        return true;
-      },
-    );
-  } finally {
-    redis.kill('SIGKILL');
-    rmSync(folder, { recursive: true });
+  using foreign = await startForeignServer('redis', '--requirepass', 'hunter2');
+  const address = { host: '', port: 0, path: foreign.socket, username: 'default', password: 'hunter2' };
+  for (const client of Object.keys(CLIENTS) as ClientName[]) {
+    await using driver = await Driver.open(address, plan, { client, workers: 2 });
+    assert.equal((await driver.run(increments(80, 0.01))).replied, 80);
+    assert.deepEqual(await driver.load([{ kind: 'script', body: Buffer.from('return 1') }]), {});
   }
+  await assert.rejects(
+    Driver.open({ ...address, password: 'swordfish' }, plan, { client: 'raw', workers: 2 }),
+    (error: CutoverError) => {
+      assert.equal(error.code, 'E_CONNECT');
+      assert.ok(error.suggestions[0]);
+      assert.match(error.message, /AUTH with the error WRONGPASS/);
+      assert.doesNotMatch(`${error.stack}`, /swordfish/);
+      return true;
+    },
+  );
 });
 
 test('through the proxy the injected delays and errors are what is measured', async () => {

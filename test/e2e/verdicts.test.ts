@@ -85,7 +85,7 @@ test('one per cent of replies delayed by 5 ms: fail, naming the tail', async () 
     '--slice',
     '2s',
     '--rate',
-    '5000',
+    '2000',
     '--warmup',
     '500ms',
   ]);

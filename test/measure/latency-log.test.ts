@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HistogramLogReader, listTags } from 'hdr-histogram-js';
 import { LatencyHistogram, MAX_LATENCY_US } from '../../src/measure/histogram.ts';
-import { OpStatus, readLatencyLog, summarize, writeLatencyLog } from '../../src/measure/latency-log.ts';
+import {
+  type LabelledHistograms,
+  OpStatus,
+  readLatencyLog,
+  summarize,
+  writeLatencyLog,
+} from '../../src/measure/latency-log.ts';
 import { sliceOf, type TestOp } from '../support/slice.ts';
 
 const LABELS = [
@@ -89,6 +95,23 @@ test('the reader of hdr-histogram-js reads the log: tags, times, unit', () => {
   assert.equal(intervals[0]!.endTimeStampMsec, 1_700_000_005_250);
   // Interval_Max is in milliseconds.
   assert.match(text, /^Tag=response:\S+,0\.000,5\.000,2\.010,/m);
+});
+
+test('a log that the Java HdrHistogram 2.1.11 wrote is read', () => {
+  // 7, 14, … 7000 and once 45,000,000.
+  const text = `#[Histogram log format version 1.3]
+#[StartTime: 1700000000.250 (seconds since epoch), Tue Nov 14 22:13:20 UTC 2023]
+#[BaseTime: 1700000000.250 (seconds since epoch)]
+"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"
+Tag=response:user%3A%7Bid%7D:get,0.000,5.000,45.023,HISTFAAAAD542pNpmSzMwMCeywABzFCaEcyZ3M5g/wEiwMvEPQpHIcWQnYmViXkUj2KKMQMYjlKj1LCiuk8xMgEA6woeWA==
+`;
+  const [{ family, command, response }] = readLatencyLog(text) as [LabelledHistograms];
+  assert.deepEqual([family, command], ['user:{id}', 'get']);
+  // As Java says: getTotalCount, getValueAtPercentile(50) and (99), getMaxValue.
+  assert.deepEqual(
+    [response.count, response.quantile(0.5), response.quantile(0.99), response.max],
+    [1001, 3507, 6939, 45_023_231],
+  );
 });
 
 test('intervals of one tag add up', () => {

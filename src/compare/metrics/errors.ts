@@ -132,7 +132,7 @@ function judgeNew(evidence: Evidence, tallies: Tally[], allowed: number): Assess
     test,
   };
   if (kinds.length === 0) return assessment;
-  assessment.note = `only the candidate: ${kinds
+  assessment.note = `only on the candidate: ${kinds
     .slice(0, 3)
     .map(({ tally }) => describe(tally, tallies))
     .join('; ')}`;

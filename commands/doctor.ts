@@ -1,0 +1,219 @@
+/** This machine → whether a rehearsal can run and measure here, and for each lack the cure. */
+import { styleText } from 'node:util';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { EXIT_CODES } from '../src/errors.ts';
+import { availableMemoryBytes, probeJitter, probeTimer, readKernelSettings } from '../src/measure/host.ts';
+import { describeMachine } from '../src/measure/machine.ts';
+import { findServerSources, installAdvice } from '../src/servers/index.ts';
+
+/** `fail`: no rehearsal can run here. `warn`: it can, and measures worse. */
+type Status = 'ok' | 'warn' | 'fail';
+
+interface Check {
+  id: string;
+  status: Status;
+  message: string;
+  /** What to do, a step a line. */
+  cure?: string;
+  numbers?: Record<string, number>;
+}
+
+interface Diagnosis {
+  schema: 'cutover/doctor@1';
+  checks: Check[];
+  ready: boolean;
+}
+
+const MINIMUM_NODE = 24;
+const ADVISED_CORES = 4;
+const ADVISED_MEMORY_BYTES = 2 * 1024 ** 3;
+const JITTER_MS = 700;
+const TIMER_SAMPLES = 200;
+/** A host that delays one op in a thousand by more than this hides the P99.9 of any cache. */
+const TOLERABLE_DELAY_US = 1000;
+const TOLERABLE_TIMER_US = 10_000;
+const WIDTH = 80;
+
+export default class Doctor extends BaseCommand {
+  static override summary = 'Say whether this machine can run and measure a rehearsal, and how to cure what it lacks.';
+  static override description = `Starts and pulls nothing; keeps one core busy for a second.
+Exit codes: 0 a rehearsal can run here, 3 it cannot.`;
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
+
+  async run(): Promise<Diagnosis> {
+    await this.parse(Doctor);
+    const checks = [
+      checkNode(),
+      ...checkMachine(),
+      ...(await checkServers()),
+      ...(await checkClock()),
+      ...checkKernel(),
+    ];
+    const ready = checks.every(({ status }) => status !== 'fail');
+    for (const check of checks) this.log(render(check));
+    const warnings = checks.filter(({ status }) => status === 'warn').length;
+    const reservation =
+      warnings > 0 ? `; ${warnings} ${warnings === 1 ? 'point' : 'points'} above may cost precision` : '';
+    this.log(ready ? `\nA rehearsal can run here${reservation}.` : '\nNo rehearsal can run here yet.');
+    if (!ready) process.exitCode = EXIT_CODES.cannotRun.code;
+    return { schema: 'cutover/doctor@1', checks, ready };
+  }
+}
+
+function checkNode(): Check {
+  const { node } = process.versions;
+  if (Number.parseInt(node, 10) >= MINIMUM_NODE) return { id: 'node', status: 'ok', message: `Node ${node}` };
+  return {
+    id: 'node',
+    status: 'fail',
+    message: `Node ${node} is too old`,
+    cure: `Install Node ${MINIMUM_NODE} or newer: https://nodejs.org/en/download`,
+  };
+}
+
+function checkMachine(): Check[] {
+  const { cpu, cores } = describeMachine();
+  const available = availableMemoryBytes();
+  const gib = (bytes: number) => (bytes / 1024 ** 3).toFixed(1);
+  const enough = cores >= ADVISED_CORES;
+  const roomy = available >= ADVISED_MEMORY_BYTES;
+  return [
+    {
+      id: 'cores',
+      status: enough ? 'ok' : 'warn',
+      message: `${cores} ${cores === 1 ? 'core' : 'cores'} (${cpu})`,
+      ...(enough
+        ? {}
+        : {
+            cure: `${ADVISED_CORES} or more let generator, server and kernel each have their own; with fewer they take time from each other, and a lower --rate measures better.`,
+          }),
+      numbers: { cores, advisedCores: ADVISED_CORES },
+    },
+    {
+      id: 'memory',
+      status: roomy ? 'ok' : 'warn',
+      message: `${gib(available)} GiB of memory available`,
+      ...(roomy
+        ? {}
+        : { cure: 'Both servers hold the whole dataset at once: free some memory, or use a smaller model.' }),
+      numbers: { availableBytes: available },
+    },
+  ];
+}
+
+/** Containers or binaries: one of them must be there for both products. */
+async function checkServers(): Promise<Check[]> {
+  const { engine, products } = await findServerSources();
+  const imagesMissing = products.filter(({ imageHere }) => !imageHere).map(({ image }) => image);
+  const binariesMissing = products.filter(({ binaryPath }) => !binaryPath).map(({ binary }) => binary);
+  const usableBinaries = binariesMissing.length === 0;
+  const lack: Status = usableBinaries || !engine.problem ? 'warn' : 'fail';
+  const checks: Check[] = [
+    engine.problem !== undefined
+      ? {
+          id: 'engine',
+          status: lack,
+          message: `no container engine: ${engine.problem}`,
+          cure: engine.advice.join('\n'),
+        }
+      : { id: 'engine', status: 'ok', message: `container engine ${engine.version}` },
+  ];
+  if (!engine.problem) {
+    checks.push(
+      imagesMissing.length === 0
+        ? { id: 'images', status: 'ok', message: `images ${products.map(({ image }) => image).join(', ')}` }
+        : {
+            id: 'images',
+            status: 'warn',
+            message: `not pulled yet: ${imagesMissing.join(', ')}`,
+            cure: [
+              'The first run pulls them, or does without. By hand:',
+              ...imagesMissing.map((image) => `docker pull ${image}`),
+            ].join('\n'),
+          },
+    );
+  }
+  for (const { binary, binaryPath, version } of products) {
+    checks.push(
+      binaryPath
+        ? { id: binary, status: 'ok', message: `${binary} ${version ?? ''} (${binaryPath})` }
+        : { id: binary, status: lack, message: `${binary} is not on PATH`, cure: installAdvice([binary]).join('\n') },
+    );
+  }
+  return checks;
+}
+
+async function checkClock(): Promise<Check[]> {
+  const timer = await probeTimer(TIMER_SAMPLES);
+  const jitter = probeJitter(JITTER_MS);
+  const ms = (us: number) => `${(us / 1000).toFixed(us < 10_000 ? 2 : 0)} ms`;
+  const quiet = jitter.delayP999Us <= TOLERABLE_DELAY_US;
+  const punctual = timer.maxUs <= TOLERABLE_TIMER_US;
+  return [
+    {
+      id: 'timer',
+      status: punctual ? 'ok' : 'warn',
+      message: `timers late by ${ms(timer.p50Us)} (median), ${ms(timer.maxUs)} (worst of ${TIMER_SAMPLES})`,
+      ...(punctual ? {} : { cure: 'The event loop is held up: stop what else runs here.' }),
+      numbers: { p50Us: timer.p50Us, maxUs: timer.maxUs },
+    },
+    {
+      id: 'host-jitter',
+      status: quiet ? 'ok' : 'warn',
+      message: `a busy core waits ${ms(jitter.delayP999Us)} (P99.9), ${ms(jitter.maxGapUs)} at most; ${(jitter.lostShare * 100).toFixed(1)} % lost`,
+      ...(quiet
+        ? {}
+        : {
+            cure: 'Others use these cores (neighbours of a virtual machine, other programs): no P99.9 below that can be told.',
+          }),
+      numbers: { ...jitter },
+    },
+  ];
+}
+
+function checkKernel(): Check[] {
+  const { hugepages, governor } = readKernelSettings();
+  const checks: Check[] = [];
+  if (hugepages) {
+    const always = hugepages === 'always';
+    checks.push({
+      id: 'hugepages',
+      status: always ? 'warn' : 'ok',
+      message: `transparent huge pages: ${hugepages}`,
+      ...(always
+        ? {
+            cure: 'They inflate memory and stall on copies: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled',
+          }
+        : {}),
+    });
+  }
+  if (governor) {
+    const steady = governor === 'performance';
+    checks.push({
+      id: 'governor',
+      status: steady ? 'ok' : 'warn',
+      message: `CPU frequency governor: ${governor}`,
+      ...(steady ? {} : { cure: 'The clock changes with the load: sudo cpupower frequency-set -g performance' }),
+    });
+  }
+  return checks;
+}
+
+const MARKS = { ok: ['green', '✓'], warn: ['yellow', '!'], fail: ['red', '✗'] } as const;
+
+function render({ status, message, cure }: Check): string {
+  const [colour, mark] = MARKS[status];
+  const lines = [...wrap(message, '  '), ...(cure?.split('\n') ?? []).flatMap((line) => wrap(line, '    '))];
+  return `${styleText(colour, mark)} ${lines.join('\n').trimStart()}`;
+}
+
+/** Lines of at most WIDTH columns, each behind the indent; a word that is longer stays whole, to be copied. */
+function wrap(text: string, indent: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= WIDTH) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(indent + word);
+  }
+  return lines;
+}
