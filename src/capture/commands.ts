@@ -1,6 +1,6 @@
 /** What the servers know about each command: type of key, flags, and where its keys are. */
 
-export type Access = 'RO' | 'RW' | 'OW' | 'RM';
+type Access = 'RO' | 'RW' | 'OW' | 'RM';
 
 /** One key specification, as in COMMAND INFO: where to begin, and how keys follow from there. */
 interface KeySpec {

@@ -12,13 +12,13 @@ import type { ClientName } from './clients/index.ts';
 import { Driver, type SliceRecord } from './driver.ts';
 
 /** What the conductor needs of a synthesized or captured workload. */
-export interface Workload {
+interface Workload {
   plan: Plan;
   /** The same name gives the same slice. */
   slice(name: string, seconds: number): Slice;
 }
 
-export interface Stage {
+interface Stage {
   /** Done and planned steps, where a step is about a second of work. */
   doneSeconds: number;
   totalSeconds: number;

@@ -58,7 +58,7 @@ export async function buildModel(name: string, options: BuildOptions = {}): Prom
 }
 
 /** A saved model, validated. Throws CutoverError (usage). */
-export async function readModel(path: string): Promise<Model> {
+async function readModel(path: string): Promise<Model> {
   let document: unknown;
   try {
     document = JSON.parse(await readFile(path, 'utf8'));

@@ -2,7 +2,7 @@
 import { intern } from './tally.ts';
 
 const PLACEHOLDERS = ['int', 'hex', 'uuid', 'date', 'email', 'id'] as const;
-export type Placeholder = (typeof PLACEHOLDERS)[number];
+type Placeholder = (typeof PLACEHOLDERS)[number];
 
 /** A template's parts in order: constant text, or a placeholder. */
 export type Part = string | { placeholder: Placeholder };
@@ -42,7 +42,7 @@ function isScrambled(segment: string): boolean {
 }
 
 /** One key's tokens: constants (delimiters included) and `{placeholder}`s, longest constant runs joined. */
-export function tokenize(key: string): string[] {
+function tokenize(key: string): string[] {
   if (EMAIL.test(key)) return ['{email}'];
   const head = key.slice(0, MAX_KEY_CHARACTERS);
   const tokens = head

@@ -151,7 +151,7 @@ for (const { name, args, code, message, advice } of cases) {
 
 test('a server by URL that is not empty is refused, and left as it was', async () => {
   await using server = await startServer('process:redis-server', {});
-  const client = new Redis({ ...server.address, retryStrategy: () => null });
+  const client = new Redis({ host: server.address.host, port: server.address.port, retryStrategy: () => null });
   await client.set('precious', '1');
   const result = await cutover([
     'run',

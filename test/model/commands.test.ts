@@ -8,7 +8,7 @@ import { startServer } from '../../src/servers/index.ts';
 for (const binary of ['redis-server', 'valkey-server']) {
   test(`every command of ${binary}`, async () => {
     await using server = await startServer(`process:${binary}`, {});
-    const client = new Redis({ ...server.address, retryStrategy: () => null });
+    const client = new Redis({ host: server.address.host, port: server.address.port, retryStrategy: () => null });
     try {
       const infos = (await client.call('COMMAND')) as [string, number, string[], number, number, number][];
       assert.ok(infos.length > 200);

@@ -56,7 +56,7 @@ test('what is replayed is accepted by a real server but for the errors that the 
   for (const name of ['sessions', 'queue', 'mixed']) {
     const { model } = await buildModel(join(captures, `${name}.monitor.gz`));
     const synthesis = new Synthesis(model, { ...options, epochSeconds: Math.floor(Date.now() / 1000) });
-    const client = new Redis({ ...server.address, retryStrategy: () => null });
+    const client = new Redis({ host: server.address.host, port: server.address.port, retryStrategy: () => null });
     await client.flushall();
     for (const { body, kind } of synthesis.plan.scripts)
       if (kind === 'script') await client.call('SCRIPT', 'LOAD', Buffer.from(body));
