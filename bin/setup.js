@@ -223,8 +223,11 @@ const perform = {
       cwd: root,
       env: { ...process.env, PATH },
     });
-    if (result.status !== 0)
-      throw new CannotSetUp(`npm ci failed:\n${result.stdout}${result.stderr}${result.error || ''}`);
+    if (result.status !== 0) {
+      // What npm prints after the first lines is the manual of the command.
+      const reason = `${result.stdout}${result.stderr}${result.error || ''}`.trim().split('\n').slice(0, 10);
+      throw new CannotSetUp(['npm ci failed:', ...reason].join('\n'));
+    }
   },
   async pull({ images }) {
     say(`pulling ${images.join(' and ')}`);

@@ -1,3 +1,4 @@
+/** A saved rehearsal, or two, and a budget → a verdict, without servers. */
 import { readFile } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';

@@ -1,3 +1,4 @@
+/** A capture → its model, saved and summarized. */
 import { writeFile } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';

@@ -1,3 +1,4 @@
+/** A capture → its ops as NDJSON. */
 import { once } from 'node:events';
 import { Args, Flags } from '@oclif/core';
 import { Capture } from '../src/capture/read.ts';

@@ -1,3 +1,4 @@
+/** A capture or model → the planned workload, to look at. */
 import { once } from 'node:events';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';

@@ -1,3 +1,4 @@
+/** A saved rehearsal → any report format. */
 import { writeFile } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';

@@ -1,3 +1,4 @@
+/** The main job: a workload, two servers and a budget → a rehearsal folder and a verdict. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';

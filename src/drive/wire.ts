@@ -101,10 +101,7 @@ export class Wire {
   }
 
   private constructor(address: ServerAddress) {
-    const onEnd = (position: number) => {
-      void position;
-      this.onReply(this.#skipper, this.#arrivedUs);
-    };
+    const onEnd = () => this.onReply(this.#skipper, this.#arrivedUs);
     const onread: OnReadOpts = {
       buffer: readBuffer,
       callback: (bytesRead, buffer) => {

@@ -105,43 +105,42 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DispatchLimits)
     }),
   );
 
-  const laneOf: Lane[] = [];
-  for (const lane of lanes) laneOf[lane.connection] = lane;
   const opCounts = new Uint32Array(connections.length);
   const byteCounts = new Float64Array(connections.length);
-  let own = 0;
   for (let op = 0; op < slice.count; op++) {
-    const connection = slice.connection[op]!;
-    if (connection % workers !== worker) continue;
-    own++;
-    opCounts[connection]!++;
-    byteCounts[connection]! += slice.offset[op + 1]! - slice.offset[op]!;
+    opCounts[slice.connection[op]!]!++;
+    byteCounts[slice.connection[op]!]! += slice.offset[op + 1]! - slice.offset[op]!;
   }
-  const shares = lanes.map(({ connection }) => ({
-    ops: new Uint32Array(opCounts[connection]!),
-    bytes: Buffer.allocUnsafeSlow(byteCounts[connection]!),
-    offset: new Uint32Array(opCounts[connection]! + 1),
-    filled: 0,
-  }));
-  const shareOf: (typeof shares)[number][] = [];
-  for (const [index, lane] of lanes.entries()) shareOf[lane.connection] = shares[index]!;
+  /** Per connection of this thread: its ops laid end to end. */
+  const shares: { lane: Lane; ops: Uint32Array; bytes: Uint8Array; offset: Uint32Array; filled: number }[] = [];
+  let own = 0;
+  for (const lane of lanes) {
+    const ops = opCounts[lane.connection]!;
+    own += ops;
+    shares[lane.connection] = {
+      lane,
+      ops: new Uint32Array(ops),
+      bytes: Buffer.allocUnsafeSlow(byteCounts[lane.connection]!),
+      offset: new Uint32Array(ops + 1),
+      filled: 0,
+    };
+  }
   const order: Lane[] = new Array(own);
   const dueUs = new Float64Array(own);
   let next = 0;
   for (let op = 0; op < slice.count; op++) {
-    const connection = slice.connection[op]!;
-    if (connection % workers !== worker) continue;
-    order[next] = laneOf[connection]!;
+    const share = shares[slice.connection[op]!];
+    if (!share) continue;
+    order[next] = share.lane;
     dueUs[next++] = slice.intendedUs[op]!;
-    const share = shareOf[connection]!;
     const start = share.offset[share.filled]!;
     const bytes = slice.bytes.subarray(slice.offset[op], slice.offset[op + 1]);
-    share.ops[share.filled++] = op;
     share.bytes.set(bytes, start);
+    share.ops[share.filled++] = op;
     share.offset[share.filled] = start + bytes.length;
   }
-  for (const [index, lane] of lanes.entries()) {
-    const { ops, bytes, offset } = shares[index]!;
+  for (const lane of lanes) {
+    const { ops, bytes, offset } = shares[lane.connection]!;
     lane.prepare(ops, bytes, offset);
   }
 

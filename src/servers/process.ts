@@ -129,7 +129,8 @@ async function launch(spec: string, binary: string, command: string[]): Promise<
   const child = spawn(
     file!,
     [...words, ...SERVER_ARGUMENTS, '--bind', '127.0.0.1', '--port', String(port), '--dir', folder],
-    { cwd: folder, stdio: ['ignore', log, log] },
+    // Detached: Ctrl-C in a terminal goes to the whole process group, and would end the servers under the run's hands.
+    { cwd: folder, detached: true, stdio: ['ignore', log, log] },
   );
   closeSync(log);
   if (running.size === 0) process.on('exit', endAll);

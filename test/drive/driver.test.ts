@@ -134,7 +134,7 @@ test('blocking ops that still wait are blocked, not lost, and the next slice sta
   const record = await driver.run(slice);
   assertAccounted(record, slice);
   assert.deepEqual([record.blocked, record.replied, record.lost], [2, 1, 0]);
-  assert.ok(record.seconds < 1.5, 'nobody waits for a blocking op');
+  assert.ok(record.seconds < 2, 'nobody waits for a blocking op: the grace period alone is 2 s');
   const next = await driver.run(
     sliceOf([
       { args: ['RPUSH', 'empty', 'x'], connection: 0 },
@@ -233,8 +233,8 @@ test('user, password and a unix socket are used; a wrong password is refused wit
 test('through the proxy the injected delays and errors are what is measured', async () => {
   const proxy = await startProxy({
     target: server.address,
-    delayShare: 0.1,
-    delayMs: 40,
+    delayShare: 0.02,
+    delayMs: 60,
     errorShare: 0.05,
     errorText: 'INJECTED on purpose',
   });
@@ -248,8 +248,8 @@ test('through the proxy the injected delays and errors are what is measured', as
     assertAccounted(record, slice);
     assert.deepEqual(record.errors, { INJECTED: 20 });
     const { response } = summarize(slice, record, LABELS)[0]!;
-    assert.ok(response.quantile(0.5) < 40_000);
-    assert.ok(response.quantile(0.98) >= 40_000);
+    assert.ok(response.quantile(0.5) < 60_000);
+    assert.ok(response.quantile(0.985) >= 60_000);
   } finally {
     await proxy.close();
   }

@@ -12,7 +12,7 @@ const NO_REPLY = 'no reply';
 const PRELOAD = '(preload)';
 const EVERYWHERE = '';
 
-/** Errors of one kind at one place, per judged round. `label` is `FAMILY COMMAND`, or `''` for all of them together. */
+/** Errors of one kind at one place, per judged round. `label` is `FAMILY COMMAND`, `(preload)`, or `''` for the workload. */
 interface Tally {
   label: string;
   prefix: string;
@@ -54,10 +54,7 @@ function tallyErrors({ rounds }: Evidence): Tally[] {
   for (const [k, round] of rounds.entries()) {
     for (const arm of ARMS) {
       const { preload, slices } = round.arms[arm];
-      for (const [prefix, times] of Object.entries(preload.errors)) {
-        add(PRELOAD, prefix, arm, k, times);
-        add(EVERYWHERE, prefix, arm, k, times);
-      }
+      for (const [prefix, times] of Object.entries(preload.errors)) add(PRELOAD, prefix, arm, k, times);
       for (const slice of slices) {
         add(EVERYWHERE, NO_REPLY, arm, k, slice.lost);
         for (const [prefix, times] of Object.entries(slice.errors)) add(EVERYWHERE, prefix, arm, k, times);
@@ -73,7 +70,7 @@ function tallyErrors({ rounds }: Evidence): Tally[] {
 /** Requests that could have failed this way, per judged round. */
 function callsOf({ rounds, calls }: Evidence, arm: Arm, label: string): number[] {
   if (label === PRELOAD) return rounds.map((round) => round.arms[arm].preload.commands);
-  if (label === EVERYWHERE) return rounds.map((round) => plannedOf(round.arms[arm]) + round.arms[arm].preload.commands);
+  if (label === EVERYWHERE) return rounds.map((round) => plannedOf(round.arms[arm]));
   return calls[arm].map((round) => round.get(label) ?? 0);
 }
 
@@ -95,17 +92,17 @@ function chanceOf(evidence: Evidence, { label, errors }: Tally): number {
 function judgeNew(evidence: Evidence, tallies: Tally[], allowed: number): Assessment {
   const { alpha } = evidence.budget;
   const rounds = evidence.rounds.length;
-  const found = new Map<string, { tally: Tally; p: number; everywhere: boolean }>();
+  const found = new Map<string, { tally: Tally; p: number; unseen: boolean }>();
   for (const tally of tallies) {
     if (sum(tally.errors.baseline) > 0) continue;
     const recurs = tally.errors.candidate.filter((times) => times > 0).length >= Math.min(rounds, ROUNDS_TO_PROVE);
     const p = recurs && rounds > 1 ? Math.min(1, chanceOf(evidence, tally) * tallies.length) : 1;
     const known = found.get(tally.prefix);
-    const everywhere = tally.label === EVERYWHERE || known?.everywhere === true;
-    if (!known || p < known.p) found.set(tally.prefix, { tally, p, everywhere });
-    else known.everywhere = everywhere;
+    const unseen = tally.label === EVERYWHERE || tally.label === PRELOAD || known?.unseen === true;
+    if (!known || p < known.p) found.set(tally.prefix, { tally, p, unseen });
+    else known.unseen = unseen;
   }
-  const kinds = [...found.values()].filter(({ p, everywhere }) => everywhere || p <= alpha).sort((a, b) => a.p - b.p);
+  const kinds = [...found.values()].filter(({ p, unseen }) => unseen || p <= alpha).sort((a, b) => a.p - b.p);
   const proven = kinds.filter(({ p }) => p <= alpha).length;
   // More kinds than allowed are proven only if the (allowed + 1)th is.
   const pFail = kinds[allowed]?.p ?? 1;
@@ -229,16 +226,15 @@ function merge(tallies: Tally[], label: string, rounds: number): Tally {
 
 /** `WRONGTYPE 1,204 times (baseline 0) in 5 of 5 rounds, most from lpush queue:{id}` */
 function describe({ label, prefix, errors }: Tally, tallies: Tally[]): string {
-  const [where] =
-    label === EVERYWHERE
-      ? tallies
-          .filter((tally) => tally.label !== EVERYWHERE && (prefix === '' || tally.prefix === prefix))
-          .sort((a, b) => excess(b) - excess(a))
-      : [];
+  const places = tallies
+    .filter((tally) => tally.label !== EVERYWHERE && (prefix === '' || tally.prefix === prefix))
+    .sort((a, b) => excess(b) - excess(a));
+  const where = label === EVERYWHERE ? places[0]?.label : label;
   const seen = errors.candidate.filter((times) => times > 0).length;
   const what = prefix === '' ? 'requests failed' : prefix === NO_REPLY ? NO_REPLY : `error ${prefix}`;
   const times = `${what} ${count(sum(errors.candidate))} times (baseline ${count(sum(errors.baseline))})`;
-  const place = label !== EVERYWHERE ? `, from ${placeOf(label)}` : where ? `, most from ${placeOf(where.label)}` : '';
+  const most = label === EVERYWHERE && places.length > 1 ? 'most ' : '';
+  const place = where === undefined ? '' : `, ${most}from ${placeOf(where)}`;
   return `${times} in ${seen} of ${plural(errors.candidate.length, 'round')}${place}`;
 }
 

@@ -1,0 +1,131 @@
+/** Every report format: golden files of four fixed rehearsals (UPDATE_GOLDEN=1 rewrites them), and hostile names. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parseBudget } from '../../src/compare/budget.ts';
+import { judge } from '../../src/compare/judge.ts';
+import type { Judgement } from '../../src/compare/judgement.ts';
+import { FORMATS } from '../../src/report/index.ts';
+import { type Behaviour, rehearse } from '../support/rehearsal.ts';
+
+const golden = join(import.meta.dirname, '../golden');
+const EXTENSIONS = { terminal: 'txt', json: 'json', markdown: 'md', junit: 'xml' } satisfies Record<
+  keyof typeof FORMATS,
+  string
+>;
+const HOSTILE = 'evil:\u001b[31m\u009b2J\u202e|`</script><b>@octo #12 "&\' https://x.y www.x.y *{id}\0';
+const BUDGET = `apiVersion: cutover/budget@1
+objectives:
+  - {family: "feed:*", level: warn, latency: {p99: {max_increase: 5%}}}
+  - {family: "session:*"}
+`;
+
+const judged = (behave: Behaviour, overrides = {}, budget = BUDGET): Judgement => {
+  const { rehearsal, latencyOf } = rehearse(
+    (round, arm) => ({ families: ['session:{id}', 'feed:{id}'], ...behave(round, arm) }),
+    { overrides },
+  );
+  return judge(rehearsal, latencyOf, parseBudget(budget, 'budget.yaml'), 'rehearsals/2026-11-23T14-05-09-3f9a');
+};
+
+const CASES: Record<string, Judgement> = {
+  pass: judged((round, arm) => (arm === 'candidate' ? { serviceUs: 410 + round, rssPerByte: 1.24 + round / 500 } : {})),
+  fail: judged((round, arm) =>
+    arm === 'candidate'
+      ? { tail: 17 + round, errors: { 'session:{id} getex': { ERR: 31 }, 'feed:{id} lpush': { WRONGTYPE: 4 } } }
+      : { errors: { 'feed:{id} lpush': { WRONGTYPE: 4 } } },
+  ),
+  inconclusive: judged(
+    (round, arm) => ({ ops: 4600, ...(arm === 'candidate' ? { tail: [2, 9, 4, 12, 5][round]! } : {}) }),
+    {
+      configDifferences: [{ name: 'io-threads', baseline: '1', candidate: '4' }],
+      caveats: [
+        {
+          id: 'commands-left-out',
+          message: '12 commands were left out: SUBSCRIBE, MONITOR',
+          advice: 'They are never replayed; see cutover model.',
+        },
+      ],
+    },
+  ),
+  invalid: judged((round) => ({ achieved: round >= 3 ? 0.93 : 1 })),
+};
+
+for (const [name, judgement] of Object.entries(CASES)) {
+  for (const [format, report] of Object.entries(FORMATS)) {
+    test(`${format} of a rehearsal that is ${name}`, () => {
+      assert.equal(judgement.verdict, name);
+      const file = join(golden, `${name}.${EXTENSIONS[format as keyof typeof FORMATS]}`);
+      const text = report(judgement);
+      if (process.env['UPDATE_GOLDEN']) writeFileSync(file, text);
+      assert.equal(text, readFileSync(file, 'utf8'));
+    });
+  }
+
+  test(`the terminal report that is ${name} fits 80 columns, but for the command to copy`, () => {
+    for (const line of FORMATS.terminal(judgement).split('\n')) {
+      if (!line.startsWith('repeat  ')) assert.ok(line.length <= 80, `${line.length}: ${line}`);
+    }
+  });
+}
+
+const hostile = judged(
+  (_, arm) => ({
+    families: [HOSTILE],
+    ...(arm === 'candidate' ? { errors: { [`${HOSTILE} get`]: { [HOSTILE]: 50 } } } : {}),
+  }),
+  {
+    command: `cutover run '${HOSTILE}'`,
+    caveats: [{ id: HOSTILE, message: HOSTILE, advice: HOSTILE }],
+    stopped: { reason: 'interrupted', message: HOSTILE },
+    configDifferences: [{ name: 'maxmemory', baseline: HOSTILE, candidate: '' }],
+  },
+  `apiVersion: cutover/budget@1\nobjectives: [{family: ${JSON.stringify(HOSTILE)}}]\n`,
+);
+
+for (const [format, report] of Object.entries(FORMATS)) {
+  test(`${format}: nothing hostile comes out raw`, () => {
+    const text = report(hostile);
+    assert.ok(text.includes('evil:'));
+    assert.doesNotMatch(text, /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u);
+  });
+}
+
+test('json: the hostile family is the same data', () => {
+  assert.deepEqual(JSON.parse(FORMATS.json(hostile)), hostile);
+});
+
+test('markdown: a family opens no element, link, cell, code span or mention', () => {
+  const prose = FORMATS.markdown(hostile).replace(/```[\s\S]*```/, '');
+  assert.doesNotMatch(prose, /<|`|@|#12|https:\/\/|www\.x/);
+  for (const line of prose.split('\n').filter((text) => text.startsWith('| P'))) {
+    assert.equal(line.match(/\|/g)!.length, 8, line);
+  }
+});
+
+test('junit: every attribute and text is closed by us', () => {
+  const xml = FORMATS.junit(hostile);
+  const withoutTags = xml.replace(/<\/?[a-z]+( [a-z]+="[^"<>]*")*\/?>|<\?xml [^?]*\?>/g, '');
+  assert.doesNotMatch(withoutTags, /<|>/);
+  assert.equal(xml.match(/<testcase /g)!.length, Number(/tests="(\d+)"/.exec(xml)![1]));
+});
+
+test('colour only for a stream that wants it, and never the only signal', () => {
+  const stream = { isTTY: true, getColorDepth: () => 8 } as NodeJS.WriteStream;
+  const { NO_COLOR, NODE_DISABLE_COLORS, FORCE_COLOR } = process.env;
+  for (const name of ['NO_COLOR', 'NODE_DISABLE_COLORS', 'FORCE_COLOR']) delete process.env[name];
+  try {
+    const coloured = FORMATS.terminal(CASES['fail']!, stream);
+    assert.match(coloured, /\u001b\[31mFAIL/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is looked for
+    assert.equal(coloured.replace(/\u001b\[\d+m/g, ''), FORMATS.terminal(CASES['fail']!));
+    process.env['NO_COLOR'] = '1';
+    assert.equal(FORMATS.terminal(CASES['fail']!, stream), FORMATS.terminal(CASES['fail']!));
+  } finally {
+    for (const [name, value] of Object.entries({ NO_COLOR, NODE_DISABLE_COLORS, FORCE_COLOR })) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+});
