@@ -1,3 +1,4 @@
+/** `cutover compare`: a saved rehearsal, or two, to a verdict. */
 /** A saved rehearsal, or two, and a budget → a verdict, without servers. */
 import { readFile } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';

@@ -1,3 +1,4 @@
+/** `cutover report`: a saved rehearsal to text in any format. */
 /** A saved rehearsal → any report format. */
 import { writeFile } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';

@@ -36,20 +36,17 @@ export interface StoredRehearsal {
  */
 export async function createFolder(path?: string): Promise<RehearsalFolder> {
   const folder = path ?? join('rehearsals', `${timeName(new Date())}-${randomBytes(2).toString('hex')}`);
-  try {
-    await mkdir(dirname(folder), { recursive: true });
-    await mkdir(folder);
-  } catch (error) {
-    const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
-    throw new CutoverError(
-      'usage',
-      exists ? 'E_FOLDER_EXISTS' : 'E_FOLDER',
-      exists
-        ? `${folder} exists already; a rehearsal is never written over.`
-        : `Cannot create ${folder}: ${messageOf(error)}.`,
-      'Name a folder that does not exist yet.',
-    );
-  }
+  const cannot = (code: string, message: string) =>
+    new CutoverError('usage', code, message, 'Name a folder that does not exist yet, where you may write.');
+  const failed = (error: unknown) => cannot('E_FOLDER', `Cannot create ${folder}: ${messageOf(error)}.`);
+  await mkdir(dirname(folder), { recursive: true }).catch((error) => {
+    throw failed(error);
+  });
+  await mkdir(folder).catch((error) => {
+    throw error.code === 'EEXIST'
+      ? cannot('E_FOLDER_EXISTS', `${folder} exists already; a rehearsal is never written over.`)
+      : failed(error);
+  });
   return {
     path: folder,
     async save(rehearsal) {

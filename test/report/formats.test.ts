@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import { parseBudget } from '../../src/compare/budget.ts';
 import { judge } from '../../src/compare/judge.ts';
 import type { Judgement } from '../../src/compare/judgement.ts';
@@ -58,7 +60,7 @@ for (const [name, judgement] of Object.entries(CASES)) {
       assert.equal(judgement.verdict, name);
       const file = join(golden, `${name}.${EXTENSIONS[format as keyof typeof FORMATS]}`);
       const text = report(judgement);
-      if (process.env['UPDATE_GOLDEN']) writeFileSync(file, text);
+      if (process.env.UPDATE_GOLDEN) writeFileSync(file, text);
       assert.equal(text, readFileSync(file, 'utf8'));
     });
   }
@@ -98,7 +100,7 @@ test('json: the hostile family is the same data', () => {
 
 test('markdown: a family opens no element, link, cell, code span or mention', () => {
   const prose = FORMATS.markdown(hostile).replace(/```[\s\S]*```/, '');
-  assert.doesNotMatch(prose, /<|`|@|#12|https:\/\/|www\.x/);
+  assert.doesNotMatch(prose, /<|`|@|#12 |https:\/\/|www\.x/);
   for (const line of prose.split('\n').filter((text) => text.startsWith('| P'))) {
     assert.equal(line.match(/\|/g)!.length, 8, line);
   }
@@ -106,22 +108,24 @@ test('markdown: a family opens no element, link, cell, code span or mention', ()
 
 test('junit: every attribute and text is closed by us', () => {
   const xml = FORMATS.junit(hostile);
-  const withoutTags = xml.replace(/<\/?[a-z]+( [a-z]+="[^"<>]*")*\/?>|<\?xml [^?]*\?>/g, '');
+  const withoutTags = xml.replace(/<\/?[a-z-]+( [a-z]+="[^"<>]*")*\/?>|<\?xml [^?]*\?>/g, '');
   assert.doesNotMatch(withoutTags, /<|>/);
   assert.equal(xml.match(/<testcase /g)!.length, Number(/tests="(\d+)"/.exec(xml)![1]));
 });
 
 test('colour only for a stream that wants it, and never the only signal', () => {
-  const stream = { isTTY: true, getColorDepth: () => 8 } as NodeJS.WriteStream;
+  const stream = Object.assign(new PassThrough(), {
+    isTTY: true,
+    getColorDepth: () => 8,
+  }) as unknown as NodeJS.WriteStream;
   const { NO_COLOR, NODE_DISABLE_COLORS, FORCE_COLOR } = process.env;
   for (const name of ['NO_COLOR', 'NODE_DISABLE_COLORS', 'FORCE_COLOR']) delete process.env[name];
   try {
-    const coloured = FORMATS.terminal(CASES['fail']!, stream);
-    assert.match(coloured, /\u001b\[31mFAIL/);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is looked for
-    assert.equal(coloured.replace(/\u001b\[\d+m/g, ''), FORMATS.terminal(CASES['fail']!));
-    process.env['NO_COLOR'] = '1';
-    assert.equal(FORMATS.terminal(CASES['fail']!, stream), FORMATS.terminal(CASES['fail']!));
+    const coloured = FORMATS.terminal(CASES.fail!, stream);
+    assert.ok(coloured.includes('\u001b[31mFAIL'));
+    assert.equal(stripVTControlCharacters(coloured), FORMATS.terminal(CASES.fail!));
+    process.env.NO_COLOR = '1';
+    assert.equal(FORMATS.terminal(CASES.fail!, stream), FORMATS.terminal(CASES.fail!));
   } finally {
     for (const [name, value] of Object.entries({ NO_COLOR, NODE_DISABLE_COLORS, FORCE_COLOR })) {
       if (value === undefined) delete process.env[name];

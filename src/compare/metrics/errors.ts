@@ -5,7 +5,7 @@ import type { Assessment, Metric } from '../assessment.ts';
 import { ALL_FAMILIES } from '../budget.ts';
 import type { Evidence } from '../evidence.ts';
 import { fisherGreater, type MarginTest, meanOf, rateWithoutEvents, testMargin } from '../statistics.ts';
-import { count, percent, plural, quote } from '../wording.ts';
+import { count, percent, plural, printable, quote, shorten } from '../wording.ts';
 
 /** Stands for a reply that never came, wherever a prefix is expected. No server can answer it: prefixes hold no spaces. */
 const NO_REPLY = 'no reply';
@@ -231,7 +231,8 @@ function describe({ label, prefix, errors }: Tally, tallies: Tally[]): string {
     .sort((a, b) => excess(b) - excess(a));
   const where = label === EVERYWHERE ? places[0]?.label : label;
   const seen = errors.candidate.filter((times) => times > 0).length;
-  const what = prefix === '' ? 'requests failed' : prefix === NO_REPLY ? NO_REPLY : `error ${prefix}`;
+  const what =
+    prefix === '' ? 'requests failed' : prefix === NO_REPLY ? NO_REPLY : `error ${shorten(printable(prefix), 60)}`;
   const times = `${what} ${count(sum(errors.candidate))} times (baseline ${count(sum(errors.baseline))})`;
   const most = label === EVERYWHERE && places.length > 1 ? 'most ' : '';
   const place = where === undefined ? '' : `, ${most}from ${placeOf(where)}`;
@@ -243,7 +244,9 @@ const excess = ({ errors }: Tally) => sum(errors.candidate) - sum(errors.baselin
 /** `FAMILY COMMAND` → `get of "session:{id}"`. */
 const placeOf = (label: string) => {
   const space = label.lastIndexOf(' ');
-  return space < 0 ? label : `${quote(label.slice(space + 1)).slice(1, -1)} of ${quote(label.slice(0, space))}`;
+  return space < 0
+    ? printable(label)
+    : `${shorten(printable(label.slice(space + 1)), 60)} of ${quote(label.slice(0, space))}`;
 };
 
 /** Errors that both servers answer come from the workload: a WRONGTYPE of the plan's making costs both arms the same. */
