@@ -154,7 +154,12 @@ async function blobs(client) {
     const items = Array.from({ length: random.between(2, 7) }, () => `<li>${product(popularProduct())}</li>`);
     await client.setex(`fragment:home:${random.between(1, 40)}`, 120, gzipSync(items.join('')));
   } else {
-    const place = { lat: random.between(-90, 90) / 3, lon: random.between(-180, 180) / 7, zone: 'Europe/Vienna', seen: Date.now() };
+    const place = {
+      lat: random.between(-90, 90) / 3,
+      lon: random.between(-180, 180) / 7,
+      zone: 'Europe/Vienna',
+      seen: Date.now(),
+    };
     await client.psetex(Buffer.from(`geo:${addresses[popularAddress()]}`), 90_000, pack(place));
   }
 }
@@ -192,7 +197,10 @@ async function batch(client) {
 async function feed(client) {
   const key = `feed:${someUser()}`;
   if (random.chance(0.25)) {
-    await client.lpush(key, JSON.stringify({ type: random.pick(['order', 'review', 'follow']), by: someUser(), at: Date.now() }));
+    await client.lpush(
+      key,
+      JSON.stringify({ type: random.pick(['order', 'review', 'follow']), by: someUser(), at: Date.now() }),
+    );
     await client.ltrim(key, 0, 49);
   } else if (random.chance(0.1)) {
     await client.llen(key);
@@ -251,16 +259,35 @@ async function reserveRepeatedly(client) {
     const left = Number(await client.get(key));
     await sleep(random.between(1, 12));
     if (left === 0) await client.unwatch();
-    else await client.multi().set(key, left - 1).rpush(`${key}:reserved`, someUser()).exec();
+    else
+      await client
+        .multi()
+        .set(key, left - 1)
+        .rpush(`${key}:reserved`, someUser())
+        .exec();
     await sleep(random.exponential(30));
   }
 }
 
 function product(rank) {
   const title = ['Copper kettle', 'Oak stool', 'Wool throw', 'Garden lamp', 'Enamel mug'][rank % 5];
-  return JSON.stringify({ id: rank, title: `${title} no. ${rank}`, priceCents: 499 + ((rank * 37) % 20_000), stock: rank % 90, tags: ['home', rank % 2 ? 'sale' : 'new'], text: 'Hand made, ships in two days. '.repeat(rank % 7) });
+  return JSON.stringify({
+    id: rank,
+    title: `${title} no. ${rank}`,
+    priceCents: 499 + ((rank * 37) % 20_000),
+    stock: rank % 90,
+    tags: ['home', rank % 2 ? 'sale' : 'new'],
+    text: 'Hand made, ships in two days. '.repeat(rank % 7),
+  });
 }
 
 function profile({ name, email }) {
-  return { name, email, locale: random.pick(['en-GB', 'de-AT', 'es-ES']), plan: random.pick(['free', 'free', 'plus']), visits: 0, createdAt: '2023-11-02T09:30:00.000Z' };
+  return {
+    name,
+    email,
+    locale: random.pick(['en-GB', 'de-AT', 'es-ES']),
+    plan: random.pick(['free', 'free', 'plus']),
+    visits: 0,
+    createdAt: '2023-11-02T09:30:00.000Z',
+  };
 }

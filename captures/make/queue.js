@@ -39,10 +39,18 @@ await record({
     await reports.upsertJobScheduler(schedulerId, { every: 700 }, { name: 'stock', data: { warehouse: 'north' } });
     const produce = (perSecond, start) => openLoop({ seconds: SECONDS, perSecond, random, start });
     await Promise.all([
-      produce(7.5, () => emails.add('welcome', emailData(), { attempts: 3, backoff: { type: 'exponential', delay: 150 } })),
+      produce(7.5, () =>
+        emails.add('welcome', emailData(), { attempts: 3, backoff: { type: 'exponential', delay: 150 } }),
+      ),
       produce(2, () => emails.add('newsletter', emailData(), { delay: random.between(300, 4000) })),
       produce(2, () => thumbnails.addBulk(Array.from({ length: random.between(2, 6) }, thumbnailJob))),
-      produce(6.5, () => webhooks.add('order.updated', webhookData(), { attempts: 4, backoff: { type: 'fixed', delay: 200 }, delay: random.between(0, 600) })),
+      produce(6.5, () =>
+        webhooks.add('order.updated', webhookData(), {
+          attempts: 4,
+          backoff: { type: 'fixed', delay: 200 },
+          delay: random.between(0, 600),
+        }),
+      ),
       produce(1.5, () => reports.add('sales', { day: `2024-05-${random.between(10, 28)}`, formats: ['csv', 'pdf'] })),
       produce(1, () => Promise.all(queues.map((queue) => queue.getJobCounts()))),
       sleep((SECONDS - 2) * 1000).then(() => Promise.all(events.map(closeAfterNextEvent))),
@@ -63,7 +71,8 @@ async function handle(job, failing) {
     await job.log('orders aggregated');
     await sleep(random.between(1, 10));
   }
-  if (random.chance(failing)) throw failure(random.pick(['550 mailbox unavailable', 'connect ETIMEDOUT', 'upstream answered 503']));
+  if (random.chance(failing))
+    throw failure(random.pick(['550 mailbox unavailable', 'connect ETIMEDOUT', 'upstream answered 503']));
   return { ok: true, ms: random.between(1, 40) };
 }
 
@@ -83,14 +92,25 @@ function closeAfterNextEvent(queueEvents) {
 
 function emailData() {
   const { name, email } = person(random);
-  return { to: email, name, template: random.pick(['welcome-v3', 'order-shipped', 'password-reset']), orderId: random.between(100_000, 999_999), locale: 'en-GB' };
+  return {
+    to: email,
+    name,
+    template: random.pick(['welcome-v3', 'order-shipped', 'password-reset']),
+    orderId: random.between(100_000, 999_999),
+    locale: 'en-GB',
+  };
 }
 
 function thumbnailJob() {
   const width = random.pick([160, 320, 640]);
   return {
     name: 'resize',
-    data: { source: `uploads/2024/05/${random.hex(16)}.jpg`, width, height: (width * 3) / 4, format: random.pick(['webp', 'avif']) },
+    data: {
+      source: `uploads/2024/05/${random.hex(16)}.jpg`,
+      width,
+      height: (width * 3) / 4,
+      format: random.pick(['webp', 'avif']),
+    },
     opts: { priority: random.between(1, 5) },
   };
 }
@@ -98,6 +118,12 @@ function thumbnailJob() {
 function webhookData() {
   return {
     url: `https://hooks.example.com/t/${random.between(1, 40)}/orders`,
-    event: { id: `evt_${random.id(12)}`, type: 'order.updated', order: random.between(100_000, 999_999), status: random.pick(['paid', 'packed', 'shipped']), totalCents: random.between(900, 90_000) },
+    event: {
+      id: `evt_${random.id(12)}`,
+      type: 'order.updated',
+      order: random.between(100_000, 999_999),
+      status: random.pick(['paid', 'packed', 'shipped']),
+      totalCents: random.between(900, 90_000),
+    },
   };
 }

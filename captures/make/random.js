@@ -54,11 +54,15 @@ export class Random {
   }
 
   id(length) {
-    return this.bytes(Math.ceil((length * 3) / 4)).toString('base64url').slice(0, length);
+    return this.bytes(Math.ceil((length * 3) / 4))
+      .toString('base64url')
+      .slice(0, length);
   }
 
   hex(length) {
-    return this.bytes(Math.ceil(length / 2)).toString('hex').slice(0, length);
+    return this.bytes(Math.ceil(length / 2))
+      .toString('hex')
+      .slice(0, length);
   }
 
   /** A sampler of ranks 0 … count − 1 with P(rank) ∝ 1 / (rank + 1)^exponent. */
@@ -83,14 +87,60 @@ export class Random {
   }
 }
 
-const GIVEN = ['Ada', 'Bruno', 'Chidi', 'Dalia', 'Emre', 'Farah', 'Goran', 'Hana', 'Ines', 'Jonas', 'Kaito', 'Lucía', 'Mira', 'Nils', 'Oluwa', 'Petra', 'Quim', 'Rosa', 'Søren', 'Tova'];
-const FAMILY = ['Abara', 'Bergström', 'Castel', 'Dvorak', 'Ekholm', 'Fenn', 'Garrow', 'Holt', 'Ivers', 'Jansky', 'Kessel', 'Lorne', 'Marsh', 'Novak', 'Okafor', 'Prado', 'Quill', 'Rivas', 'Sato', 'Thorne'];
+const GIVEN = [
+  'Ada',
+  'Bruno',
+  'Chidi',
+  'Dalia',
+  'Emre',
+  'Farah',
+  'Goran',
+  'Hana',
+  'Ines',
+  'Jonas',
+  'Kaito',
+  'Lucía',
+  'Mira',
+  'Nils',
+  'Oluwa',
+  'Petra',
+  'Quim',
+  'Rosa',
+  'Søren',
+  'Tova',
+];
+const FAMILY = [
+  'Abara',
+  'Bergström',
+  'Castel',
+  'Dvorak',
+  'Ekholm',
+  'Fenn',
+  'Garrow',
+  'Holt',
+  'Ivers',
+  'Jansky',
+  'Kessel',
+  'Lorne',
+  'Marsh',
+  'Novak',
+  'Okafor',
+  'Prado',
+  'Quill',
+  'Rivas',
+  'Sato',
+  'Thorne',
+];
 
 /** A made-up person; the address is in a domain reserved for examples. */
 export function person(random) {
   const given = random.pick(GIVEN);
   const family = random.pick(FAMILY);
-  const plain = (name) => name.normalize('NFD').replace(/[^a-z]/gi, '').toLowerCase();
+  const plain = (name) =>
+    name
+      .normalize('NFD')
+      .replace(/[^a-z]/gi, '')
+      .toLowerCase();
   return { name: `${given} ${family}`, email: `${plain(given)}.${plain(family)}${random.between(1, 99)}@example.com` };
 }
 

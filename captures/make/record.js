@@ -58,7 +58,9 @@ export async function record({ name, libraries, setup = async () => {}, workload
     writeFileSync(join(CAPTURES, `${name}.monitor.gz`), compressed);
     writeFileSync(join(CAPTURES, `${name}.capture.json`), `${JSON.stringify(sidecar, null, 2)}\n`);
     const count = text.split('\n').length - 1;
-    console.log(`${name}: ${count} lines in ${tookSeconds.toFixed(1)} s, ${text.length} bytes, ${compressed.length} compressed`);
+    console.log(
+      `${name}: ${count} lines in ${tookSeconds.toFixed(1)} s, ${text.length} bytes, ${compressed.length} compressed`,
+    );
   } catch (error) {
     console.error(error); // before the server goes: open clients may raise when it does
     process.exitCode = 1;
@@ -178,7 +180,9 @@ async function untilClients(control, wish, holds) {
 async function snapshot(control) {
   const sections = {};
   let fields;
-  for (const line of (await control.send('INFO', 'server', 'commandstats', 'keyspace', 'memory', 'stats')).split('\r\n')) {
+  for (const line of (await control.send('INFO', 'server', 'commandstats', 'keyspace', 'memory', 'stats')).split(
+    '\r\n',
+  )) {
     if (line.startsWith('# ')) {
       fields = {};
       sections[line.slice(2).toLowerCase()] = fields;

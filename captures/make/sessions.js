@@ -1,6 +1,5 @@
 // A web shop's session store: express-session's store contract over connect-redis and node-redis, without the HTTP.
 import { RedisStore } from 'connect-redis';
-import session from 'express-session';
 import { createClient } from 'redis';
 import { openLoop, sleep } from './pace.js';
 import { ipAddress, person, Random } from './random.js';
@@ -12,7 +11,18 @@ const WEB_PROCESSES = 8;
 const LATE_PROCESSES = 2; // join under MONITOR, as in a rolling deployment
 const MINUTE_MS = 60_000;
 
-const PAGES = ['/', '/cart', '/checkout', '/account/orders', '/search?q=lamp', '/c/kitchen', '/c/garden', '/p/copper-kettle-41', '/p/oak-stool-7', '/help/returns'];
+const PAGES = [
+  '/',
+  '/cart',
+  '/checkout',
+  '/account/orders',
+  '/search?q=lamp',
+  '/c/kitchen',
+  '/c/garden',
+  '/p/copper-kettle-41',
+  '/p/oak-stool-7',
+  '/help/returns',
+];
 const THINGS = ['Copper kettle', 'Oak stool', 'Wool throw', 'Garden lamp', 'Enamel mug', 'Linen apron', 'Brass hook'];
 
 const random = new Random(20_240_501);
@@ -89,7 +99,14 @@ async function login(user, store) {
   user.sid = random.id(24);
   const maxAge = MINUTE_MS * random.pick([30, 30, 30, 30, 120, 14 * 24 * 60, 0.1]); // the last: a kiosk's 6 seconds
   const data = {
-    cookie: { originalMaxAge: maxAge, expires: new Date(Date.now() + maxAge), httpOnly: true, secure: true, path: '/', sameSite: 'lax' },
+    cookie: {
+      originalMaxAge: maxAge,
+      expires: new Date(Date.now() + maxAge),
+      httpOnly: true,
+      secure: true,
+      path: '/',
+      sameSite: 'lax',
+    },
     userId: user.id,
   };
   if (random.chance(0.75)) Object.assign(data, browserFields(user)); // the others are devices that hold a bare login
@@ -100,7 +117,11 @@ async function login(user, store) {
 
 function browserFields({ name, email }) {
   return {
-    user: { name, email, roles: random.pick([['customer'], ['customer'], ['customer', 'reviewer'], ['staff', 'orders:read']]) },
+    user: {
+      name,
+      email,
+      roles: random.pick([['customer'], ['customer'], ['customer', 'reviewer'], ['staff', 'orders:read']]),
+    },
     csrfSecret: random.id(18),
     ip: ipAddress(random),
     locale: random.pick(['en-GB', 'de-DE', 'es-ES', 'fr-FR', 'sv-SE']),

@@ -10,10 +10,31 @@ const HEADER = /^(\d+)\.(\d{6}) \[(\d+) (lua|[\d.]+:\d+)\] /;
 const ARGUMENT = /"((?:[ !#-[\]-~]|\\(?:["\\nrtab]|x[0-9a-f]{2}))*)"/y;
 
 /** Commands whose commandstats entry carries the subcommand, as in `client|setname`. */
-const CONTAINERS = new Set(['acl', 'client', 'cluster', 'command', 'config', 'function', 'latency', 'memory', 'module', 'object', 'pubsub', 'script', 'slowlog', 'xgroup', 'xinfo']);
+const CONTAINERS = new Set([
+  'acl',
+  'client',
+  'cluster',
+  'command',
+  'config',
+  'function',
+  'latency',
+  'memory',
+  'module',
+  'object',
+  'pubsub',
+  'script',
+  'slowlog',
+  'xgroup',
+  'xinfo',
+]);
 
 const named = process.argv.slice(2);
-const names = named.length > 0 ? named : readdirSync(CAPTURES).filter((file) => file.endsWith('.monitor.gz')).map((file) => file.replace('.monitor.gz', ''));
+const names =
+  named.length > 0
+    ? named
+    : readdirSync(CAPTURES)
+        .filter((file) => file.endsWith('.monitor.gz'))
+        .map((file) => file.replace('.monitor.gz', ''));
 const failed = names.filter((name) => !verify(name));
 if (failed.length > 0 || names.length === 0) {
   console.log(`differences in: ${failed.join(', ') || 'no captures found'}`);
@@ -25,8 +46,12 @@ function verify(name) {
   const sidecar = JSON.parse(readFileSync(`${CAPTURES}${name}.capture.json`, 'utf8'));
   const capture = read(gunzipSync(compressed).toString('latin1'));
 
-  console.log(`${name}: ${capture.lines} lines, ${capture.parsed} parsed, ${capture.rejects.length} rejected, ${capture.stepsBack} steps back in time`);
-  console.log(`${capture.spanSeconds.toFixed(3)} s, ${Math.round(capture.parsed / capture.spanSeconds)} commands/s, ${capture.clients.size} clients, databases ${[...capture.databases].sort().join(' ')}, ${compressed.length} bytes compressed`);
+  console.log(
+    `${name}: ${capture.lines} lines, ${capture.parsed} parsed, ${capture.rejects.length} rejected, ${capture.stepsBack} steps back in time`,
+  );
+  console.log(
+    `${capture.spanSeconds.toFixed(3)} s, ${Math.round(capture.parsed / capture.spanSeconds)} commands/s, ${capture.clients.size} clients, databases ${[...capture.databases].sort().join(' ')}, ${compressed.length} bytes compressed`,
+  );
   for (const reject of capture.rejects.slice(0, 5)) console.log(`  rejected: ${reject.slice(0, 120)}`);
 
   const calls = callsBetween(sidecar.before.commandstats, sidecar.after.commandstats);
@@ -39,7 +64,9 @@ function verify(name) {
     const excused = recorder.has(command) && difference < 0;
     if (difference !== 0 && !excused) differences++;
     const remark = difference === 0 ? '' : excused ? `  ${-difference} by the recorder` : `  DIFFERS by ${difference}`;
-    console.log(`  ${command.padEnd(20)} client ${String(client).padStart(6)}  lua ${String(lua).padStart(6)}  calls ${String(calls.get(command) ?? 0).padStart(6)}${remark}`);
+    console.log(
+      `  ${command.padEnd(20)} client ${String(client).padStart(6)}  lua ${String(lua).padStart(6)}  calls ${String(calls.get(command) ?? 0).padStart(6)}${remark}`,
+    );
   }
   const tooLarge = compressed.length > LARGEST_BYTES;
   if (tooLarge) console.log(`  larger than ${LARGEST_BYTES} bytes`);
@@ -50,7 +77,15 @@ function verify(name) {
 function read(text) {
   const lines = text.split('\n');
   const complete = lines.pop() === '' && lines[0] === 'OK';
-  const found = { lines: lines.length, parsed: 0, rejects: complete ? [] : ['first line is not OK or last line is cut'], counts: new Map(), clients: new Set(), databases: new Set(), stepsBack: 0 };
+  const found = {
+    lines: lines.length,
+    parsed: 0,
+    rejects: complete ? [] : ['first line is not OK or last line is cut'],
+    counts: new Map(),
+    clients: new Set(),
+    databases: new Set(),
+    stepsBack: 0,
+  };
   let firstUs;
   let lastUs;
   for (const line of lines.slice(1)) {

@@ -320,19 +320,26 @@ export class Tokenizer {
   /** The strict grammar; undefined on success, with `this.at` on the end of line. */
   private parseArguments(bytes: Uint8Array, from: number): RejectReason | undefined {
     let p = from;
-    this.ambiguous = false;
+    let ambiguous = false;
     for (;;) {
       if (bytes[p] !== QUOTE) return 'no-opening-quote';
       const start = ++p;
       let escapes: number = Escapes.none;
       for (;;) {
-        while (PLAIN[bytes[p]!] === 1) p++;
+        // Unrolled: most of a capture's bytes pass here.
+        for (;;) {
+          if (PLAIN[bytes[p]!] !== 1) break;
+          if (PLAIN[bytes[++p]!] !== 1) break;
+          if (PLAIN[bytes[++p]!] !== 1) break;
+          if (PLAIN[bytes[++p]!] !== 1) break;
+          p++;
+        }
         if (bytes[p] === QUOTE) break;
         if (bytes[p] !== BACKSLASH) return endsLine(bytes, p) ? 'no-closing-quote' : 'raw-byte';
         escapes = Escapes.quoted;
         const next = bytes[p + 1]!;
         if (next === QUOTE || next === BACKSLASH) {
-          this.ambiguous = true;
+          ambiguous = true;
           p += 2;
         } else if (next === X) {
           if (hexValue(bytes[p + 2]!) < 0 || hexValue(bytes[p + 3]!) < 0) return 'bad-escape';
@@ -344,6 +351,7 @@ export class Tokenizer {
       p++;
       if (bytes[p] === SP) p++;
       else if (endsLine(bytes, p)) {
+        this.ambiguous = ambiguous;
         this.at = p;
         return undefined;
       } else return 'bytes-after-argument';

@@ -8,7 +8,7 @@ import type { Cause, Outcome } from './statistics.ts';
 export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'invalid';
 
 /** What `baseline` and `candidate` of a rule are counted in. `perByte`: bytes of memory per byte of data. */
-export type Unit = 'us' | 'perByte' | 'share' | 'count';
+type Unit = 'us' | 'perByte' | 'share' | 'count';
 
 export interface JudgedRule {
   /** Stable: `latency.p99.9`, `latency.p99.9/session:*`, `memory.rss_per_logical_byte.end`. */

@@ -33,7 +33,7 @@ export interface Rehearsal {
   stopped?: { reason: 'interrupted' | 'server-died'; message: string };
 }
 
-export interface RunSettings {
+interface RunSettings {
   /** Rounds that were planned; `rounds.length` may be smaller when stopped. */
   rounds: number;
   /** Slice pairs per round (each pair: the same slice on both arms). */
@@ -127,7 +127,7 @@ export interface GeneratorHealth {
   cpuCores: number;
 }
 
-export interface Quantiles {
+interface Quantiles {
   p50: number;
   p99: number;
   p999: number;

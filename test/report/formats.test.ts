@@ -114,22 +114,18 @@ test('junit: every attribute and text is closed by us', () => {
 });
 
 test('colour only for a stream that wants it, and never the only signal', () => {
-  const stream = Object.assign(new PassThrough(), {
-    isTTY: true,
-    getColorDepth: () => 8,
-  }) as unknown as NodeJS.WriteStream;
-  const { NO_COLOR, NODE_DISABLE_COLORS, FORCE_COLOR } = process.env;
-  for (const name of ['NO_COLOR', 'NODE_DISABLE_COLORS', 'FORCE_COLOR']) delete process.env[name];
+  // Node answers a depth of 1 for NO_COLOR and for dumb terminals.
+  const stream = (depth: number) =>
+    Object.assign(new PassThrough(), { isTTY: true, getColorDepth: () => depth }) as unknown as NodeJS.WriteStream;
+  const forced = process.env.FORCE_COLOR;
+  delete process.env.FORCE_COLOR;
   try {
-    const coloured = FORMATS.terminal(CASES.fail!, stream);
+    const plain = FORMATS.terminal(CASES.fail!);
+    const coloured = FORMATS.terminal(CASES.fail!, stream(8));
     assert.ok(coloured.includes('\u001b[31mFAIL'));
-    assert.equal(stripVTControlCharacters(coloured), FORMATS.terminal(CASES.fail!));
-    process.env.NO_COLOR = '1';
-    assert.equal(FORMATS.terminal(CASES.fail!, stream), FORMATS.terminal(CASES.fail!));
+    assert.equal(stripVTControlCharacters(coloured), plain);
+    assert.equal(FORMATS.terminal(CASES.fail!, stream(1)), plain);
   } finally {
-    for (const [name, value] of Object.entries({ NO_COLOR, NODE_DISABLE_COLORS, FORCE_COLOR })) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
+    if (forced !== undefined) process.env.FORCE_COLOR = forced;
   }
 });
