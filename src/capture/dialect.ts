@@ -1,85 +1,99 @@
 /** What a capture's lines betray: which stamp they carry, which generation of server printed them, and whether it was a replica. */
-import { COMMANDS } from './commands.ts';
 import type { OpView } from './ops.ts';
 
 export type Clock = 'start' | 'end' | 'unknown';
 
-const CLIENT_GENERATION = new Set(['client', 'quit']);
-
-interface Writer {
-  writes: number;
-  reads: number;
-  /** Signs of a replication stream: PXAT, KEEPTTL, PEXPIREAT. */
-  effects: number;
-}
-
+/** Visible since Redis 7.0. */
+const SHOWN_SINCE_7 = new Set(['client', 'quit']);
+/** Writes that a primary sends its replicas as something else: INCRBYFLOAT as SET, SPOP as SREM, GETEX as PEXPIREAT. */
+const NEVER_REPLICATED = new Set(['incrbyfloat', 'hincrbyfloat', 'spop', 'getex']);
+/** Databases that every server has unless it was configured to have fewer: SELECT of others may have failed. */
+const DATABASES = 16;
+/** Fewer writes say nothing. */
 const MIN_REPLICA_WRITES = 20;
 
+/** What was seen of one source. */
+interface Source {
+  /** Of its line before, -1 at first. */
+  db: number;
+  writes: number;
+  /** It sent what a primary never sends its replicas: a read, a handshake, a blocking command. */
+  isClient: boolean;
+  /** It sent what a primary makes of other commands: PXAT, KEEPTTL, PEXPIREAT. */
+  sendsEffects: boolean;
+}
+
 export class Dialect {
+  private readonly sources: Source[] = [];
+  private writes = 0;
   private startVotes = 0;
   private endVotes = 0;
-  /** At least: 6.2.4 (1), 7.0 (2); and what the source of module children shows. */
-  private atLeast = 0;
+  /** First lines of a client that select the database which their header shows: fresh connections at an end-stamping server, as a rule. */
+  private weakEndVotes = 0;
+  /** 7.0 or later; 6.2.4 or later; 5.0.9 or earlier. */
+  private since7 = false;
+  private since624 = false;
   private clearAuth = false;
-  private readonly writers = new Map<number, Writer>();
-  private writes = 0;
 
+  /** Must see every op, in order. */
   see(op: OpView): void {
     if (op.kind !== 'command') return;
-    const { command } = op;
-    if (command === 'select') this.seeSelect(op);
-    else if (command === 'hello') this.atLeast = Math.max(this.atLeast, 1);
-    else if (command === 'auth') this.clearAuth ||= op.argCount > 1 && !op.wasRedacted(1);
-    else if (CLIENT_GENERATION.has(command)) this.atLeast = Math.max(this.atLeast, 2);
-    const info = COMMANDS.get(command);
-    if (!info || (!info.write && !info.readonly)) return;
-    let writer = this.writers.get(op.clientId);
-    if (!writer) {
-      writer = { writes: 0, reads: 0, effects: 0 };
-      this.writers.set(op.clientId, writer);
-    }
-    if (info.write) {
-      writer.writes++;
+    this.sources[op.clientId] ??= { db: -1, writes: 0, isClient: false, sendsEffects: false };
+    const source = this.sources[op.clientId]!;
+    const { command, info } = op;
+    if (info?.group === 'connection') {
+      if (command === 'select') this.seeSelect(op, source);
+      else if (command === 'hello' || (command === 'auth' && op.wasRedacted(1))) this.since624 = true;
+      else if (command === 'auth') this.clearAuth = true;
+      else if (SHOWN_SINCE_7.has(command)) this.since7 = true;
+      source.isClient ||= command !== 'select' && command !== 'ping';
+    } else if (info?.write) {
       this.writes++;
-      if (command === 'pexpireat' || (command === 'set' && hasEffectOption(op))) writer.effects++;
-    } else writer.reads++;
+      source.writes++;
+      source.isClient ||= info.blocking || NEVER_REPLICATED.has(command);
+      if (!source.isClient)
+        source.sendsEffects ||= command === 'pexpireat' || (command === 'set' && hasEffectOption(op));
+    } else source.isClient ||= info?.readonly === true || info?.group === 'scripting';
+    source.db = op.db;
   }
 
-  /** SELECT shows the new database where lines are printed after execution (6.2.4 and later), the old one before. */
-  private seeSelect(op: OpView): void {
-    const wanted =
-      op.argCount === 2 && op.argLength(1) <= 2 ? Number(Buffer.from(op.arg(1)).toString('latin1')) : Number.NaN;
-    if (!Number.isInteger(wanted) || wanted < 0 || wanted > 15) return;
-    if (op.db === wanted && wanted !== 0) this.endVotes++;
-    else if (op.db !== wanted) this.startVotes++;
+  /** The header of a SELECT shows the new database where lines are printed after execution, the old one where before. */
+  private seeSelect(op: OpView, source: Source): void {
+    const wanted = op.argCount === 2 && op.argLength(1) <= 2 ? Number(Buffer.from(op.arg(1)).toString('latin1')) : -1;
+    if (!(wanted >= 0 && wanted < DATABASES) || wanted === source.db) return;
+    if (op.db !== wanted) this.startVotes++;
+    else if (source.db >= 0) this.endVotes++;
+    else if (wanted > 0) this.weakEndVotes++;
   }
 
+  /** Whether a line's time is that of its command's start (up to 6.2.3) or end (since 6.2.4). */
   get clock(): Clock {
-    if (this.atLeast > 0) return 'end';
-    if (this.endVotes !== this.startVotes) return this.endVotes > this.startVotes ? 'end' : 'start';
-    return this.clearAuth ? 'start' : 'unknown';
+    if (this.since7 || this.since624) return 'end';
+    if (this.startVotes !== this.endVotes) return this.startVotes > this.endVotes ? 'start' : 'end';
+    if (this.clearAuth) return 'start';
+    return this.weakEndVotes > 0 ? 'end' : 'unknown';
   }
 
   /** In words, as far as the lines tell. */
   server(sources: string[]): string {
-    if (this.atLeast >= 2) {
+    if (this.since7 || sources.includes('')) {
       if (sources.includes('')) return 'Redis 7.2 or later, or Valkey';
       return sources.includes('?:0') ? 'Redis 7.0' : 'Redis 7.0 or later, or Valkey';
     }
-    if (this.atLeast === 1 || this.clock === 'end') return 'Redis 6.2.4 or later, or Valkey';
+    if (this.clock === 'end') return 'Redis 6.2.4 or later, or Valkey';
     return this.clearAuth ? 'Redis 5.0.9 or earlier' : this.clock === 'start' ? 'Redis 6.2.3 or earlier' : 'unknown';
   }
 
   /** Number of the source that all writes came from as effects of commands elsewhere: the link to a primary. */
   get primaryLink(): number | undefined {
-    for (const [source, { writes, reads, effects }] of this.writers) {
-      if (writes === this.writes && writes >= MIN_REPLICA_WRITES && reads === 0 && effects > 0) return source;
-    }
-    return undefined;
+    if (this.writes < MIN_REPLICA_WRITES) return undefined;
+    const link = this.sources.findIndex((source) => source?.writes === this.writes);
+    const source = this.sources[link];
+    return source && !source.isClient && source.sendsEffects ? link : undefined;
   }
 }
 
-/** Options that only a primary adds to what it sends its replicas. */
+/** Options that a primary adds to what it sends its replicas. */
 function hasEffectOption(op: OpView): boolean {
   for (let i = 3; i < op.argCount; i++) {
     const word = op.argLength(i) <= 7 ? Buffer.from(op.arg(i)).toString('latin1').toUpperCase() : '';

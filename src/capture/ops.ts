@@ -1,4 +1,7 @@
 /** Batches of records → ops with meaning: what is a command and what a consequence of one, with credentials taken out. */
+import { ByteTable } from './byte-table.ts';
+import { COMMANDS, type CommandInfo } from './commands.ts';
+import { Dialect } from './dialect.ts';
 import { decodeArgument, decodedLength, decodeUnquoted } from './encode.ts';
 import { type Batch, Escapes, SourceKind } from './tokenize.ts';
 
@@ -19,43 +22,62 @@ const ALLOWED_WHILE_BUSY = new Set([
   'reset',
   'quit',
 ]);
+/** Commands with credentials among their arguments. */
+const SECRETIVE = new Set(['auth', 'acl', 'config', 'hello', 'migrate']);
 const REDACTED = Buffer.from('(redacted)');
-/** Command names are interned up to this length; longer ones cannot be commands. */
-const MAX_NAME = 64;
+/** Longer ones cannot be commands: only so much of them is kept. */
+const MAX_NAME_BYTES = 64;
+/** More names than any server has, counted in every spelling; a hostile capture's others are decoded each time. */
+const MAX_NAMES = 4096;
 
-/** Remembers command names, so that each is decoded once. */
-class Names {
-  private readonly byHash = new Map<number, { raw: Uint8Array; name: string }[]>();
-
-  of(bytes: Uint8Array, start: number, end: number): string {
-    let hash = 0x811c9dc5;
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
-    const known = this.byHash.get(hash);
-    for (const entry of known ?? [])
-      if (entry.raw.length === end - start && entry.raw.every((byte, i) => byte === bytes[start + i]))
-        return entry.name;
-    const raw = new Uint8Array(bytes.subarray(start, end));
-    const name = Buffer.from(raw.subarray(0, MAX_NAME)).toString('latin1').toLowerCase();
-    if (known) known.push({ raw, name });
-    else if (this.byHash.size < 4096) this.byHash.set(hash, [{ raw, name }]);
-    return name;
-  }
+/** What follows from a command's name. */
+interface Name {
+  /** Lower case. */
+  text: string;
+  info: CommandInfo | undefined;
+  callsScript: boolean;
+  allowedWhileBusy: boolean;
+  secretive: boolean;
 }
 
 /** What the stream of ops knows from one batch to the next. */
 export class OpState {
-  readonly names = new Names();
+  readonly dialect = new Dialect();
   /** Line of the script call whose children may follow, 0 for none. */
   openScript = 0;
   scriptChildren = 0;
   moduleChildren = 0;
   /** Script children without a parent in the capture (FCALL is not printed by Redis 7.0.0 to 7.0.5). */
   orphans = 0;
+  private readonly spellings = new ByteTable();
+  /** By number of the spelling. */
+  private readonly names: Name[] = [];
+
+  /** The name that `bytes[start..end)` spells. */
+  name(bytes: Uint8Array, start: number, end: number): Name {
+    const known = this.spellings.find(bytes, start, end);
+    if (known >= 0) return this.names[known]!;
+    const text = Buffer.from(bytes.subarray(start, Math.min(end, start + MAX_NAME_BYTES)))
+      .toString('latin1')
+      .toLowerCase();
+    const name = {
+      text,
+      info: COMMANDS.get(text),
+      callsScript: SCRIPT_CALLS.has(text),
+      allowedWhileBusy: ALLOWED_WHILE_BUSY.has(text),
+      secretive: SECRETIVE.has(text),
+    };
+    if (end - start <= MAX_NAME_BYTES && this.spellings.size < MAX_NAMES) {
+      this.names[this.spellings.add(bytes, start, end)] = name;
+    }
+    return name;
+  }
 }
 
 /** A cursor over a batch: `while (view.next())`. Its fields and arguments are those of the current op. */
 export class OpView {
   line = 0;
+  /** Unix time in µs. */
   atUs = 0;
   db = 0;
   clientId = 0;
@@ -64,6 +86,8 @@ export class OpView {
   parentLine = 0;
   /** Lower case. */
   command = '';
+  /** What is known of the command; undefined for those of modules. */
+  info: CommandInfo | undefined;
   argCount = 0;
   lineBytes = 0;
 
@@ -80,10 +104,11 @@ export class OpView {
     this.state = state;
   }
 
+  /** Goes to the next op; false at the end of the batch. */
   next(): boolean {
     const { batch, state } = this;
+    if (this.record + 1 >= batch.count) return false;
     const r = ++this.record;
-    if (r >= batch.count) return false;
     this.line = batch.line[r]!;
     this.atUs = batch.atUs[r]!;
     this.db = batch.db[r]!;
@@ -91,14 +116,17 @@ export class OpView {
     this.lineBytes = batch.length[r]!;
     this.first = batch.firstArg[r]!;
     this.argCount = batch.firstArg[r + 1]! - this.first;
-    this.command = state.names.of(batch.bytes, batch.argStart[this.first]!, batch.argEnd[this.first]!);
     this.secretFrom = this.secretTo = 0;
-    this.attach(batch.kind[r]!);
-    this.findSecrets();
+    const name = this.name();
+    this.command = name.text;
+    this.info = name.info;
+    this.attach(batch.kind[r]!, name);
+    if (name.secretive) this.findSecrets();
+    state.dialect.see(this);
     return true;
   }
 
-  /** Decoded bytes of argument `index` (0 is the command's name); `(redacted)` for a credential. */
+  /** Decoded bytes of argument `index` (0 is the command's name); `(redacted)` for a credential. Valid until the next batch. */
   arg(index: number): Uint8Array {
     if (index >= this.secretFrom && index < this.secretTo) return REDACTED;
     const { bytes, argStart, argEnd, argEscapes } = this.batch;
@@ -122,10 +150,19 @@ export class OpView {
   wasRedacted(index: number): boolean {
     const { bytes, argStart, argEnd } = this.batch;
     const i = this.first + index;
-    return REDACTED.equals(bytes.subarray(argStart[i]!, argEnd[i]!));
+    return index < this.argCount && REDACTED.equals(bytes.subarray(argStart[i]!, argEnd[i]!));
   }
 
-  private attach(source: number): void {
+  private name(): Name {
+    const { bytes, argStart, argEnd, argEscapes } = this.batch;
+    if (argEscapes[this.first] === Escapes.none)
+      return this.state.name(bytes, argStart[this.first]!, argEnd[this.first]!);
+    // Decoded first: `"a\x75th"` is AUTH, and its arguments are secrets.
+    const decoded = this.arg(0);
+    return this.state.name(decoded, 0, decoded.length);
+  }
+
+  private attach(source: number, name: Name): void {
     const { state } = this;
     this.parentLine = 0;
     if (source === SourceKind.script) {
@@ -138,16 +175,17 @@ export class OpView {
       state.moduleChildren++;
     } else {
       this.kind = 'command';
-      if (SCRIPT_CALLS.has(this.command)) state.openScript = this.line;
-      else if (!ALLOWED_WHILE_BUSY.has(this.command)) state.openScript = 0;
+      if (name.callsScript) state.openScript = this.line;
+      else if (!name.allowedWhileBusy) state.openScript = 0;
     }
   }
 
   /** Old servers print credentials in clear: nothing outside this folder ever sees them, whatever the version. */
   private findSecrets(): void {
+    // One range is enough if it only grows; what stands between two credentials goes with them.
     const hide = (from: number, to: number) => {
-      this.secretFrom = from;
-      this.secretTo = Math.min(to, this.argCount);
+      if (this.secretTo === 0) this.secretFrom = from;
+      this.secretTo = Math.min(Math.max(this.secretTo, to), this.argCount);
     };
     switch (this.command) {
       case 'auth':

@@ -1,14 +1,14 @@
 /** A file or stdin, plain or compressed → batches of ops, and what can be said of the whole capture at its end. */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { pipeline, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
-import { type Clock, Dialect } from './dialect.ts';
+import type { Clock } from './dialect.ts';
 import { OpState, OpView } from './ops.ts';
-import { type Reject, Tokenizer } from './tokenize.ts';
+import { type Batch, type Reject, Tokenizer } from './tokenize.ts';
 
 const CHUNK_BYTES = 1 << 20;
+const MAGIC_BYTES = 4;
 /** More rejects than this share of the lines: the file is damaged, or not what it seems. */
 const MAX_REJECTED = 0.01;
 const DEGRADED_REJECTED = 0.0001;
@@ -45,7 +45,6 @@ export class Capture {
   private readonly options: CaptureOptions;
   private readonly tokenizer = new Tokenizer();
   private readonly state = new OpState();
-  private readonly dialect = new Dialect();
   private firstUs = 0;
   private lastUs = 0;
 
@@ -77,15 +76,15 @@ export class Capture {
 
   /** Valid after the last batch. */
   summary(): CaptureSummary {
-    const { tokenizer, state, dialect } = this;
+    const { tokenizer, state } = this;
     const summary: CaptureSummary = {
       lines: tokenizer.lines,
       parsed: tokenizer.parsed,
       rejected: Object.fromEntries(tokenizer.rejects),
       firstUs: this.firstUs,
       lastUs: this.lastUs,
-      clock: dialect.clock,
-      server: dialect.server(tokenizer.sources),
+      clock: state.dialect.clock,
+      server: state.dialect.server(tokenizer.sources),
       sources: tokenizer.sources.length,
       scriptChildren: state.scriptChildren,
       moduleChildren: state.moduleChildren,
@@ -99,97 +98,97 @@ export class Capture {
     return summary;
   }
 
-  private *cursor(batch: ReturnType<Tokenizer['push']>): Generator<OpView> {
+  private *cursor(batch: Batch): Generator<OpView> {
     if (batch.count === 0) return;
     this.firstUs ||= batch.atUs[0]!;
     this.lastUs = batch.atUs[batch.count - 1]!;
-    // The dialect watches through a cursor of its own, so that the consumer's stays at the beginning.
-    const watcher = new OpView(batch, new OpState());
-    while (watcher.next()) this.dialect.see(watcher);
-    yield new OpView(batch, this.state);
+    const view = new OpView(batch, this.state);
+    yield view;
+    // Ops that the reader left are seen all the same: parents and dialect depend on them.
+    while (view.next());
   }
 
+  /** The capture's text, decompressed if its first bytes say so, whatever its name. */
   private async *chunks(): AsyncGenerator<Buffer> {
-    const raw = await this.open();
-    const iterator = raw[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    const first = await this.reading(() => iterator.next());
+    const raw = this.rawChunks();
+    const first = await raw.next();
     if (first.done) return;
-    const magic = first.value;
-    const rest = async function* () {
-      yield magic;
-      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+    const decompressor = decompressorOf(first.value);
+    const whole = async function* () {
+      yield first.value;
+      yield* raw;
     };
-    const decompress =
-      magic[0] === 0x1f && magic[1] === 0x8b
-        ? createGunzip({ chunkSize: CHUNK_BYTES })
-        : magic.length >= 4 && magic.readUInt32LE(0) === 0xfd2fb528
-          ? createZstdDecompress({ chunkSize: CHUNK_BYTES })
-          : undefined;
-    if (!decompress) {
-      const plain = rest();
-      for (let next = await this.reading(() => plain.next()); !next.done; next = await this.reading(() => plain.next()))
-        yield next.value;
+    if (!decompressor) {
+      yield* whole();
       return;
     }
-    const { Readable: From, pipeline } = await import('node:stream');
-    pipeline(From.from(rest(), { objectMode: true }), decompress, () => {});
-    const chunks = decompress[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (
-      let next = await this.inflating(() => chunks.next());
-      !next.done;
-      next = await this.inflating(() => chunks.next())
-    )
-      yield next.value;
+    // What the source throws comes out of the decompressor.
+    pipeline(whole(), decompressor, () => {});
+    try {
+      yield* decompressor;
+    } catch (error) {
+      throw error instanceof CutoverError ? error : this.decompressionError(error as NodeJS.ErrnoException);
+    }
   }
 
-  private async open(): Promise<Readable> {
-    if (this.name === '-') return process.stdin;
-    const stats = await this.reading(() => stat(this.name));
-    if (stats.isDirectory()) {
-      throw new CutoverError(
+  /** The bytes of the file; the first chunk has at least the bytes that tell a compressed one. */
+  private async *rawChunks(): AsyncGenerator<Buffer> {
+    let head: Buffer | undefined = Buffer.alloc(0);
+    try {
+      const stream = this.name === '-' ? process.stdin : createReadStream(this.name, { highWaterMark: CHUNK_BYTES });
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        if (head === undefined) {
+          yield chunk;
+          continue;
+        }
+        head = Buffer.concat([head, chunk]);
+        if (head.length < MAGIC_BYTES) continue;
+        yield head;
+        head = undefined;
+      }
+    } catch (error) {
+      throw this.readError(error as NodeJS.ErrnoException);
+    }
+    if (head !== undefined && head.length > 0) yield head;
+  }
+
+  private readError(error: NodeJS.ErrnoException): CutoverError {
+    const { name } = this;
+    if (error.code === 'ENOENT') {
+      return new CutoverError(
+        'usage',
+        'E_CAPTURE_MISSING',
+        `There is no file ${name}.`,
+        'Check the path; record a capture with: redis-cli MONITOR > capture.log',
+      );
+    }
+    if (error.code === 'EISDIR') {
+      return new CutoverError(
         'usage',
         'E_CAPTURE_DIRECTORY',
-        `${this.name} is a folder, not a capture.`,
+        `${name} is a folder, not a capture.`,
         'Name the MONITOR log inside it.',
       );
     }
-    return createReadStream(this.name, { highWaterMark: CHUNK_BYTES });
+    return new CutoverError(
+      'usage',
+      'E_CAPTURE_READ',
+      `Cannot read ${name}: ${messageOf(error)}.`,
+      'Check the path and its permissions.',
+    );
   }
 
-  private async reading<T>(read: () => Promise<T>): Promise<T> {
-    try {
-      return await read();
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'ENOENT') {
-        throw new CutoverError('usage', 'E_CAPTURE_MISSING', `There is no file ${this.name}.`, [
-          'Check the path; record a capture with: redis-cli MONITOR > capture.log',
-        ]);
-      }
-      throw new CutoverError(
-        'usage',
-        'E_CAPTURE_READ',
-        `Cannot read ${this.name}: ${messageOf(error)}.`,
-        'Check the path and its permissions.',
-      );
-    }
-  }
-
-  private async inflating<T>(read: () => Promise<T>): Promise<T> {
-    try {
-      return await read();
-    } catch (error) {
-      const torn = /unexpected end|Z_BUF_ERROR/i.test(`${messageOf(error)} ${(error as NodeJS.ErrnoException).code}`);
-      throw new CutoverError(
-        'usage',
-        torn ? 'E_CAPTURE_TRUNCATED' : 'E_CAPTURE_CORRUPT',
-        `${this.name} ${torn ? 'ends in the middle of its compressed data' : 'is damaged: its compressed data cannot be read'} (after ${this.tokenizer.lines} lines).`,
-        [
-          'Copy it again and compare checksums.',
-          'To use what is readable: zcat FILE > part.log (or zstdcat), then give part.log.',
-        ],
-      );
-    }
+  private decompressionError(error: NodeJS.ErrnoException): CutoverError {
+    const torn = /unexpected end|Z_BUF_ERROR/i.test(`${messageOf(error)} ${error.code}`);
+    return new CutoverError(
+      'usage',
+      torn ? 'E_CAPTURE_TRUNCATED' : 'E_CAPTURE_CORRUPT',
+      `${this.name} ${torn ? 'ends in the middle of its compressed data' : 'is damaged: its compressed data cannot be read'} (after ${this.tokenizer.lines} lines).`,
+      [
+        'Copy it again and compare checksums.',
+        'To use what is readable: zcat FILE > part.log (or zstdcat), then give part.log.',
+      ],
+    );
   }
 
   private check(head: Buffer | undefined): void {
@@ -206,17 +205,14 @@ export class Capture {
       throw notACapture(this.name, head, tokenizer.rejects.size === 0 && !tokenizer.tornLastLine);
     const rejected = [...tokenizer.rejects.values()].reduce((sum, reject) => sum + reject.count, 0);
     if (rejected > MAX_REJECTED * tokenizer.lines) {
-      const reasons = [...tokenizer.rejects].map(
-        ([reason, { count, firstLine }]) => `${reason} ${count} (first in line ${firstLine})`,
-      );
       throw new CutoverError(
         'usage',
         'E_CAPTURE_REJECTED',
-        `${rejected} of ${tokenizer.lines} lines of ${this.name} are no MONITOR output: ${reasons.join(', ')}.`,
+        `${rejected} of ${tokenizer.lines} lines of ${this.name} are no MONITOR output: ${listRejects(tokenizer.rejects)}.`,
         'Look at the first of these lines (sed -n LINEp). Was the file edited, or were several outputs written into it?',
       );
     }
-    const link = this.dialect.primaryLink;
+    const link = this.state.dialect.primaryLink;
     if (link !== undefined && !this.options.replica) {
       throw new CutoverError(
         'usage',
@@ -231,6 +227,20 @@ export class Capture {
   }
 }
 
+function decompressorOf(head: Buffer): Transform | undefined {
+  if (head[0] === 0x1f && head[1] === 0x8b) return createGunzip({ chunkSize: CHUNK_BYTES });
+  if (head.length >= MAGIC_BYTES && head.readUInt32LE(0) === 0xfd2fb528) {
+    return createZstdDecompress({ chunkSize: CHUNK_BYTES });
+  }
+  return undefined;
+}
+
+function listRejects(rejects: Iterable<[string, Reject]>): string {
+  return [...rejects]
+    .map(([reason, { count, firstLine }]) => `${reason} ${count} (first in line ${firstLine})`)
+    .join(', ');
+}
+
 function notACapture(name: string, head: Buffer | undefined, onlyOk: boolean): CutoverError {
   const text = head?.toString('latin1') ?? '';
   const record = 'Record one with: redis-cli MONITOR > capture.log';
@@ -242,12 +252,21 @@ function notACapture(name: string, head: Buffer | undefined, onlyOk: boolean): C
       'Record while clients are at work.',
     );
   }
-  if (/NOAUTH|NOPERM|Authentication required/.test(text)) {
+  const [refusal, kind] = /^(?:\(error\) |-)?((?:NO)?([A-Z]+) [^\r\n]*)/m.exec(text)?.slice(1) ?? [];
+  if (refusal !== undefined && ['AUTH', 'PERM', 'WRONGPASS'].includes(kind!)) {
     return new CutoverError(
       'usage',
       'E_CAPTURE_NOAUTH',
-      `${name} holds the server's refusal, not a capture: redis-cli was not allowed to MONITOR.`,
-      ['Give redis-cli a user that may: redis-cli --user NAME --askpass MONITOR > capture.log'],
+      `${name} holds the server's refusal, not a capture: ${refusal}`,
+      'Give redis-cli a user that may MONITOR: redis-cli --user NAME --askpass MONITOR > capture.log',
+    );
+  }
+  if (refusal !== undefined && kind === 'ERR') {
+    return new CutoverError(
+      'usage',
+      'E_CAPTURE_REFUSED',
+      `${name} holds the server's refusal, not a capture: ${refusal}`,
+      'Some managed services and compatible servers do not offer MONITOR: capture on one that does.',
     );
   }
   const what =
@@ -270,8 +289,8 @@ function caveatsOf(summary: CaptureSummary): Caveat[] {
   if (rejected > DEGRADED_REJECTED * summary.lines) {
     caveats.push({
       id: 'capture-rejects',
-      message: `${rejected} of ${summary.lines} lines were not understood (${Object.keys(summary.rejected).join(', ')}) and are left out.`,
-      advice: 'See `cutover model --json` for the first line of each kind.',
+      message: `${rejected} of ${summary.lines} lines are no MONITOR output and were left out: ${listRejects(Object.entries(summary.rejected))}.`,
+      advice: 'Look at the first of these lines: was the file edited, or were several outputs written into it?',
       numbers: { rejected, lines: summary.lines },
     });
   }

@@ -451,9 +451,7 @@ export class Tokenizer {
 }
 
 function isAddressByte(byte: number): boolean {
-  return (
-    isDigit(byte) || isLetter(byte) || [COLON, DOT, PERCENT, DASH, UNDERSCORE].includes(byte)
-  );
+  return isDigit(byte) || isLetter(byte) || [COLON, DOT, PERCENT, DASH, UNDERSCORE].includes(byte);
 }
 
 function isOk(bytes: Uint8Array, start: number, end: number): boolean {

@@ -5,7 +5,10 @@ import type { JudgedRule } from './judgement.ts';
 import { type MarginTest, meanOf } from './statistics.ts';
 
 export interface Assessment
-  extends Pick<JudgedRule, 'id' | 'label' | 'family' | 'level' | 'unit' | 'samples' | 'note' | 'inconclusive'> {
+  extends Pick<
+    JudgedRule,
+    'id' | 'label' | 'family' | 'level' | 'unit' | 'samples' | 'floor' | 'note' | 'inconclusive'
+  > {
   baseline?: number;
   candidate?: number;
   scale: JudgedRule['change']['unit'];

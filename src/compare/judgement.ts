@@ -30,6 +30,8 @@ export interface JudgedRule {
   change: { unit: 'ratio' | 'difference'; estimate: number | null; low: number | null; high: number | null };
   /** The largest change allowed, floor included, in the unit of `change`. */
   allowed: number | null;
+  /** Set where the budget's floor allows more than its percentage: that floor, in µs or bytes. */
+  floor?: number;
   /** `not-judged`: this measurement cannot carry a judgement here; `note` says why. It decides nothing. */
   outcome: Outcome | 'not-judged';
   /** Ops, or memory samples, of the arm that has fewer. */

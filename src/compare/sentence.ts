@@ -1,7 +1,7 @@
 /** Turns a judgement into the one sentence that its reader takes to a meeting, and a rule into its figures. */
 import { ALL_FAMILIES } from './budget.ts';
 import type { JudgedRule, Judgement } from './judgement.ts';
-import { count, digits, duration, percent, plural, printable, quote, signedPercent } from './wording.ts';
+import { bytes, count, digits, duration, percent, plural, printable, quote, signedPercent } from './wording.ts';
 
 /** `P99.9 rose by 240 % [180 %, 310 %] where 25 % is allowed`. */
 export function sentenceOf({ verdict, reasons, rules, rounds }: Omit<Judgement, 'sentence'>): string {
@@ -78,7 +78,9 @@ export function intervalOf({ change, unit }: JudgedRule): string {
   return `[${percent(change.low)}, ${percent(change.high)}]`;
 }
 
-export function allowedOf({ allowed, unit }: JudgedRule): string {
+/** `25 %`, or the floor where that allows more: `100 µs`. */
+export function allowedOf({ allowed, floor, unit }: JudgedRule): string {
   if (allowed === null) return '-';
+  if (floor !== undefined) return unit === 'us' ? duration(floor) : bytes(floor);
   return unit === 'count' ? count(allowed) : percent(allowed);
 }

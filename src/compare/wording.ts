@@ -63,5 +63,9 @@ export const shorten = (text: string, width: number) => {
   return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
 };
 
+/** A clause that stands alone: capital, full stop. */
+export const asSentence = (clause: string) =>
+  `${clause.slice(0, 1).toUpperCase()}${clause.slice(1)}${clause.endsWith('.') ? '' : '.'}`;
+
 /** A name from the capture or from a server inside a sentence of ours. */
 export const quote = (name: string) => `"${shorten(printable(name), 60)}"`;

@@ -1,7 +1,7 @@
 /** Turns a judgement into JUnit XML: one test case per rule, so that a CI page shows which one blocks. */
 import type { JudgedRule, Judgement } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn } from '../compare/sentence.ts';
-import { plural, printable } from '../compare/wording.ts';
+import { asSentence, plural, printable } from '../compare/wording.ts';
 
 export function reportJunit(judgement: Judgement): string {
   const { verdict, rules, reasons, sentence, caveats } = judgement;
@@ -21,7 +21,7 @@ export function reportJunit(judgement: Judgement): string {
     }),
   ];
   const tally = (kind: string) => cases.filter((xml) => xml.includes(`<${kind}`)).length;
-  const notes = [sentence, ...caveats.map(({ id, message, advice }) => `${id}: ${message}. ${advice}`)];
+  const notes = [sentence, ...caveats.map(({ id, message, advice }) => `${id}: ${asSentence(message)} ${advice}`)];
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites><testsuite name="cutover" tests="${cases.length}" failures="${tally('failure')}" errors="${tally('error')}" skipped="${tally('skipped')}">`,

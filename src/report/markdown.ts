@@ -2,7 +2,7 @@
 import { ALL_FAMILIES } from '../compare/budget.ts';
 import type { JudgedRule, Judgement } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
-import { count, duration, percent, plural, printable } from '../compare/wording.ts';
+import { asSentence, count, duration, percent, plural, printable } from '../compare/wording.ts';
 import { ARMS } from '../measure/rehearsal.ts';
 
 export function reportMarkdown(judgement: Judgement): string {
@@ -58,7 +58,8 @@ export function reportMarkdown(judgement: Judgement): string {
         '### Caveats',
         '',
         ...caveats.map(
-          ({ id, message, advice }) => `- **${escapeMarkup(id)}**: ${escapeMarkup(message)}. ${escapeMarkup(advice)}`,
+          ({ id, message, advice }) =>
+            `- **${escapeMarkup(id)}**: ${escapeMarkup(asSentence(message))} ${escapeMarkup(advice)}`,
         ),
       ].join('\n'),
     `Folder ${escapeMarkup(judgement.rehearsal)}. Repeat with:`,

@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import { ALL_FAMILIES } from '../compare/budget.ts';
 import type { JudgedRule, Judgement, Verdict } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
-import { bytes, count, digits, duration, percent, plural, printable, shorten } from '../compare/wording.ts';
+import { asSentence, bytes, count, digits, duration, percent, plural, printable, shorten } from '../compare/wording.ts';
 import type { Caveat } from '../errors.ts';
 import { ARMS } from '../measure/rehearsal.ts';
 import { alignTable, wrap } from './text/layout.ts';
@@ -167,6 +167,6 @@ function memoryLines({ memory: { baseline, candidate } }: Judgement, colour: Col
 const ratio = (a: number, b: number) => (b > 0 ? digits(a / b) : '-');
 
 const caveatLines = ({ id, message, advice }: Caveat, colour: Colour): string[] => {
-  const [first, ...rest] = wrap(printable(`! ${id}: ${message}`), WIDTH, '  ');
+  const [first, ...rest] = wrap(printable(`! ${id}: ${asSentence(message)}`), WIDTH, '  ');
   return [colour('unsure', first!), ...rest, ...wrap(printable(advice), WIDTH - 2).map((line) => `  ${line}`)];
 };

@@ -231,12 +231,12 @@ function describe({ label, prefix, errors }: Tally, tallies: Tally[]): string {
     .sort((a, b) => excess(b) - excess(a));
   const where = label === EVERYWHERE ? places[0]?.label : label;
   const seen = errors.candidate.filter((times) => times > 0).length;
-  const what =
-    prefix === '' ? 'requests failed' : prefix === NO_REPLY ? NO_REPLY : `error ${shorten(printable(prefix), 60)}`;
-  const times = `${what} ${count(sum(errors.candidate))} times (baseline ${count(sum(errors.baseline))})`;
+  const what = prefix === NO_REPLY ? NO_REPLY : `error ${shorten(printable(prefix), 60)}`;
+  const failed = sum(errors.candidate);
+  const times = prefix === '' ? `${plural(failed, 'request')} failed` : `${what} ${plural(failed, 'time')}`;
   const most = label === EVERYWHERE && places.length > 1 ? 'most ' : '';
   const place = where === undefined ? '' : `, ${most}from ${placeOf(where)}`;
-  return `${times} in ${seen} of ${plural(errors.candidate.length, 'round')}${place}`;
+  return `${times} (baseline ${count(sum(errors.baseline))}) in ${seen} of ${plural(errors.candidate.length, 'round')}${place}`;
 }
 
 const excess = ({ errors }: Tally) => sum(errors.candidate) - sum(errors.baseline);

@@ -58,7 +58,9 @@ function assess(
 
   if (samples === 0) {
     const families = [...evidence.families].slice(0, 5).map(quote).join(', ');
-    const message = `no request of family ${quote(family)} was answered; families here: ${families}`;
+    const message = everything
+      ? 'no request was answered'
+      : `no request of family ${quote(family)} was answered; families here: ${families}`;
     return { assessment: { ...base, inconclusive: { cause: 'missing', message } }, caveats: [] };
   }
   // Percentiles have two decimals: in integers, so that 20 / (1 − 0.999) is 20,000 and not 20,001.
@@ -99,6 +101,7 @@ function assess(
   const typical = geometricMeans(responses);
   const lag = geometricMeans(roundsOf('lag'));
   const assessment: Assessment = { ...base, ...typical, test: response };
+  if (limit.floorUs > limit.maxIncrease * typical.baseline) assessment.floor = limit.floorUs;
   const caveats: Caveat[] = [];
 
   if (judged !== limit.percentile) {

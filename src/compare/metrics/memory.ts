@@ -43,7 +43,8 @@ export const judgeMemory: Metric = (evidence) => {
     const { baseline } = geometricMeans(growths.map(({ bytes }) => bytes));
     const margin = marginOf(memory.maxIncrease, memory.floorBytes, baseline);
     const test = testMargin(logRatios(pairs), margin, evidence.budget.alpha);
-    return { ...blanks[i]!, ...geometricMeans(pairs), test };
+    const floor = memory.floorBytes > memory.maxIncrease * baseline ? { floor: memory.floorBytes } : {};
+    return { ...blanks[i]!, ...geometricMeans(pairs), ...floor, test };
   });
   return { assessments, caveats: [] };
 };
