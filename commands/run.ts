@@ -182,8 +182,9 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     const judgement = judge(rehearsal, latencyReader(folder.path, rehearsal), budget, folder.path);
     await folder.writeText('verdict.json', `${JSON.stringify(judgement, undefined, 2)}\n`);
     this.log(FORMATS.terminal(judgement, process.stdout).trimEnd());
-    process.exitCode = exitCodeOf(judgement, flags['on-inconclusive']);
-    return judgement;
+    const exitCode = exitCodeOf(judgement, flags['on-inconclusive']);
+    process.exitCode = exitCode;
+    return { ...judgement, exitCode };
   }
 }
 
