@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import { Command, Errors } from '@oclif/core';
 import { CutoverError, EXIT_CODES } from '../errors.ts';
+import { stringifySafely } from '../report/json.ts';
 
 type Failure = Parameters<Command['catch']>[0] & { code?: string | undefined; suggestions?: string[] | undefined };
 
@@ -27,6 +28,11 @@ export abstract class BaseCommand extends Command {
     if (this.jsonEnabled() || !(error instanceof CutoverError)) return super.catch(error);
     this.logToStderr(explain(error));
     process.exitCode = error.oclif.exit;
+  }
+
+  /** Documents hold names from captures: what a terminal would obey is escaped. */
+  protected override logJson(json: unknown): void {
+    process.stdout.write(`${stringifySafely(json)}\n`);
   }
 
   protected override toErrorJson(error: Failure): unknown {

@@ -1,13 +1,13 @@
 /** Turns a judgement into one JSON document that is safe to print. */
 import type { Judgement } from '../compare/judgement.ts';
 
-export const reportJson = (judgement: Judgement) => `${stringify(judgement)}\n`;
+export const reportJson = (judgement: Judgement) => `${stringifySafely(judgement)}\n`;
 
 /**
  * JSON.stringify leaves C1 controls, bidirectional marks and line separators as they are; a terminal obeys them.
  * Escaped they are the same data.
  */
-const stringify = (value: unknown) =>
+export const stringifySafely = (value: unknown) =>
   JSON.stringify(value, null, 2).replace(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     Array.from({ length: character.length }, (_, i) => character.charCodeAt(i))
       .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
