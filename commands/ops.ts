@@ -48,8 +48,11 @@ export default class Ops extends BaseCommand {
       if (!process.stdout.write(text)) await once(process.stdout, 'drain');
       if (left === 0) return;
     }
-    for (const [reason, reject] of Object.entries(capture.summary().rejected)) {
-      this.logToStderr(`${reject.count} lines rejected: ${reason}, first in line ${reject.firstLine}`);
+    const { rejected, tornLastLine, caveats } = capture.summary();
+    for (const [reason, { count, firstLine }] of Object.entries(rejected)) {
+      this.logToStderr(`Rejected as ${reason}: ${count}, first in line ${firstLine}.`);
     }
+    if (tornLastLine) this.logToStderr('The last line is cut off and left out.');
+    for (const { id, message } of caveats) if (id !== 'capture-rejects') this.logToStderr(message);
   }
 }

@@ -7,6 +7,8 @@ export type Clock = 'start' | 'end' | 'unknown';
 const SHOWN_SINCE_7 = new Set(['client', 'quit']);
 /** Writes that a primary sends its replicas as something else: INCRBYFLOAT as SET, SPOP as SREM, GETEX as PEXPIREAT. */
 const NEVER_REPLICATED = new Set(['incrbyfloat', 'hincrbyfloat', 'spop', 'getex']);
+/** Scripts are replicated as their effects. */
+const CALLS = /^(eval|fcall)/;
 /** Databases that every server has unless it was configured to have fewer: SELECT of others may have failed. */
 const DATABASES = 16;
 /** Fewer writes say nothing. */
@@ -14,7 +16,7 @@ const MIN_REPLICA_WRITES = 20;
 
 /** What was seen of one source. */
 interface Source {
-  /** Of its line before, -1 at first. */
+  /** As of its line before, -1 at first. */
   db: number;
   writes: number;
   /** It sent what a primary never sends its replicas: a read, a handshake, a blocking command. */
@@ -41,8 +43,10 @@ export class Dialect {
     this.sources[op.clientId] ??= { db: -1, writes: 0, isClient: false, sendsEffects: false };
     const source = this.sources[op.clientId]!;
     const { command, info } = op;
+    const before = source.db;
+    source.db = op.db;
     if (info?.group === 'connection') {
-      if (command === 'select') this.seeSelect(op, source);
+      if (command === 'select') this.seeSelect(op, source, before);
       else if (command === 'hello' || (command === 'auth' && op.wasRedacted(1))) this.since624 = true;
       else if (command === 'auth') this.clearAuth = true;
       else if (SHOWN_SINCE_7.has(command)) this.since7 = true;
@@ -53,16 +57,17 @@ export class Dialect {
       source.isClient ||= info.blocking || NEVER_REPLICATED.has(command);
       if (!source.isClient)
         source.sendsEffects ||= command === 'pexpireat' || (command === 'set' && hasEffectOption(op));
-    } else source.isClient ||= info?.readonly === true || info?.group === 'scripting';
-    source.db = op.db;
+    } else source.isClient ||= info?.readonly === true || CALLS.test(command);
   }
 
   /** The header of a SELECT shows the new database where lines are printed after execution, the old one where before. */
-  private seeSelect(op: OpView, source: Source): void {
+  private seeSelect(op: OpView, source: Source, before: number): void {
     const wanted = op.argCount === 2 && op.argLength(1) <= 2 ? Number(Buffer.from(op.arg(1)).toString('latin1')) : -1;
-    if (!(wanted >= 0 && wanted < DATABASES) || wanted === source.db) return;
-    if (op.db !== wanted) this.startVotes++;
-    else if (source.db >= 0) this.endVotes++;
+    if (!(wanted >= 0 && wanted < DATABASES) || wanted === before) return;
+    if (op.db !== wanted) {
+      this.startVotes++;
+      source.db = wanted;
+    } else if (before >= 0) this.endVotes++;
     else if (wanted > 0) this.weakEndVotes++;
   }
 

@@ -52,6 +52,8 @@ const MAX_LINE_BYTES = 512 * 1024 * 1024;
 const BUFFER_BYTES = 4 << 20;
 /** What proxies and container logs print before a line is shorter than this. */
 const MAX_PREFIX_BYTES = 200;
+/** `unix:` and a path; the systems allow some hundred bytes. */
+const MAX_PATH_BYTES = 256;
 /**
  * One line with a stray quote outweighs so many lines with escaped quotes: a server that does not escape prints stray
  * quotes all the time, one that does prints none, and a damaged file has a few.
@@ -210,8 +212,8 @@ export class Tokenizer {
       this.args = args;
       const lineFeed = bytes.indexOf(LF, text);
       const last = lineFeed > text && bytes[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed;
-      const header = reason === 'no-time' ? findHeader(bytes, text, last) : -1;
       if (last === text || isOk(bytes, text, last)) return lineFeed + 1;
+      const header = reason === 'no-time' ? findHeader(bytes, text, last) : -1;
       if (header >= 0) reason = this.parseRecord(bytes, header);
       if (reason !== undefined) {
         this.args = args;
@@ -228,7 +230,7 @@ export class Tokenizer {
     return next;
   }
 
-  /** Parses one record from `p`; undefined on success, with `this.at` on its end of line. */
+  /** Parses the record that begins at `from`; undefined on success, with `this.at` on its end of line. */
   private parseRecord(bytes: Uint8Array, from: number): RejectReason | undefined {
     let p = bytes[from] === PLUS ? from + 1 : from;
     let seconds = 0;
@@ -255,7 +257,7 @@ export class Tokenizer {
     let reason = this.parseArguments(bytes, p + 1);
     if (kind === SourceKind.unix && reason !== undefined) {
       // A path may itself hold `] "`: the header ends at the first one behind which there are arguments.
-      for (let q = p; reason !== undefined && this.findPathEnd(bytes, q); q = this.at + 1) {
+      for (let q = p; reason !== undefined && this.findPathEnd(bytes, q, sourceStart); q = this.at + 1) {
         this.args = firstArg;
         sourceEnd = this.at;
         reason = this.parseArguments(bytes, sourceEnd + 2);
@@ -296,7 +298,7 @@ export class Tokenizer {
       this.at = p + 3;
       return SourceKind.module;
     }
-    return startsWith(bytes, p, UNIX) && this.findPathEnd(bytes, p + UNIX.length) ? SourceKind.unix : -1;
+    return startsWith(bytes, p, UNIX) && this.findPathEnd(bytes, p + UNIX.length, p) ? SourceKind.unix : -1;
   }
 
   private parsePort(bytes: Uint8Array, p: number): boolean {
@@ -307,8 +309,8 @@ export class Tokenizer {
   }
 
   /** Puts `this.at` on the next `] "`: a path is printed as it is, with spaces and brackets. */
-  private findPathEnd(bytes: Uint8Array, p: number): boolean {
-    for (let q = p; bytes[q] !== LF; q++) {
+  private findPathEnd(bytes: Uint8Array, p: number, sourceStart: number): boolean {
+    for (let q = p; bytes[q] !== LF && q - sourceStart < MAX_PATH_BYTES; q++) {
       if (bytes[q] === CLOSE && bytes[q + 1] === SP && bytes[q + 2] === QUOTE) {
         this.at = q;
         return true;

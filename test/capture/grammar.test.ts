@@ -1,7 +1,7 @@
 /** The grammar, line by line: what is accepted, and every reason for a reject. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { REJECT_REASONS } from '../../src/capture/tokenize.ts';
+import { REJECT_REASONS, Tokenizer } from '../../src/capture/tokenize.ts';
 import { tokenizeAll } from '../support/capture.ts';
 
 const read = (text: string) => tokenizeAll([Buffer.from(text, 'latin1')]);
@@ -15,6 +15,7 @@ test('sources of every form', () => {
     '[fe80::1%eth0]:6379': 'command',
     'unix:/run/redis.sock': 'command',
     'unix:/odd path/with [brackets] and spaces': 'command',
+    'unix:/odd] "path': 'command',
     lua: 'script-child',
     '': 'module-child',
     '?:0': 'module-child',
@@ -65,35 +66,95 @@ test('a torn last line is noticed, not rejected', () => {
   assert.equal(tokenizer.rejects.size, 0);
 });
 
+const head = '1700000000.000001 ';
+const good = `${head}[0 1.2.3.4:5] "get" "k"\n`;
+
+test('what proxies and container logs print before a line is passed over', () => {
+  for (const prefix of ['[ proxy49 ] ', 'redis-1  | ', '2026-01-01T00:00:00.000000001Z +']) {
+    const { ops, tokenizer } = read(prefix + good);
+    assert.deepEqual(
+      ops.map((op) => op.args.map(String)),
+      [['get', 'k']],
+      prefix,
+    );
+    assert.equal(tokenizer.rejects.size, 0);
+  }
+});
+
 test('each reject is counted under its reason, with its first line and offset', () => {
-  const head = '1700000000.000001 ';
-  const lines: Record<string, string> = {
-    'no-time': 'hello "get"',
-    'no-header': `${head}"get" "k"`,
-    'bad-database': `${head}[x 1.2.3.4:5] "get"`,
-    'bad-source': `${head}[0 somewhere] "get"`,
-    'no-arguments': `${head}[0 1.2.3.4:5]`,
-    'no-opening-quote': `${head}[0 1.2.3.4:5] get`,
-    'no-closing-quote': `${head}[0 1.2.3.4:5] "get`,
-    'bad-escape': `${head}[0 1.2.3.4:5] "get" "\\q"`,
-    'raw-byte': `${head}[0 1.2.3.4:5] "get" "\u0001"`,
-    'bytes-after-argument': `${head}[0 1.2.3.4:5] "get" "k"x`,
+  const lines: Record<string, string[]> = {
+    'no-time': ['hello "get"', '1700000000 [0 lua] "get"', '1700000000.12345 [0 lua] "get"', `x${good.trimEnd()}`],
+    'no-header': [`${head}"get" "k"`, `${head} [0 lua] "get"`],
+    'bad-database': [`${head}[x 1.2.3.4:5] "get"`, `${head}[ 1.2.3.4:5] "get"`, `${head}[1234567890 lua] "get"`],
+    'bad-source': [
+      ...['somewhere', '1.2.3.4', '1.2.3.4:', '1.2.3.4:123456', '1.2.3.4:5x', '::1:80', '[::1:80', '[]:80', '[::1]'],
+      ...['[::1 ]:80', 'luau', ' lua', '?:1', 'unix:/path', 'unix'],
+    ].map((source) => `${head}[0 ${source}] ${source.startsWith('unix') ? '' : '"get"'}`),
+    'no-arguments': [`${head}[0 1.2.3.4:5]`, `${head}[0 1.2.3.4:5] `, `${head}[0 lua]\r`],
+    'no-opening-quote': [
+      `${head}[0 1.2.3.4:5] get`,
+      `${head}[0 lua]  "get"`,
+      `${head}[0 lua] "get" `,
+      `${head}[0 lua] "a"  "b"`,
+    ],
+    'no-closing-quote': [`${head}[0 1.2.3.4:5] "get`, `${head}[0 lua] "get" "`, `${head}[0 lua] "get" "\\"\r`],
+    'bad-escape': ['\\q', '\\v', '\\0', '\\xFF', '\\x1', '\\x', '\\u0041', "\\'"].map(
+      (text) => `${head}[0 1.2.3.4:5] "get" "${text}"`,
+    ),
+    'raw-byte': ['\0', '\u0001', '\t', '\r', '\u001b[31m', '\u007f', '\u00e9'].map(
+      (byte) => `${head}[0 1.2.3.4:5] "get" "${byte}"`,
+    ),
+    'bytes-after-argument': [`${head}[0 1.2.3.4:5] "get" "k"x`, `${head}[0 lua] "get"\t`, `${head}[0 lua] "get"'k'`],
   };
   assert.deepEqual([...Object.keys(lines), 'too-long'].sort(), [...REJECT_REASONS].sort());
-  const good = `${head}[0 1.2.3.4:5] "get" "k"\n`;
-  for (const [reason, line] of Object.entries(lines)) {
-    const { ops, tokenizer } = read(`${good}${line}\n${line}\n${good}`);
-    assert.equal(ops.length, 2, reason);
-    assert.deepEqual([...tokenizer.rejects], [[reason, { count: 2, firstLine: 2, firstOffset: good.length }]], reason);
+  for (const [reason, forms] of Object.entries(lines)) {
+    for (const line of forms) {
+      const { ops, tokenizer } = read(`${good}${line}\n${line}\n${good}`);
+      assert.equal(ops.length, 2, JSON.stringify(line));
+      const reject = { count: 2, firstLine: 2, firstOffset: good.length };
+      assert.deepEqual([...tokenizer.rejects], [[reason, reject]], JSON.stringify(line));
+    }
   }
 });
 
 test('a line beyond the longest possible is skipped in bounded memory', () => {
-  const chunk = Buffer.alloc(64 << 20, 'x');
-  const good = Buffer.from('1700000000.000001 [0 1.2.3.4:5] "get" "k"\n');
-  const { ops, tokenizer } = tokenizeAll([good, ...new Array(9).fill(chunk), Buffer.from('\n'), good]);
-  assert.equal(ops.length, 2);
-  assert.deepEqual([...tokenizer.rejects.keys()], ['too-long']);
+  const tokenizer = new Tokenizer(100_000);
+  const chunk = Buffer.alloc(30_000, 'x');
+  let parsed = 0;
+  for (const bytes of [Buffer.from(good), ...new Array(9).fill(chunk), Buffer.from(`\n${good}`), chunk]) {
+    parsed += tokenizer.push(bytes).count;
+  }
+  assert.equal(parsed, 2);
+  assert.deepEqual([...tokenizer.rejects], [['too-long', { count: 1, firstLine: 2, firstOffset: good.length }]]);
+  assert.equal(tokenizer.lines, 3);
+});
+
+test('many arguments, many records and long values', () => {
+  const many = Array.from({ length: 10_000 }, (_, i) => `"a${i}"`).join(' ');
+  const nul = '\\x00'.repeat(1 << 20);
+  const { ops, tokenizer } = read(
+    `${head}[0 1.2.3.4:5] "del" ${many}\n${head}[0 1.2.3.4:5] "set" "k" "${nul}"\n${good.repeat(40_000)}${head}[0 1.2.3.4:5] "mset" ${`${many} `.repeat(8)}"z"\n`,
+  );
+  assert.equal(tokenizer.rejects.size, 0);
+  assert.equal(ops.length, 40_003);
+  assert.equal(ops[0]?.args.length, 10_001);
+  assert.equal(ops[0]?.args.at(-1)?.toString(), 'a9999');
+  assert.deepEqual(ops[1]?.args[2], Buffer.alloc(1 << 20));
+  assert.ok(ops.slice(2, -1).every((op) => op.args.length === 2 && op.client === '1.2.3.4:5'));
+  assert.equal(ops.at(-1)?.args.length, 80_002);
+  assert.equal(ops.at(-1)?.args.at(-1)?.toString(), 'z');
+  assert.equal(ops.at(-1)?.line, 40_003);
+});
+
+test('many sources keep their numbers', () => {
+  const sources = Array.from({ length: 5000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:${1000 + i}`);
+  const text = [...sources, ...sources].map((source) => `${head}[0 ${source}] "ping"\n`).join('');
+  const { ops, tokenizer } = read(text);
+  assert.deepEqual(
+    ops.map((op) => op.client),
+    [...sources, ...sources],
+  );
+  assert.deepEqual(tokenizer.sources, sources);
 });
 
 test('children belong to their call, also when a busy script lets others in between', () => {
@@ -133,22 +194,52 @@ test('quotes that Valkey 8.1.0 and 8.1.1 leave as they are', () => {
   assert.equal(tokenizer.rejects.size, 0);
 });
 
+test('once quotes are known to be left as they are, backslashes are too', () => {
+  const { ops, tokenizer } = read(
+    ['"set" "k" "{"a":1}"', '"set" "k" "C:\\\\x \\"y"', '"set" "k" "end\\"', '"set" "k" "{"torn":"']
+      .map((args) => `${head}[0 1.2.3.4:5] ${args}`)
+      .join('\n'),
+  );
+  assert.deepEqual(
+    ops.map((op) => op.args.at(-1)?.toString()),
+    ['{"a":1}', 'C:\\\\x \\"y', 'end\\'],
+  );
+  assert.equal(tokenizer.recovered, 3);
+  assert.equal(tokenizer.tornLastLine, true);
+});
+
+test('one damaged line does not change how escaped quotes are read', () => {
+  const json = `${head}[0 1.2.3.4:5] "set" "k" "{\\"a\\":1}"`;
+  const glued = `${head}[0 1.2.3.4:5] "set" "k" "cut off${good.trimEnd()}`;
+  const { ops, tokenizer } = read([...new Array(50).fill(json), glued, ...new Array(50).fill(json), ''].join('\n'));
+  assert.equal(ops.length, 100);
+  assert.ok(ops.every((op) => op.args[2]?.toString() === '{"a":1}'));
+  assert.equal(tokenizer.recovered, 0);
+  assert.deepEqual(
+    [...tokenizer.rejects].map(([reason, { firstLine }]) => [reason, firstLine]),
+    [['bytes-after-argument', 51]],
+  );
+});
+
 test('credentials never leave the parser', () => {
   const { ops } = read(
     [
       '"auth" "hunter2"',
       '"AUTH" "user" "hunter2"',
       '"hello" "3" "auth" "user" "hunter2" "setname" "x"',
+      '"hello" "3" "auth" "auth" "hunter2" "AUTH" "user" "hunter2"',
       '"migrate" "h" "1" "k" "0" "9" "AUTH" "hunter2"',
+      '"migrate" "h" "1" "" "0" "9" "AUTH" "hunter2" "KEYS" "auth" "k"',
+      String.raw`"a\x75th" "hunter2"`,
       '"migrate" "h" "1" "" "0" "9" "AUTH2" "hunter2" "hunter2" "KEYS" "k"',
       '"acl" "setuser" "u" ">hunter2"',
       '"config" "set" "requirepass" "hunter2"',
       '',
     ]
-      .map((args, i) => (args === '' ? '' : `1700000000.00000${i} [0 1.2.3.4:5] ${args}`))
+      .map((args, i) => (args === '' ? '' : `1700000000.0000${10 + i} [0 1.2.3.4:5] ${args}`))
       .join('\n'),
   );
-  assert.equal(ops.length, 7);
+  assert.equal(ops.length, 10);
   assert.ok(!JSON.stringify(ops.map((op) => op.args.map(String))).includes('hunter2'));
   assert.deepEqual(ops[2]?.args.map(String), ['hello', '3', 'auth', '(redacted)', '(redacted)', 'setname', 'x']);
 });

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { Capture } from '../../src/capture/read.ts';
 import { CutoverError } from '../../src/errors.ts';
 import { readAll, temporaryFile } from '../support/capture.ts';
 
@@ -42,6 +43,14 @@ test('what is no capture is named', async () => {
     ['empty', '', 'E_CAPTURE_EMPTY', /is empty/],
     ['only OK', 'OK\n', 'E_CAPTURE_EMPTY', /no command/],
     ['refusal', 'NOAUTH Authentication required.\n\n', 'E_CAPTURE_NOAUTH', /refusal/],
+    [
+      'no such user',
+      'WRONGPASS invalid username-password pair or user is disabled.\n',
+      'E_CAPTURE_NOAUTH',
+      /WRONGPASS/,
+    ],
+    ['no such command', "ERR unknown command 'MONITOR'\n", 'E_CAPTURE_REFUSED', /unknown command 'MONITOR'/],
+    ['document', '%PDF-1.7\n%\u00e2\u00e3\n1 0 obj\n', 'E_CAPTURE_FORMAT', /not a MONITOR capture/],
     ['snapshot', 'REDIS0011\u00fa\tredis-ver\u00057.0.15', 'E_CAPTURE_FORMAT', /RDB snapshot/],
     ['append-only file', '*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n', 'E_CAPTURE_FORMAT', /append-only/],
     ['prose', 'Dear reader,\nthis is a letter.\n', 'E_CAPTURE_FORMAT', /not a MONITOR capture/],
@@ -72,11 +81,61 @@ test('the capture of a replica is refused, unless it is wanted', async () => {
   await assert.rejects(readAll(join(import.meta.dirname, 'replica.log.gz')), fails('E_CAPTURE_REPLICA', /one address/));
 });
 
+test('a single writer is not taken for a replica if it does what no primary sends', async () => {
+  const writes = Array.from({ length: 40 }, (_, i) => `"set" "k${i}" "v" "KEEPTTL"`);
+  const code = async (...others: string[]) => {
+    const lines = [...others, ...writes].map((args) => `1700000000.000001 [0 10.0.0.1:6379] ${args}\n`);
+    const read = readAll(temporaryFile('c.log', lines.join('')));
+    return read.then(
+      () => undefined,
+      (error: CutoverError) => error.code,
+    );
+  };
+  assert.equal(await code('"ping"', '"select" "0"'), 'E_CAPTURE_REPLICA');
+  for (const own of ['"get" "k"', '"hello" "3"', '"spop" "s"', '"blpop" "q" "1"', '"eval" "return 1" "0"']) {
+    assert.equal(await code(own), undefined, own);
+  }
+});
+
 test('the clock rule and the server generation', async () => {
-  const stamps = (db: number) => `1700000000.000001 [${db} 1.2.3.4:5] "select" "3"\n`;
-  const of = async (text: string) => (await readAll(temporaryFile('c.log', text))).capture.summary();
-  assert.equal((await of(stamps(3))).clock, 'end');
-  assert.equal((await of(stamps(0))).clock, 'start');
-  assert.equal((await of('1700000000.000001 [0 1.2.3.4:5] "get" "k"\n')).clock, 'unknown');
-  assert.match((await of('1700000000.000001 [0 1.2.3.4:5] "client" "setname" "x"\n')).server, /7\.0 or later/);
+  const of = async (...lines: string[]) => {
+    const text = lines.map((line, i) => `1700000000.00000${i} [${line}\n`).join('');
+    const { clock, server } = (await readAll(temporaryFile('c.log', text))).capture.summary();
+    return `${clock}: ${server}`;
+  };
+  const after624 = 'end: Redis 6.2.4 or later, or Valkey';
+  const before624 = 'start: Redis 6.2.3 or earlier';
+  assert.equal(await of('3 1.2.3.4:5] "select" "3"'), after624);
+  assert.equal(await of('0 1.2.3.4:5] "select" "3"'), before624);
+  // A client that selects the database it is in says nothing.
+  assert.equal(
+    await of('0 1.2.3.4:5] "select" "3"', '3 1.2.3.4:5] "select" "3"', '3 1.2.3.4:5] "select" "3"'),
+    before624,
+  );
+  assert.equal(await of('0 1.2.3.4:5] "select" "0"'), 'unknown: unknown');
+  assert.equal(await of('0 1.2.3.4:5] "get" "k"'), 'unknown: unknown');
+  assert.equal(await of('0 1.2.3.4:5] "auth" "(redacted)"'), after624);
+  assert.equal(await of('0 1.2.3.4:5] "auth" "hunter2"'), 'start: Redis 5.0.9 or earlier');
+  assert.equal(await of('0 1.2.3.4:5] "hello" "3"'), after624);
+  assert.equal(await of('0 1.2.3.4:5] "client" "setname" "x"'), 'end: Redis 7.0 or later, or Valkey');
+  assert.equal(await of('0 1.2.3.4:5] "quit"', '0 ?:0] "get" "k"'), 'end: Redis 7.0');
+  assert.equal(await of('0 1.2.3.4:5] "quit"', '0 ] "get" "k"'), 'end: Redis 7.2 or later, or Valkey');
+});
+
+test('ops that the reader leaves are counted all the same', async () => {
+  const text = '1700000000.000001 [0 1.2.3.4:5] "eval" "x" "0"\n1700000000.000002 [0 lua] "get" "k"\n';
+  const capture = new Capture(temporaryFile('c.log', text));
+  for await (const view of capture.batches()) view.next();
+  assert.equal(capture.summary().scriptChildren, 1);
+  assert.equal(capture.summary().orphans, 0);
+});
+
+test('a batch is read only when the one before is done with', async () => {
+  const path = temporaryFile('long.log', Buffer.concat(new Array(20).fill(plain)));
+  const capture = new Capture(path);
+  for await (const view of capture.batches()) {
+    assert.ok(view.next());
+    break;
+  }
+  assert.ok(capture.summary().bytes <= 1 << 20);
 });

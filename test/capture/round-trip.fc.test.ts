@@ -25,7 +25,7 @@ test('decode(encode(bytes)) is bytes', () => {
   );
 });
 
-test('encode(decode(text)) is text for every accepted argument', () => {
+test('encode(decode(text)) is text for every argument that a server prints', () => {
   const piece = fc.oneof(
     fc.constantFrom('\\n', '\\r', '\\t', '\\a', '\\b', '\\"', '\\\\', '\\x00', '\\xff', '\\x7f'),
     fc.constantFrom(..."abcXYZ012 []{}:,'"),
@@ -58,5 +58,31 @@ test('the same ops in any chunks', () => {
         );
       },
     ),
+  );
+});
+
+test('every line of any text is an op, a reject, or one of those that mean nothing', () => {
+  const piece = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.constantFrom('1700000000.000001 ', '[0 1.2.3.4:5] ', '[0 lua] ', '[0 ] ', '"get" "k"', '\n'),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom('[0 unix:/a] "b] ', '[0 [::1]:5] ', '\r\n', 'OK\n', '+', '"', '\\', '\\x0', ' '),
+    },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 4 }) },
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => {
+      const bytes = Buffer.from(`${pieces.join('')}\n`, 'latin1');
+      const { ops, tokenizer } = tokenizeAll([bytes]);
+      const lines = bytes.toString('latin1').slice(0, -1).split('\n');
+      const empty = lines.filter((line) => /^(\+?OK)?\r?$/.test(line)).length;
+      const rejected = [...tokenizer.rejects.values()].reduce((sum, { count }) => sum + count, 0);
+      assert.equal(tokenizer.lines, lines.length);
+      assert.equal(ops.length + rejected + empty, lines.length);
+    }),
+    { numRuns: 300 },
   );
 });
