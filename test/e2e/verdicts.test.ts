@@ -1,7 +1,8 @@
 /** Whole rehearsals on real servers: equal servers are not called different, planted differences are found and named. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
-import { setPriority, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Judgement } from '../../src/compare/judgement.ts';
@@ -13,9 +14,7 @@ const sample = 'captures/mixed.monitor.gz';
 const newFolder = () => join(mkdtempSync(join(tmpdir(), 'cutover-e2e-')), 'rehearsal');
 
 async function rehearse(args: string[]): Promise<Judgement & { code: number | null }> {
-  const run = cutover(['run', sample, '--json', '--output', newFolder(), ...args]);
-  prioritize(run.child.pid!, 0);
-  const { code, stdout, stderr } = await run;
+  const { code, stdout, stderr } = await cutover(['run', sample, '--json', '--output', newFolder(), ...args]);
   assert.doesNotMatch(stderr, /Error|Warning/);
   return { ...JSON.parse(stdout), code };
 }
@@ -25,33 +24,32 @@ const failed = (judgement: Judgement) =>
 
 /**
  * A rehearsal of the sample in which the candidate stands behind a proxy; the baseline behind one that adds nothing.
- * On two cores generator, proxy and server have less than a core each: servers and proxies go first where that is
- * permitted, so that what the proxy adds is not drowned by waiting for a core.
+ * On two cores generator, proxy and server have less than a core each, and a server that wakes up waits up to 4 ms for
+ * the generator's time slice. Servers and proxies go first where that is permitted, so that what the proxy adds is not
+ * drowned by that.
  */
 async function behindProxy(fault: Omit<Parameters<typeof startProxy>[0], 'target'>, args: string[]) {
-  prioritize(0, -15);
   await using baseline = await startServer('process:redis-server', {});
   await using candidate = await startServer('process:redis-server', {});
   const plain = await startProxy({ target: baseline.address });
   const faulty = await startProxy({ target: candidate.address, ...fault });
+  const first = [process.pid, baseline.identity.pid!, candidate.identity.pid!];
+  for (const pid of first) schedule(pid, ['--reset-on-fork', '--fifo', '--pid', '10']);
   try {
     return await rehearse([
       ...['--baseline', `redis://127.0.0.1:${plain.port}`, '--candidate', `redis://127.0.0.1:${faulty.port}`],
       ...args,
     ]);
   } finally {
-    prioritize(0, 0);
+    schedule(process.pid, ['--other', '--pid', '0']);
     await plain.close();
     await faulty.close();
   }
 }
 
-function prioritize(pid: number, niceness: number): void {
-  try {
-    setPriority(pid, niceness);
-  } catch {
-    // Not permitted: then the test has to be lucky with its neighbours, or it is inconclusive.
-  }
+/** Needs root; without it the test depends on how calm the machine is. */
+function schedule(pid: number, policy: string[]): void {
+  spawnSync('chrt', [...policy, String(pid)], { stdio: 'ignore' });
 }
 
 test('the same server on both sides is not judged fail', async () => {
