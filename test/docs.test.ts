@@ -33,7 +33,7 @@ test('commands of the quick start run', async () => {
     assert.ok(code === 0 || (args[0] === 'run' && [1, 4, 5].includes(code!)), `${line}: ${code}\n${stderr}`);
     assert.ok(stdout.length > 100);
   }
-  for (const [, script] of readme.matchAll(/`?npm (?:run )?(\w+)/g)) {
+  for (const [, script] of readme.matchAll(/(?:^|`)npm (?:run )?(\w+)/gm)) {
     assert.ok(script === 'install' || script! in scripts, `npm run ${script}`);
   }
 });
