@@ -7,7 +7,7 @@ import type { Cause, Outcome } from './statistics.ts';
 
 export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'invalid';
 
-/** What `baseline` and `candidate` of a rule are counted in. `perByte`: bytes of memory per byte of data. */
+/** What `baseline` and `candidate` of a rule are counted in. `perByte`: bytes of memory per byte of the preload. */
 type Unit = 'us' | 'perByte' | 'share' | 'count';
 
 export interface JudgedRule {

@@ -137,7 +137,7 @@ function memoryLines({ memory: { baseline, candidate } }: Judgement, colour: Col
   const both = [baseline, candidate];
   const rows = [
     ['RSS', ...both.map(({ rssBytes }) => bytes(rssBytes))],
-    ['RSS growth per byte of data', ...both.map(({ rssPerLogicalByte }) => digits(rssPerLogicalByte))],
+    ['RSS growth per preloaded byte', ...both.map(({ rssPerLogicalByte }) => digits(rssPerLogicalByte))],
     [
       'active/allocated, fragmentation',
       ...both.map(({ activeBytes, allocatedBytes }) => ratio(activeBytes, allocatedBytes)),
@@ -150,7 +150,7 @@ function memoryLines({ memory: { baseline, candidate } }: Judgement, colour: Col
     ['allocator_frag_ratio', ...both.map(({ allocatorFragRatio }) => digits(allocatorFragRatio))],
   ];
   const why =
-    'Only RSS per byte of data is judged. mem_fragmentation_ratio is RSS/used_memory: the server with less overhead looks worse. allocator_frag_ratio means different things in different versions.';
+    'Only RSS per preloaded byte is judged. mem_fragmentation_ratio is RSS/used_memory: the server with less overhead looks worse. allocator_frag_ratio means different things in different versions.';
   return [
     ...alignTable(
       [

@@ -1,4 +1,4 @@
-/** Turns memory samples into a rule on resident memory per byte of data, after the preload and at the end. */
+/** Turns memory samples into a rule on resident memory per byte of the preload, after the preload and at the end. */
 import type { Caveat } from '../../errors.ts';
 import { ARMS, type Arm, type Round } from '../../measure/rehearsal.ts';
 import { type Assessment, geometricMeans, logRatios, type Metric } from '../assessment.ts';
