@@ -1,14 +1,12 @@
 /** `cutover compare`: a saved rehearsal, or two, to a verdict. */
 /** A saved rehearsal, or two, and a budget → a verdict, without servers. */
-import { readFile } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { exitCodeOf, onInconclusiveFlag } from '../src/cli/verdict-flags.ts';
+import { exitCodeOf, onInconclusiveFlag, readBudget } from '../src/cli/verdict-flags.ts';
 import { parseBudget } from '../src/compare/budget.ts';
 import { judge } from '../src/compare/judge.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
 import { joinRuns } from '../src/compare/stored-baseline.ts';
-import { CutoverError, messageOf } from '../src/errors.ts';
 import { loadFolder } from '../src/measure/folder.ts';
 import { FORMATS } from '../src/report/index.ts';
 
@@ -44,18 +42,5 @@ Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive, 5 invalid, 70 bug.`;
     process.exitCode = exitCode;
     this.log(FORMATS.terminal(judgement, process.stdout).trimEnd());
     return { ...judgement, exitCode };
-  }
-}
-
-async function readBudget(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new CutoverError(
-      'usage',
-      'E_BUDGET',
-      `Cannot read the budget ${path}: ${messageOf(error)}.`,
-      'Each rehearsal folder holds a budget to start from: budget.yaml.',
-    );
   }
 }

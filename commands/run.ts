@@ -1,13 +1,12 @@
 /** The main job: a workload, two servers and a budget → a rehearsal folder and a verdict. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { commandLine } from '../src/cli/command-line.ts';
 import { interruptSignal } from '../src/cli/interrupt.ts';
 import { Progress } from '../src/cli/progress.ts';
-import { exitCodeOf, onInconclusiveFlag } from '../src/cli/verdict-flags.ts';
+import { exitCodeOf, onInconclusiveFlag, readBudget } from '../src/cli/verdict-flags.ts';
 import { bytesFlag, coresFlag, rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
 import { parseBudget } from '../src/compare/budget.ts';
 import { DEFAULT_BUDGET } from '../src/compare/default-budget.ts';
@@ -16,7 +15,7 @@ import type { Judgement } from '../src/compare/judgement.ts';
 import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
 import { conduct } from '../src/drive/conductor.ts';
 import { defaultWorkers } from '../src/drive/driver.ts';
-import { CutoverError, messageOf } from '../src/errors.ts';
+import { CutoverError } from '../src/errors.ts';
 import { createFolder, latencyReader } from '../src/measure/folder.ts';
 import { describeMachine } from '../src/measure/machine.ts';
 import type { Rehearsal } from '../src/measure/rehearsal.ts';
@@ -185,18 +184,5 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     const exitCode = exitCodeOf(judgement, flags['on-inconclusive']);
     process.exitCode = exitCode;
     return { ...judgement, exitCode };
-  }
-}
-
-async function readBudget(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new CutoverError(
-      'usage',
-      'E_BUDGET',
-      `Cannot read the budget ${path}: ${messageOf(error)}.`,
-      'Leave --budget out for the default; each rehearsal folder holds a copy to start from.',
-    );
   }
 }
