@@ -82,7 +82,7 @@ export class OpView {
   db = 0;
   clientId = 0;
   kind: OpKind = 'command';
-  /** Line of the script call that a script child belongs to; 0 for commands, module children and orphans. */
+  /** Line of the command that a child belongs to; 0 for commands, orphans, and module children at the end of a chunk. */
   parentLine = 0;
   /** Lower case. */
   command = '';
@@ -162,6 +162,13 @@ export class OpView {
     return this.state.name(decoded, 0, decoded.length);
   }
 
+  /** Line of the command that the module's children precede (6.2.4 and later); 0 where the chunk ends before it. */
+  private nextCommandLine(): number {
+    const { kind, line, count } = this.batch;
+    for (let r = this.record + 1; r < count; r++) if (kind[r] !== SourceKind.module) return line[r]!;
+    return 0;
+  }
+
   private attach(source: number, name: Name): void {
     const { state } = this;
     this.parentLine = 0;
@@ -173,6 +180,7 @@ export class OpView {
     } else if (source === SourceKind.module) {
       this.kind = 'module-child';
       state.moduleChildren++;
+      this.parentLine = this.nextCommandLine();
     } else {
       this.kind = 'command';
       if (name.callsScript) state.openScript = this.line;

@@ -243,3 +243,22 @@ test('credentials never leave the parser', () => {
   assert.ok(!JSON.stringify(ops.map((op) => op.args.map(String))).includes('hunter2'));
   assert.deepEqual(ops[2]?.args.map(String), ['hello', '3', 'auth', '(redacted)', '(redacted)', 'setname', 'x']);
 });
+
+test('children of a module belong to the command behind them', () => {
+  const { ops } = read(
+    [
+      '1700000000.000001 [0 ] "set" "k" "v"',
+      '1700000000.000002 [0 ] "expire" "k" "9"',
+      '1700000000.000003 [0 1.2.3.4:5] "module.command" "k"',
+      '',
+    ].join('\n'),
+  );
+  assert.deepEqual(
+    ops.map((op) => [op.kind, op.parentLine]),
+    [
+      ['module-child', 3],
+      ['module-child', 3],
+      ['command', 0],
+    ],
+  );
+});
