@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { CutoverError, messageOf } from '../errors.ts';
 import { assessGenerator } from '../measure/generator.ts';
 import { OpStatus, type OpTimes } from '../measure/latency-log.ts';
-import type { GeneratorHealth } from '../measure/rehearsal.ts';
+import type { SliceResult } from '../measure/rehearsal.ts';
 import { OpFlag, type Plan, type Preload, type Slice } from '../plan/plan.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import { sendBulk } from './bulk.ts';
@@ -39,25 +39,23 @@ export interface SliceProgress {
 }
 
 /** What one slice gave. `planned = replied + errors + lost + blocked + unsent`, also for a slice that ended early. */
-export interface SliceRecord extends OpTimes {
-  startedAtMs: number;
-  /** From the slice's start to the end of the last thread's work. */
-  seconds: number;
-  planned: number;
-  /** Answered by something else than an error; nil counts. */
-  replied: number;
-  /** Error replies by their first word. */
-  errors: Record<string, number>;
-  /** `FAMILY COMMAND` → first word → count. */
-  errorsByLabel: Record<string, Record<string, number>>;
-  /** Sent but not answered. */
-  lost: number;
-  /** Blocking ops that still waited, and ops behind them. */
-  blocked: number;
-  unsent: number;
+export interface SliceRecord
+  extends OpTimes,
+    Pick<
+      SliceResult,
+      | 'startedAtMs'
+      | 'seconds'
+      | 'planned'
+      | 'replied'
+      | 'errors'
+      | 'errorsByLabel'
+      | 'lost'
+      | 'blocked'
+      | 'unsent'
+      | 'generator'
+    > {
   /** Ops that the in-flight cap held back. */
   heldByCap: number;
-  generator: GeneratorHealth;
   /** Set when connections, or a load thread, were lost: how many and why. */
   connectionLost?: string;
 }
