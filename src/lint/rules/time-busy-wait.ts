@@ -1,0 +1,114 @@
+/** D12: loops that wait for TIME to go on. */
+import { type Change, gains } from '../profile.ts';
+import type { Expression, Loop, Node, Script } from '../program.ts';
+import { defineRule } from '../rule.ts';
+import { partsOf } from '../values.ts';
+
+/** Inside a script TIME stands still. */
+const FROZEN: Change = { redis: '7.2', valkey: '7.2' };
+
+/** Identifiers that a condition reads. */
+const readsIn = (script: Script, node: Node) =>
+  script.scopes
+    .inside(node)
+    .filter((child) => child.type === 'Identifier' && script.scopes.variableOf(child) !== undefined);
+
+/** Whether a node lies in the loop. */
+const isInside = (script: Script, node: Node, loop: Loop) => script.scopes.isInside(node, loop.node);
+
+/** Whether an expression changes from turn to turn only by what TIME answers. */
+function waitsForTime(script: Script, condition: Expression, loop: Loop): boolean {
+  let waits = false;
+  const asksTime = (node: Expression) =>
+    [...partsOf(script.valueOf(node))].some(
+      (part) => part.kind === 'reply' && part.call.name === 'time' && isInside(script, part.call.node, loop),
+    );
+  for (const node of script.scopes.inside(condition)) {
+    if (script.commandCallOf(node)) {
+      if (script.commandCallOf(node)!.name !== 'time') return false;
+      waits = true;
+    }
+  }
+  for (const read of readsIn(script, condition)) {
+    const variable = script.scopes.variableOf(read as Extract<Node, { type: 'Identifier' }>)!;
+    const written = variable.writes.some(({ by }) => isInside(script, by, loop));
+    if (!written) continue;
+    if (!asksTime(read as Expression)) return false;
+    waits = true;
+  }
+  return waits;
+}
+
+export const timeBusyWait = defineRule({
+  code: 'D12',
+  name: 'time-busy-wait',
+  title: 'loops that wait for TIME',
+  category: 'blocking',
+  evidence: 'df',
+  worst: 'error',
+  range: { text: 'Redis <= 7.0 -> any Valkey', applies: (profile) => gains(profile, FROZEN) },
+  severity: () => 'error',
+  mechanism:
+    'Since 7.2 (Redis and Valkey) TIME answers the same for as long as a script runs; on 7.0 and earlier it goes on. A loop that waits for it never ends there, and as scripts run on the one thread that executes commands, the server serves nobody until the script is killed, or for good if it wrote.',
+  fix: 'Never wait in a script: return, and let the client come back later.',
+  proof: 'The example ends after 20 ms on Redis 7.0.15; on Valkey 8.0.1 it was still running when it was killed.',
+  examples: {
+    bad: [
+      {
+        profile: '--from redis@7.0 --to valkey@8.0',
+        lua: "local start = redis.call('TIME')\nlocal deadline = start[1] * 1000000 + start[2] + 20000\nrepeat\n  local t = redis.call('TIME')\nuntil t[1] * 1000000 + t[2] >= deadline\nreturn 'waited'",
+        at: 'repeat',
+        proof: { from: /^"waited"$/, to: /^\(no answer/ },
+      },
+      {
+        profile: '--from redis@7.0 --to valkey@8.0',
+        lua: "local now = tonumber(redis.call('TIME')[1])\nlocal stop = now + 1\nwhile now < stop do\n  now = tonumber(redis.call('TIME')[1])\nend",
+        at: 'while',
+      },
+      {
+        profile: '--from redis@6.2 --to valkey@9.1',
+        lua: "while true do\n  local t = redis.call('TIME')\n  if tonumber(t[1]) > tonumber(ARGV[1]) then break end\nend",
+        at: 'while',
+      },
+    ],
+    good: [
+      {
+        profile: '--from redis@7.0 --to valkey@8.0',
+        lua: "local t = redis.call('TIME')\nlocal n = 0\nwhile n < 10 do n = n + 1 end\nreturn n",
+        proof: {},
+      },
+      {
+        profile: '--from redis@7.0 --to valkey@8.0',
+        lua: "local turns = 0\nlocal t\nrepeat\n  t = redis.call('TIME')\n  turns = turns + 1\nuntil t[2] == 'never' or turns > 100\nreturn turns",
+        note: 'A counter ends it as well.',
+        proof: {},
+      },
+      {
+        profile: '--from redis@7.0 --to valkey@8.0',
+        lua: "for i = 1, #ARGV do\n  local t = redis.call('TIME')\n  redis.call('ZADD', KEYS[1], t[1], ARGV[i])\nend",
+        note: 'TIME as a stamp.',
+      },
+    ],
+  },
+  check: ({ report }) => ({
+    script(script) {
+      for (const node of script.scopes.loops) {
+        if (node.type !== 'WhileStatement' && node.type !== 'RepeatStatement') continue;
+        const loop = script.loopOf(node);
+        const constant = script.valueOf(node.condition).kind === 'literal';
+        // Every way out must wait for TIME; one that does not ends the loop.
+        const ways = constant ? [] : [node.condition];
+        let other = false;
+        for (const exit of loop.exits) {
+          const guard = script
+            .guardsAround(exit)
+            .find(({ condition }) => isInside(script, condition, loop) && condition !== node.condition);
+          if (guard) ways.push(guard.condition);
+          else other = true;
+        }
+        if (other || ways.length === 0 || !ways.every((way) => waitsForTime(script, way, loop))) continue;
+        report(node, { message: 'this loop ends only when TIME goes on, and inside a script it does not' });
+      }
+    },
+  }),
+});

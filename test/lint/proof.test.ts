@@ -1,0 +1,112 @@
+/**
+ * Examples on real servers: what a rule says differs does, and what it lets pass does not.
+ * Servers: the installed binaries, and those that LINT_SERVERS names (`redis@8.0=127.0.0.1:7001 valkey@8.1=…`).
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { parseProfile, type Server } from '../../src/lint/profile.ts';
+import { type BadExample, type Example, type GoodExample, kindOf, type Run } from '../../src/lint/rule.ts';
+import { RULES } from '../../src/lint/rules/index.ts';
+import { type ForeignServer, installedVersion, PRODUCTS, startForeignServer } from '../support/servers.ts';
+
+/** Longer than any example needs. */
+const PATIENCE_MS = 2000;
+const minorOf = (version: string) => version.split('.').slice(0, 2).join('.');
+const labelOf = ({ product, major, minor }: Server) => `${product}@${major}.${minor}`;
+
+const installed = new Map(PRODUCTS.map((product) => [`${product}@${minorOf(installedVersion(product))}`, product]));
+const named = new Map(
+  (process.env.LINT_SERVERS ?? '')
+    .split(' ')
+    .filter(Boolean)
+    .map((word) => word.split('=') as [string, string]),
+);
+const started = new Map<string, ForeignServer>();
+
+before(async () => {
+  for (const [label, product] of installed) {
+    if (!named.has(label)) started.set(label, await startForeignServer(product));
+  }
+});
+after(() => {
+  for (const server of started.values()) server[Symbol.dispose]();
+});
+
+function connect(label: string): Redis {
+  const [host, port] = named.get(label)?.split(':') ?? ['127.0.0.1', String(started.get(label)!.port)];
+  return new Redis({ host: host!, port: Number(port), retryStrategy: null, maxRetriesPerRequest: null });
+}
+
+/** What the server answers to the example, as text. */
+async function answer(label: string, example: Example, { setup = [], keys = [], argv = [] }: Run): Promise<string> {
+  const client = connect(label);
+  const killer = connect(label);
+  try {
+    await client.call('FLUSHALL');
+    for (const [name, ...args] of setup) await client.call(name!, ...args);
+    const reply = 'lua' in example ? run(client, example.lua, keys, argv) : lines(client, example);
+    const text = reply.then(
+      (value) => JSON.stringify(value),
+      (error: Error) => error.message,
+    );
+    const first = await Promise.race([text, sleep(PATIENCE_MS, undefined, { ref: false })]);
+    if (first !== undefined) return first;
+    await killer.call('SCRIPT', 'KILL');
+    await text;
+    return '(no answer in 2 s)';
+  } finally {
+    client.disconnect();
+    killer.disconnect();
+  }
+}
+
+const run = (client: Redis, lua: string, keys: string[], argv: string[]) =>
+  /^#!\S+ .*\bname=/.test(lua)
+    ? client.call('FUNCTION', 'LOAD', 'REPLACE', lua)
+    : client.call('EVAL', lua, keys.length, ...keys, ...argv);
+
+async function lines(client: Redis, example: Example): Promise<unknown> {
+  assert.ok('commands' in example, 'only scripts and commands can be run');
+  let reply: unknown;
+  for (const line of example.commands.split('\n')) {
+    const [name, ...args] = line.split(' ');
+    reply = await client.call(name!, ...args).catch((error: Error) => error.message);
+  }
+  return reply;
+}
+
+/** Why an example cannot be run here; false when it can. */
+function lacking(example: Example): string | false {
+  const { from, to } = parseProfile(example.profile);
+  const missing = [from, to].map(labelOf).filter((label) => !installed.has(label) && !named.has(label));
+  return missing.length > 0 && `no server ${missing.join(' and ')}: start it and name it in LINT_SERVERS`;
+}
+
+const sides = (example: BadExample | GoodExample) => {
+  const { from, to } = parseProfile(example.profile);
+  return Promise.all([from, to].map((server) => answer(labelOf(server), example, example.proof!)));
+};
+
+for (const rule of RULES) {
+  describe(`${rule.code} ${rule.name}`, () => {
+    for (const [i, example] of rule.examples.bad.entries()) {
+      const { proof } = example;
+      if (!proof) continue;
+      test(`bad example ${i + 1}`, { skip: lacking(example) }, async () => {
+        const [from, to] = (await sides(example)) as [string, string];
+        assert.match(from, proof.from, 'from');
+        assert.match(to, proof.to, 'to');
+        if (kindOf(rule) === 'drift') assert.notEqual(from, to);
+      });
+    }
+    for (const [i, example] of rule.examples.good.entries()) {
+      if (!example.proof) continue;
+      test(`good example ${i + 1}`, { skip: lacking(example) }, async () => {
+        const [from, to] = (await sides(example)) as [string, string];
+        assert.equal(from, to);
+      });
+    }
+  });
+}
