@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
+import { keysFlag, modeFlag, rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
 import { buildModel } from '../src/model/build.ts';
+import { capturedRateOf, openWorkload } from '../src/plan/mode.ts';
 import { monitorLines } from '../src/plan/monitor-log.ts';
-import { Synthesis } from '../src/plan/synthesize.ts';
 
 export default class PlanCommand extends BaseCommand {
   static override summary = 'Print the planned workload as a MONITOR log, for looking at it and for other tools.';
@@ -22,6 +22,8 @@ export default class PlanCommand extends BaseCommand {
   static override flags = {
     duration: secondsFlag('length of the planned workload', 10),
     rate: rateFlag(),
+    mode: modeFlag({ default: 'modelled' }),
+    keys: keysFlag(),
     seed: Flags.string({ description: 'same seed, same workload', default: '1' }),
     epoch: Flags.integer({
       description: 'Unix time in seconds that planned times begin at; default: that of the capture',
@@ -35,28 +37,26 @@ export default class PlanCommand extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PlanCommand);
-    const { model } = await buildModel(
-      args.capture ?? sampleCapture(),
-      flags.scripts ? { scripts: flags.scripts } : {},
-    );
+    const source = args.capture ?? sampleCapture();
+    const { model } = await buildModel(source, flags.scripts ? { scripts: flags.scripts } : {});
     const epochSeconds = flags.epoch ?? Math.floor(model.source.first);
-    const synthesis = new Synthesis(model, {
-      seed: flags.seed,
-      epochSeconds,
-      rate: flags.rate(Synthesis.capturedRate(model)),
+    const workload = await openWorkload({
+      ...{ mode: flags.mode, keys: flags.keys, source, model, seed: flags.seed, epochSeconds, replica: false },
+      rate: flags.rate(capturedRateOf(flags.mode, model)),
+      seconds: flags.duration,
     });
     const write = async (chunk: string | Uint8Array) => {
       if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
     };
     if (flags.preload) {
-      for (const { db, bytes } of synthesis.plan.preload.databases) {
+      for (const { db, bytes } of workload.plan.preload.databases) {
         await write(`*2\r\n$6\r\nselect\r\n$${String(db).length}\r\n${db}\r\n`);
         await write(bytes);
       }
       return;
     }
-    const slice = synthesis.slice('plan', flags.duration);
+    const slice = workload.slice(0, 0, flags.duration);
     if (flags.format === 'resp') await write(slice.bytes);
-    else for (const line of monitorLines(synthesis.plan, slice, epochSeconds)) await write(`${line}\n`);
+    else for (const line of monitorLines(workload.plan, slice, epochSeconds)) await write(`${line}\n`);
   }
 }

@@ -3,20 +3,14 @@ import { CutoverError, messageOf } from '../errors.ts';
 import { summarize, writeLatencyLog } from '../measure/latency-log.ts';
 import { ARMS, type Arm, type ArmRound, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
 import { memorySample } from '../measure/server-memory.ts';
-import type { Plan, Slice } from '../plan/plan.ts';
+import type { Slice } from '../plan/plan.ts';
 import { stream } from '../plan/random.ts';
+import type { Workload } from '../plan/workload.ts';
 import { assertEmpty } from '../servers/emptiness.ts';
 import { startServer } from '../servers/index.ts';
 import type { RunningServer, ServerExit, ServerLimits } from '../servers/server.ts';
 import type { ClientName } from './clients/index.ts';
 import { Driver, type SliceRecord } from './driver.ts';
-
-/** What the conductor needs of a synthesized or captured workload. */
-interface Workload {
-  plan: Plan;
-  /** The same name gives the same slice. */
-  slice(name: string, seconds: number): Slice;
-}
 
 interface Stage {
   /** Done and planned steps, where a step is about a second of work. */
@@ -171,7 +165,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
       };
       result.memory.fill = memorySample(await server.info('memory'), preload.logicalBytes);
     }
-    const warmup = workload.slice(`round ${index} warm-up`, warmupSeconds);
+    const warmup = workload.slice(index, 0, warmupSeconds);
     for (const arm of ARMS) {
       when = `during the warm-up of round ${index + 1}`;
       stage(`warming up the ${arm}`, warmupSeconds);
@@ -188,7 +182,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
         options,
         arms[arm],
         arm,
-        workload.slice(`round ${index} slice ${pair}`, sliceSeconds),
+        workload.slice(index, warmupSeconds + pair * sliceSeconds, sliceSeconds),
         { index, position, pair },
         watch,
       );

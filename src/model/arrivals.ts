@@ -1,15 +1,25 @@
 /** When units arrive: a rate curve of bounded length, and how bursty it is at three time scales. */
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Model } from './model.ts';
 
 /** The curve's bins double in width when there would be more. */
 const MAX_BINS = 600;
-const WINDOWS_US = { ms10: 10_000, ms100: 100_000, ms1000: 1_000_000 } as const;
+const WINDOWS_US = { ms1: 1000, ms10: 10_000, ms100: 100_000, ms1000: 1_000_000 } as const;
 
-type Summary = Pick<Model['clients']['classes'][number], 'units' | 'arrivals' | 'dispersion'>;
+/** As many arrivals are kept one by one; of more, the dispersion must do. */
+const MAX_RECORDED = 1 << 16;
+/** A gap of g µs is kept as 1 + ⌊9 log2 g⌋ in one byte, up to two minutes; 0 for less than a microsecond. */
+const STEPS_PER_OCTAVE = 9;
+
+type Summary = Pick<Model['clients']['streams'][number], 'units' | 'arrivals' | 'dispersion' | 'recorded'>;
 
 export class Arrivals {
   private units = 0;
   private firstUs = -1;
+  private lastUs = 0;
+  /** Of each arrival: gap to the one before, as a step, and the client. */
+  private readonly gaps: number[] = [];
+  private readonly clients: number[] = [];
   private binUs = 1_000_000;
   private bins: number[] = [];
   private readonly windows = Object.entries(WINDOWS_US).map(([name, us]) => ({
@@ -20,9 +30,15 @@ export class Arrivals {
     sumSquares: 0,
   }));
 
-  add(atUs: number): void {
+  /** One arrival, in order of time; `client` is any number of the client that sent it. */
+  add(atUs: number, client: number): void {
     if (this.firstUs < 0) this.firstUs = atUs;
-    this.units++;
+    if (++this.units <= MAX_RECORDED) {
+      const gapUs = this.units === 1 ? 0 : atUs - this.lastUs;
+      this.gaps.push(gapUs < 1 ? 0 : Math.min(255, 1 + Math.floor(STEPS_PER_OCTAVE * Math.log2(gapUs))));
+      this.clients.push(client);
+    }
+    this.lastUs = atUs;
     const sinceUs = Math.max(0, atUs - this.firstUs);
     while (sinceUs / this.binUs >= MAX_BINS) {
       this.binUs *= 2;
@@ -46,7 +62,7 @@ export class Arrivals {
   }
 
   /** Index of dispersion I(w) = Var N(w) / E N(w), empty windows included; null below 30 windows or 30 units. */
-  summary(spanSeconds: number): Summary {
+  summary(spanSeconds: number, classOf: (client: number) => number): Summary {
     const dispersion = Object.fromEntries(
       this.windows.map(({ name, us, current, sumSquares }) => {
         const n = Math.floor((spanSeconds * 1e6) / us);
@@ -55,6 +71,26 @@ export class Arrivals {
         return [name, Math.round(((sumSquares + current ** 2) / n - mean ** 2) * (1000 / mean)) / 1000];
       }),
     ) as Summary['dispersion'];
-    return { units: this.units, arrivals: { binSeconds: this.binUs / 1e6, units: this.bins }, dispersion };
+    return {
+      units: this.units,
+      arrivals: { binSeconds: this.binUs / 1e6, units: this.bins },
+      dispersion,
+      recorded:
+        this.units > MAX_RECORDED ? null : { gaps: pack(this.gaps), classes: pack(this.clients.map(classOf)) },
+    };
   }
+}
+
+/** Bytes as text: deflated, base64. */
+const pack = (bytes: number[]) => deflateRawSync(Uint8Array.from(bytes)).toString('base64');
+const unpack = (text: string) => inflateRawSync(Buffer.from(text, 'base64'));
+
+/** Class of each recorded arrival. */
+export const recordedClasses = (classes: string): Uint8Array => unpack(classes);
+
+/** Kept gaps, in µs; `random` fills what was rounded. */
+export function gapsUs(gaps: string, random: () => number): Float64Array {
+  return Float64Array.from(unpack(gaps), (step) =>
+    step === 0 ? random() : 2 ** ((step - 1 + random()) / STEPS_PER_OCTAVE),
+  );
 }

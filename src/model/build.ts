@@ -6,6 +6,7 @@ import { Capture, type CaptureOptions } from '../capture/read.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
 import { Fit } from './fit.ts';
 import { type Model, modelSchema } from './model.ts';
+import { summarize } from './summarize.ts';
 
 export interface BuildOptions extends CaptureOptions {
   /** Folder with Lua files, for scripts whose body the capture does not hold. */
@@ -35,7 +36,8 @@ export async function buildModel(name: string, options: BuildOptions = {}): Prom
   }
   const summary = capture.summary();
   const server = await sidecarServer(name);
-  const model = fit.finish({
+  fit.end();
+  const model = summarize(fit, {
     lines: summary.lines,
     parsed: summary.parsed,
     rejected: Object.fromEntries(Object.entries(summary.rejected).map(([reason, { count }]) => [reason, count])),

@@ -1,57 +1,127 @@
-/** Counts requests per key in typed arrays: one row a distinct key, found by a 64-bit hash, never the key itself. */
-import { CutoverError } from '../errors.ts';
+/** What is known of each distinct key, in typed arrays: one row a key, found by a 64-bit hash, never the key itself. */
 
 const NO_ROW = 0;
-/** 8 M keys × 33 bytes and a table of 16 M slots: what fits a laptop; beyond it the capture wants splitting. */
-const MAX_KEYS = 8 * 1024 * 1024;
+/** About 40 MB with the table of slots; beyond it keys are sampled by hash. */
+const MAX_ROWS = 1 << 20;
+/** When rows are dropped, keys with at least this share of all accesses stay whatever their hash. */
+const HEAVY_SHARE = 1 / (1 << 14);
 
-/** `first`: what the first access of a key was; only a read proves that the key was there before. */
-export const FirstAccess = { read: 1, write: 2 } as const;
+/** What the first access of a key proves: only a read that nothing filled proves that the key was there before. */
+export const Birth = { present: 1, absent: 2 } as const;
 
+/**
+ * Rows are 1-based; row 0 stands for a key that the sample left out. Above `MAX_ROWS` keys the table keeps those whose
+ * hash is below a threshold that halves (SHARDS: Waldspurger et al., FAST '15), and the heavy ones: a kept key has all
+ * its accesses, and `weight` says how many keys it stands for.
+ */
 export class KeyTable {
-  /** Rows are 1-based; row 0 is none. */
-  keys = 0;
+  rows = 0;
   private capacity = 1 << 12;
   private slots = new Uint32Array(this.capacity * 2);
   private low = new Uint32Array(this.capacity);
   private high = new Uint32Array(this.capacity);
   template = new Uint32Array(this.capacity);
+  /** Accesses by clients' units. */
   requests = new Uint32Array(this.capacity);
-  first = new Uint8Array(this.capacity);
-  /** Time of the first access, µs. */
-  firstUs = new Float64Array(this.capacity);
+  /** Number of the key access, of all keys, that was this key's first and last. */
+  first = new Uint32Array(this.capacity);
+  last = new Uint32Array(this.capacity);
+  birth = new Uint8Array(this.capacity);
+  /** Number of the pipeline that accessed the key last. */
+  batch = new Uint32Array(this.capacity);
+  /** 1 where the last thing that happened to the key removed it. */
+  removed = new Uint8Array(this.capacity);
+  /** Set by `row`: whether the row is new; its template is then still to be set. */
+  created = false;
+  /** Hashes at or above it are not kept; 2^32 keeps all. */
+  private threshold = 2 ** 32;
+  private heavy = 0;
+  private readonly maxRows: number;
 
-  /** Row of a key in a database; `created` tells whether it is new (its template is then still to be set). */
-  row(db: number, key: Uint8Array): { row: number; created: boolean } {
-    const { low, high } = hash64(key, db);
+  constructor(maxRows = MAX_ROWS) {
+    this.maxRows = maxRows;
+  }
+
+  /** Row of the key `bytes[start..end)` in a database, made if it is new; 0 if the sample leaves it out. */
+  row(db: number, bytes: Uint8Array, start: number, end: number): number {
+    hash64(bytes, start, end, db);
+    const low = hashLow;
+    const high = hashHigh;
     const mask = this.slots.length - 1;
     let slot = low & mask;
     for (let row = this.slots[slot]!; row !== NO_ROW; row = this.slots[slot]!) {
-      if (this.low[row] === low && this.high[row] === high) return { row, created: false };
+      if (this.low[row] === low && this.high[row] === high) {
+        this.created = false;
+        return row;
+      }
       slot = (slot + 1) & mask;
     }
-    if (this.keys + 2 >= this.capacity) {
-      this.grow();
-      return this.row(db, key);
+    this.created = false;
+    if (high >= this.threshold) return NO_ROW;
+    if (this.rows + 2 >= this.capacity) {
+      if (this.capacity >= this.maxRows) this.thin();
+      else this.grow();
+      return this.row(db, bytes, start, end);
     }
-    const row = ++this.keys;
+    const row = ++this.rows;
     this.slots[slot] = row;
     this.low[row] = low;
     this.high[row] = high;
-    return { row, created: true };
+    this.created = true;
+    return row;
+  }
+
+  /** How many keys the row stands for: 0 for what only an earlier, higher threshold kept. */
+  weight(row: number): number {
+    if (this.threshold === 2 ** 32) return 1;
+    if (this.requests[row]! >= this.heavy) return 1;
+    return this.high[row]! < this.threshold ? 2 ** 32 / this.threshold : 0;
+  }
+
+  /** Share of keys that are kept. */
+  get sampledShare(): number {
+    return this.threshold / 2 ** 32;
+  }
+
+  /** 24 bits of the key's hash: enough to recognise it among a few hundred, too few to tell it among all keys. */
+  tag(row: number): number {
+    return this.low[row]! >>> 8;
+  }
+
+  /** A number in [0, 1) that depends on the key only: the same keys are below a bound in every capture. */
+  order(row: number): number {
+    return this.high[row]! / 2 ** 32;
+  }
+
+  /** Called when rows get new numbers: `map[old]` is the new number, 0 for a dropped row. */
+  onThin: ((map: Uint32Array) => void) | undefined;
+
+  private thin(): void {
+    this.threshold /= 2;
+    let total = 0;
+    for (let row = 1; row <= this.rows; row++) total += this.requests[row]!;
+    this.heavy = Math.max(2, total * HEAVY_SHARE);
+    const map = new Uint32Array(this.rows + 1);
+    let kept = 0;
+    for (let row = 1; row <= this.rows; row++) {
+      if (this.high[row]! >= this.threshold && this.requests[row]! < this.heavy) continue;
+      map[row] = ++kept;
+      for (const column of this.columns()) column[kept] = column[row]!;
+    }
+    for (const column of this.columns()) column.fill(0, kept + 1, this.rows + 1);
+    this.rows = kept;
+    this.place();
+    this.onThin?.(map);
+  }
+
+  private columns(): (Uint32Array | Uint8Array)[] {
+    const { low, high, template, requests, first, last, birth, batch, removed } = this;
+    return [low, high, template, requests, first, last, birth, batch, removed];
   }
 
   private grow(): void {
-    if (this.capacity >= MAX_KEYS) {
-      throw new CutoverError(
-        'usage',
-        'E_CAPTURE_KEYS',
-        `The capture touches more than ${MAX_KEYS.toLocaleString('en')} distinct keys, more than one model holds.`,
-        'Use a shorter part of the capture: its first minutes (head -n 10000000) have the same mix.',
-      );
-    }
     this.capacity *= 2;
-    const widen = <T extends Uint32Array | Uint8Array | Float64Array>(from: T, to: T): T => {
+    const widen = <T extends Uint32Array | Uint8Array>(from: T, to: T): T => {
       to.set(from);
       return to;
     };
@@ -59,11 +129,19 @@ export class KeyTable {
     this.high = widen(this.high, new Uint32Array(this.capacity));
     this.template = widen(this.template, new Uint32Array(this.capacity));
     this.requests = widen(this.requests, new Uint32Array(this.capacity));
-    this.first = widen(this.first, new Uint8Array(this.capacity));
-    this.firstUs = widen(this.firstUs, new Float64Array(this.capacity));
+    this.first = widen(this.first, new Uint32Array(this.capacity));
+    this.last = widen(this.last, new Uint32Array(this.capacity));
+    this.batch = widen(this.batch, new Uint32Array(this.capacity));
+    this.birth = widen(this.birth, new Uint8Array(this.capacity));
+    this.removed = widen(this.removed, new Uint8Array(this.capacity));
     this.slots = new Uint32Array(this.capacity * 2);
+    this.place();
+  }
+
+  private place(): void {
+    this.slots.fill(NO_ROW);
     const mask = this.slots.length - 1;
-    for (let row = 1; row <= this.keys; row++) {
+    for (let row = 1; row <= this.rows; row++) {
       let slot = this.low[row]! & mask;
       while (this.slots[slot] !== NO_ROW) slot = (slot + 1) & mask;
       this.slots[slot] = row;
@@ -71,17 +149,35 @@ export class KeyTable {
   }
 }
 
-/** Two 32-bit halves of a MurmurHash3-style mix; collisions of both among 10⁷ keys: about 3 in a million captures. */
-export function hash64(bytes: Uint8Array, seed: number): { low: number; high: number } {
+/** The two halves of the last `hash64`, which returns nothing so that a key costs no allocation. */
+export let hashLow = 0;
+export let hashHigh = 0;
+
+/**
+ * Two 32-bit halves of a MurmurHash3-style mix of `bytes[start..end)`, four bytes a step, left in `hashLow` and
+ * `hashHigh`. Collisions of both among 10⁷ keys: about 3 in a million captures.
+ */
+export function hash64(bytes: Uint8Array, start: number, end: number, seed: number): void {
   let a = seed ^ 0x9747b28c;
   let b = seed ^ 0x3c6ef372;
-  for (let i = 0; i < bytes.length; i++) {
+  let i = start;
+  for (; i + 4 <= end; i += 4) {
+    const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
+    a = Math.imul(a ^ word, 0xcc9e2d51);
+    a = (a << 15) | (a >>> 17);
+    b = Math.imul(b ^ word, 0x1b873593);
+    b = (b << 13) | (b >>> 19);
+    b = (b + a) | 0;
+  }
+  for (; i < end; i++) {
     a = Math.imul(a ^ bytes[i]!, 0xcc9e2d51);
     a = (a << 15) | (a >>> 17);
     b = Math.imul(b ^ bytes[i]!, 0x1b873593);
     b = (b << 13) | (b >>> 19);
   }
-  return { low: finish(a ^ bytes.length), high: finish(b + Math.imul(a, 5)) };
+  const length = end - start;
+  hashLow = finish(a ^ length);
+  hashHigh = finish(b + Math.imul(a, 5) + length);
 }
 
 function finish(h: number): number {

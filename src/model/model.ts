@@ -1,13 +1,17 @@
 /** The statistics of a workload: one versioned JSON document that holds no raw key and no value. */
 import { z } from 'zod';
+import { PLACEHOLDERS } from './template/parts.ts';
 
 /** Values ascending, each with how often it came. */
 const counts = z.array(z.tuple([z.number(), z.number()]));
 const count = z.number().int().nonnegative();
 
+/** Size in keys, hit ratio; ascending. */
+const curve = z.array(z.tuple([z.number(), z.number()]));
+
 const part = z.union([
   z.string(),
-  z.strictObject({ placeholder: z.enum(['int', 'hex', 'uuid', 'date', 'email', 'id']), lengths: counts }),
+  z.strictObject({ placeholder: z.enum(PLACEHOLDERS), lengths: counts }),
 ]);
 
 /** What stands at one argument position of a command. */
@@ -38,14 +42,34 @@ const family = z.strictObject({
   commands: z.record(z.string(), count),
   /** Zipf exponent s of p(rank) ∝ rank^-s; null where there are too few requests to tell. */
   zipf: z.number().nullable(),
-  /** Requests of the most popular keys, in order of rank; the rest share `tail`. */
-  top: z.array(count),
-  tail: z.strictObject({ keys: count, requests: count }),
-  /** Share of keys that were read before anything wrote them: those must exist before the replay begins. */
-  existing: z.number(),
+  /** Requests a key, and how many keys have so many: all of popularity but which key it is. */
+  references: counts,
+  /** Keys by popularity: class c holds those with 2^c to 2^(c+1) - 1 requests. */
+  classes: z.array(
+    z.strictObject({
+      class: count,
+      /** When keys were first accessed: of 32 equal parts of the capture, counted in key accesses, each with its keys. */
+      births: counts,
+      /** Accesses of all keys between two of the same, as quarters of an octave: bucket b is 2^(b/4) to 2^((b+1)/4). */
+      gaps: counts,
+      /** Share of keys that were there before: their first access is a read that nothing filled. */
+      existing: z.number(),
+    }),
+  ),
+  /** Share of later accesses, by bucket of the gap before, that found the key gone though nobody had removed it. */
+  expired: counts,
+  /** Members, fields or items of collections: distinct ones a key, requests of each, and their exponent. */
+  elements: z.strictObject({ perKey: z.number(), references: counts, zipf: z.number().nullable() }).nullable(),
   /** Bytes written per value, and expiry set, in seconds. */
   valueBytes: counts,
   ttlSeconds: counts,
+  /**
+   * Some of the keys, chosen by hash, so that models of one workload chose the same: 24 bits of the hash, requests, first
+   * and last access. What merging needs to know of keys that both models have; too few bits to tell a key from others.
+   */
+  sample: z.strictObject({ below: z.number(), keys: z.array(z.tuple([count, count, count, count])) }),
+  /** Hit ratio of a least-recently-used cache by its size in keys; only of the busiest families. */
+  hitRatio: curve.optional(),
 });
 
 const shape = z.strictObject({
@@ -63,14 +87,22 @@ const shape = z.strictObject({
 /** One op of a unit: a shape, and for each of its keys a slot; equal slots of one family are the same key. */
 const unitOp = z.tuple([count, z.array(count)]);
 
+const unit = z.strictObject({
+  class: count,
+  count,
+  ops: z.array(unitOp),
+  /** Where later steps begin (index of the op), and the median of the time since the step before, in µs. */
+  steps: z.array(z.tuple([count, z.number()])),
+  /** What the first key was when the unit came: state × 32 + popularity class, and how often. */
+  keyStates: counts,
+});
+
 const script = z.strictObject({
   sha1: z.string(),
   kind: z.enum(['script', 'function']),
-  /** Base64 of the body; null when the capture does not hold it. */
+  /** Latin1 text of the body; null when the capture does not hold it. */
   body: z.string().nullable(),
   calls: count,
-  /** Whole calls as captured (base64: keys, then arguments): script arguments cannot be made up. */
-  exemplars: z.array(z.strictObject({ keys: z.array(z.string()), args: z.array(z.string()) })),
   /** What calls did, as sequences of ops, for scripts whose body is unknown. */
   effects: z.array(z.strictObject({ count, ops: z.array(unitOp) })),
 });
@@ -92,32 +124,58 @@ export const modelSchema = z.strictObject({
   }),
   clients: z.strictObject({
     connections: count,
-    /** Connections that share a database and a habit; each class is driven by connections of its own. */
-    classes: z.array(
+    /** Units arrive in streams: one a database, blocking ones apart. */
+    streams: z.array(
       z.strictObject({
         db: count,
         blocking: z.boolean(),
-        connections: count,
-        peakConnections: count,
         units: count,
         /** Units per bin of `binSeconds` over the capture. */
         arrivals: z.strictObject({ binSeconds: z.number(), units: z.array(count) }),
-        /** Index of dispersion for counts at 10 ms, 100 ms and 1 s; 1 for Poisson arrivals, null for too few. */
+        /** Index of dispersion for counts in windows of so many ms; 1 for Poisson arrivals, null for too few. */
         dispersion: z.strictObject({
+          ms1: z.number().nullable(),
           ms10: z.number().nullable(),
           ms100: z.number().nullable(),
           ms1000: z.number().nullable(),
         }),
+        /** Each arrival's gap to the one before (see `gapsUs`) and its class, packed; null where there are too many. */
+        recorded: z.strictObject({ gaps: z.string(), classes: z.string() }).nullable(),
       }),
     ),
+    /** Connections that share a stream and a habit; each class is driven by connections of its own. */
+    classes: z.array(z.strictObject({ stream: count, connections: count, peakConnections: count, units: count })),
   }),
   commands: z.record(z.string(), z.strictObject({ count, share: z.number() })),
   scriptCommands: z.record(z.string(), count),
   families: z.array(family),
   shapes: z.array(shape),
-  /** What one client sends at once: a single command, a pipeline, a transaction. */
-  units: z.array(z.strictObject({ class: count, count, ops: z.array(unitOp) })),
+  /** Key accesses by clients: the clock of births and gaps. */
+  keyAccesses: count,
+  /** Hit ratio of a least-recently-used cache of all keys by its size in keys. */
+  hitRatio: curve,
+  /** What one client sends as one thing: a single command, a pipeline, a transaction, an idiom. */
+  units: z.array(unit),
+  /** Which kind of unit follows which on a connection, by class; a class is missing where the one before tells nothing. */
+  transitions: z.array(
+    z.strictObject({
+      class: count,
+      /** Mutual information of neighbours, in bits, corrected for chance (Miller–Madow). */
+      bits: z.number(),
+      /** Family and command of a unit's first op. */
+      labels: z.array(z.string()),
+      /** Label of the one before, of the next, how often. */
+      pairs: z.array(z.tuple([count, count, count])),
+    }),
+  ),
   scripts: z.array(script),
+  /** Calls of scripts in their order, from the capture's beginning: arguments of scripts cannot be made up. */
+  stretch: z.strictObject({
+    /** Arguments, each once: latin1 text. */
+    texts: z.array(z.string()),
+    /** Units that call scripts, as indexes of `units`; for each script call of it the keys' and the arguments' texts. */
+    units: z.array(z.tuple([count, z.array(z.tuple([z.array(count), z.array(count)]))])),
+  }),
   transactions: z.strictObject({ committed: count, empty: count, discarded: count, sizes: counts }),
   pipelines: z.strictObject({ depths: counts }),
   /** Commands that are never replayed, with how often they came. */
@@ -129,4 +187,5 @@ export type Family = Model['families'][number];
 export type Shape = Model['shapes'][number];
 export type Role = Shape['roles'][number];
 export type Script = Model['scripts'][number];
+export type Unit = Model['units'][number];
 export type UnitOp = z.infer<typeof unitOp>;

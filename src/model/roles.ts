@@ -1,6 +1,6 @@
 /** Learns what stands at one argument position: a few words, whole numbers, times, stream ids, or bytes of certain sizes. */
 import { ValueHistogram } from './histogram.ts';
-import { hash64 } from './keyspace.ts';
+import { hash64, hashLow } from './keyspace.ts';
 import type { Role } from './model.ts';
 
 /** At most this many different texts are kept as they are … */
@@ -12,6 +12,8 @@ const TIME_WINDOW_SECONDS = 400 * 86_400;
 const UNITS = ['s', 'ms', 'stream-id'] as const;
 /** Longest argument that is looked at as text. */
 const MAX_TEXT = 24;
+/** Arguments of one length that differ only behind this many bytes count as equal. */
+const MAX_HASHED = 64;
 
 export class RoleLearner {
   private seen = 0;
@@ -26,7 +28,8 @@ export class RoleLearner {
   add(argument: Uint8Array, atUs: number): void {
     this.seen++;
     this.sizes.add(argument.length);
-    const bit = hash64(argument, 1).low & 16_383;
+    hash64(argument, 0, Math.min(argument.length, MAX_HASHED), argument.length);
+    const bit = hashLow & 16_383;
     this.bits[bit >>> 5]! |= 1 << (bit & 31);
     if (argument.length > MAX_TEXT) {
       this.literals = undefined;
@@ -99,7 +102,7 @@ export class RoleLearner {
     let zero = 0;
     for (const word of this.bits) zero += 32 - popcount(word);
     const m = this.bits.length * 32;
-    return Math.min(this.seen, Math.max(1, Math.round(zero === 0 ? this.seen : -m * Math.log(zero / m))));
+    return Math.max(1, Math.round(Math.min(this.seen, zero === 0 ? this.seen : -m * Math.log(zero / m))));
   }
 }
 

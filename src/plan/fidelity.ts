@@ -1,53 +1,40 @@
-/** How closely a synthesized workload repeats the model's mix, beside what chance alone would do. */
+/** How faithful a synthesized workload is: it is modelled in its turn, and the two models are compared. */
+import { compareModels, type Difference } from '../model/difference.ts';
+import { Fit } from '../model/fit.ts';
 import type { Model } from '../model/model.ts';
-import { Synthesis } from './synthesize.ts';
+import { summarize } from '../model/summarize.ts';
+import { plannedOps } from './planned-ops.ts';
+import { Synthesis, type SynthesisOptions } from './synthesize.ts';
 
-export interface FidelityRow {
-  aspect: string;
-  metric: string;
-  value: number;
-  /** The same metric for a random sample of the capture's own mix, of the same size: no synthesis can be closer. */
-  noise: number;
-  target: number;
+export interface FidelityRow extends Difference {
+  /** The same difference between the capture's first and second half: no copy can be asked to be closer. */
+  noise: number | undefined;
+  outcome: 'ok' | 'missed' | 'unknown';
 }
 
-const SAMPLE_OPS = 50_000;
-const TARGET = 0.01;
+/** As much is synthesized as was captured, but not more than this. */
+const MAX_OPS = 300_000;
 
-/** Synthesizes about 50,000 ops and compares the mix of family and command by Jensen–Shannon divergence (base 2, 0 to 1). */
-export function fidelityOf(model: Model): FidelityRow[] {
-  const synthesis = new Synthesis(model, { seed: 'fidelity', epochSeconds: Math.floor(model.source.first) });
-  const slice = synthesis.slice('fidelity', SAMPLE_OPS / synthesis.plan.rate);
-  const made = new Float64Array(synthesis.plan.labels.length);
-  for (const label of slice.label) made[label]!++;
-  const captured = new Float64Array(made.length);
-  for (const unit of model.units) for (const [shape] of unit.ops) captured[synthesis.labelOf(shape)]! += unit.count;
-  const used = captured.filter((n) => n > 0).length;
-  // E[JS] of two samples of one distribution ≈ (k − 1)(1/n + 1/m) / (8 ln 2) (Grosse et al. 2002).
-  const total = captured.reduce((a, b) => a + b, 0);
-  const noise = ((used - 1) * (1 / slice.count + 1 / total)) / (8 * Math.LN2);
-  return [
-    {
-      aspect: 'mix of families and commands',
-      metric: 'Jensen–Shannon divergence',
-      value: divergence(made, captured),
-      noise,
-      target: TARGET,
-    },
-  ];
+/** The scorecard of a model; `halves`: models of the capture's first and second half, where they can be had. */
+export function fidelityOf(model: Model, halves?: [Model, Model], options: Partial<SynthesisOptions> = {}): FidelityRow[] {
+  const noise = halves ? compareModels(...halves) : [];
+  return compareModels(model, remodel(model, options)).map((row, i): FidelityRow => {
+    const self = noise[i]?.value;
+    if (row.value === undefined) return { ...row, noise: self, outcome: 'unknown' };
+    return { ...row, noise: self, outcome: row.value <= Math.max(row.target, row.chance, self ?? 0) ? 'ok' : 'missed' };
+  });
 }
 
-/** Jensen–Shannon divergence, base 2, of two count vectors. */
-function divergence(a: Float64Array, b: Float64Array): number {
-  const sumA = a.reduce((x, y) => x + y, 0);
-  const sumB = b.reduce((x, y) => x + y, 0);
-  let js = 0;
-  for (let i = 0; i < a.length; i++) {
-    const p = a[i]! / sumA;
-    const q = b[i]! / sumB;
-    const m = (p + q) / 2;
-    if (p > 0) js += (p * Math.log2(p / m)) / 2;
-    if (q > 0) js += (q * Math.log2(q / m)) / 2;
-  }
-  return Math.max(0, js);
+/** The model of a workload that was synthesized from a model. */
+export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): Model {
+  const synthesis = new Synthesis(model, {
+    ...{ seed: 'fidelity', epochSeconds: Math.floor(model.source.first) },
+    ...options,
+  });
+  const seconds = Math.min(model.source.spanSeconds, MAX_OPS / synthesis.plan.rate) || 1;
+  const fit = new Fit(model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1'))));
+  const slice = synthesis.slice(0, 0, seconds);
+  for (const op of plannedOps(synthesis.plan, slice, Math.floor(model.source.first) * 1e6)) fit.add(op);
+  fit.end();
+  return summarize(fit, { ...model.source, last: model.source.first + seconds, spanSeconds: seconds });
 }

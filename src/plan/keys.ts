@@ -1,41 +1,22 @@
 /** Invents the keys of a family: key number i has the template's shape, the captured lengths, and is different from all others. */
 import { quantileOf } from '../model/histogram.ts';
 import type { Family } from '../model/model.ts';
-import { Alias, mix, type Random } from './random.ts';
+import { mix } from './random.ts';
 
 const DIGITS: Record<string, string> = {
   hex: '0123456789abcdef',
+  word: 'abcdefghijklmnopqrstuvwxyz',
   id: '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
 };
 
-/** Keys of one family, and how to draw them by popularity. */
+/** Keys of one family. */
 export class KeyMaker {
-  private readonly head: Alias;
-  private readonly tail: Alias | undefined;
-
   private readonly family: Family;
   private readonly number: number;
 
   constructor(family: Family, number: number) {
     this.family = family;
     this.number = number;
-    // Families that only scripts touch have keys but no requests: all are equally likely.
-    const weights = family.requests > 0 ? family.top : family.top.map(() => 1);
-    this.head = new Alias([...weights, family.tail.requests]);
-    this.tail =
-      family.tail.keys > 0 ? new Alias(zipfWeights(family.tail.keys, family.top.length, family.zipf ?? 0)) : undefined;
-  }
-
-  /** Number of a key, 0 for the most popular. */
-  draw(random: Random): number {
-    const rank = this.head.draw(random);
-    if (rank < this.family.top.length) return rank;
-    return this.tail ? this.family.top.length + this.tail.draw(random) : 0;
-  }
-
-  /** Whether the key exists before the workload begins: the captured share, spread over the ranks. */
-  exists(index: number): boolean {
-    return mix(this.number, index, 7) / 2 ** 32 < this.family.existing;
   }
 
   /** Key `index` as latin1 text. */
@@ -53,17 +34,12 @@ export class KeyMaker {
           quantileOf(part.lengths, spread) || 8,
           index,
           mix(this.number, index, p, 1),
-          p === last ? keys : 1,
+          p === last ? Math.max(keys, index + 1) : 1,
         );
       }
     }
     return text;
   }
-}
-
-/** Popularity of the ranks behind the head, p(rank) ∝ rank^-s. */
-function zipfWeights(keys: number, offset: number, s: number): Float64Array {
-  return Float64Array.from({ length: keys }, (_, i) => (offset + i + 1) ** -s);
 }
 
 /** Text for one placeholder. It is unique in `index` if it must tell `unique` keys apart. */
@@ -81,6 +57,10 @@ function fill(placeholder: string, length: number, index: number, hash: number, 
     }
     case 'email':
       return `user${index}@example.com`;
+    case 'ip':
+      return `${10 + (hash % 200)}.${[16, 8, 0].map((shift) => (index >>> shift) & 255).join('.')}`;
+    case 'word':
+      return scramble(DIGITS.word!, length, index, hash, unique);
     case 'uuid': {
       const hex = scramble(DIGITS.hex!, 32, index, hash, unique);
       return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;

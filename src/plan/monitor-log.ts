@@ -1,8 +1,7 @@
 /** A slice as a MONITOR log, or as RESP: for looking at it, and for other tools. */
 import { encodeArgument } from '../capture/encode.ts';
 import type { Plan, Slice } from './plan.ts';
-
-const CR = 0x0d;
+import { readCommand } from './planned-ops.ts';
 
 /** Lines of a MONITOR log, one per op; connection c is the client 127.0.0.1:(10000 + c). Times begin at `epochSeconds`. */
 export function* monitorLines(plan: Plan, slice: Slice, epochSeconds: number): Generator<string> {
@@ -13,22 +12,4 @@ export function* monitorLines(plan: Plan, slice: Slice, epochSeconds: number): G
     const args = readCommand(slice.bytes, slice.offset[i]!).map((argument) => `"${encodeArgument(argument)}"`);
     yield `${seconds}.${String(us % 1e6).padStart(6, '0')} [${plan.connections[connection]!.db} 127.0.0.1:${10_000 + connection}] ${args.join(' ')}`;
   }
-}
-
-/** Arguments of the RESP command that begins at `start`. */
-function readCommand(bytes: Uint8Array, start: number): Uint8Array[] {
-  let at = start + 1;
-  const readNumber = () => {
-    let value = 0;
-    for (; bytes[at] !== CR; at++) value = value * 10 + bytes[at]! - 0x30;
-    at += 2;
-    return value;
-  };
-  return Array.from({ length: readNumber() }, () => {
-    at++;
-    const length = readNumber();
-    const argument = bytes.subarray(at, at + length);
-    at += length + 2;
-    return argument;
-  });
 }

@@ -35,6 +35,18 @@ export interface Slice {
   /** `count + 1` byte offsets into `bytes`; op i is `bytes[offset[i] .. offset[i + 1])`, one RESP command. */
   offset: Uint32Array;
   bytes: Uint8Array;
+  /** Where ops on different connections keep their order; undefined: each leaves at its time whatever the others do. */
+  order?: Order;
+}
+
+/**
+ * Op i leaves no sooner than `delayUs[k]` after op `after[k]`, an earlier one, was answered, for each k from `from[i]` to
+ * `from[i + 1] - 1`. Of a blocking op, what counts is that it was sent.
+ */
+export interface Order {
+  from: Uint32Array;
+  after: Uint32Array;
+  delayUs: Uint32Array;
 }
 
 /** RESP commands to be sent before a round, per database, in any number of connections. */

@@ -40,9 +40,12 @@ export class RespWriter {
   }
 }
 
+const ARRAYS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array };
+
 /** A copy in shared memory, so that worker threads read it without another. */
-export function share(bytes: Uint8Array): Uint8Array {
-  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
-  shared.set(bytes);
-  return shared;
+export function share<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(array: T): T {
+  // Not the array's own constructor: a Buffer's is deprecated.
+  const shared = new ARRAYS[array.BYTES_PER_ELEMENT as keyof typeof ARRAYS](new SharedArrayBuffer(array.byteLength));
+  shared.set(array);
+  return shared as T;
 }

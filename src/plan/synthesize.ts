@@ -1,12 +1,21 @@
-/** Model + seed → the preload and any number of slices; the same bytes on every machine. */
+/** Model + seed → a workload of any length and rate; the same bytes on every machine. */
+import { COMMANDS } from '../capture/commands.ts';
 import type { Caveat } from '../errors.ts';
-import type { Family, Model, Role, Shape, UnitOp } from '../model/model.ts';
-import { intern } from '../model/tally.ts';
+import type { Model, Unit, UnitOp } from '../model/model.ts';
+import { labelOfOps } from '../model/summarize.ts';
+import { intern, tally } from '../model/tally.ts';
+import { KeyState } from '../model/units.ts';
+import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
+import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
+import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { KeyMaker } from './keys.ts';
-import { type Label, OpFlag, type Plan, type Preload, type Slice } from './plan.ts';
-import { Alias, mix, type Random, Sampler, stream } from './random.ts';
-import { RespWriter, share } from './resp.ts';
-import { element, payload } from './values.ts';
+import { Labels } from './labels.ts';
+import { OpFlag, type Plan, type Slice } from './plan.ts';
+import { preloadOf } from './preload.ts';
+import { Alias, type Random, stream } from './random.ts';
+import { RespWriter } from './resp.ts';
+import { scriptsOf } from './scripts.ts';
+import type { Workload } from './workload.ts';
 
 export interface SynthesisOptions {
   seed: string;
@@ -14,67 +23,71 @@ export interface SynthesisOptions {
   rate?: number;
   /** Unix time in seconds that absolute times in arguments are relative to. */
   epochSeconds: number;
+  /** Independent draws of keys and commands at a constant rate: the naive baseline that the model is compared with. */
+  independent?: boolean;
 }
 
-/** A value size for families that the capture only reads. */
-const UNKNOWN_VALUE_BYTES = 128;
-/** Elements of a preloaded collection where the capture does not tell. */
-const DEFAULT_ELEMENTS = 16;
-const MAX_PRELOAD_ELEMENTS = 256;
+const POPULARITIES = 32;
+/** Between two units of one connection at least: closer ones would be a pipeline. */
+const TURNAROUND_US = 30;
+/** Tries to find a unit that likes to follow the one before on its connection. */
+const FOLLOW_TRIES = 8;
 
-type Fill = (writer: RespWriter, context: OpContext) => void;
-
-/** What the arguments of one op may depend on. */
-interface OpContext {
-  random: Random;
-  /** Seconds since the epoch of the plan. */
-  nowSeconds: number;
-  /** Key numbers of the op's key arguments, and which of them comes next. */
-  keys: number[];
-  nextKey: number;
+/** Units of one class whose first key is of one family. */
+interface Group {
+  /** Family; -1 for script calls, -2 for units without a key. */
+  family: number;
+  count: number;
+  units: number[];
+  /** By state × 32 + popularity of the first key; made when asked for. */
+  choices: Map<number, { alias: Alias; units: number[] }>;
 }
 
-interface CompiledShape {
-  shape: Shape;
+interface CompiledClass {
+  first: number;
+  connections: number;
+  groups: Group[];
+  alias: Alias;
+  /** By label of the unit before: which group comes next, and how much more often than usual each label does. */
+  after: Map<string, { alias: Alias; lift: Map<string, number> }>;
+}
+
+/** Ops that belong to a later time than what was asked for so far. */
+interface PendingOp {
+  atUs: number;
+  connection: number;
   label: number;
-  /** Families of the shape's keys, in order. */
-  keyFamilies: number[];
-  fills: Fill[];
-  repeatCounts: Sampler | undefined;
+  flags: number;
+  bytes: Uint8Array;
 }
 
-interface CompiledUnit {
-  class: number;
-  ops: UnitOp[];
-}
-
-/** A compiled model: call `slice` for a slice of its workload. */
-export class Synthesis {
+export class Synthesis implements Workload {
   readonly plan: Plan;
   readonly caveats: Caveat[] = [];
   private readonly options: SynthesisOptions;
   private readonly model: Model;
   private readonly makers: KeyMaker[];
-  private readonly compiled: CompiledShape[];
-  private readonly units: CompiledUnit[];
-  private readonly unitAlias: Alias;
+  private readonly shapes: CompiledShape[];
+  private readonly classes: CompiledClass[];
+  private readonly unitLabels: string[];
   private readonly opsPerUnit: number;
-  /** Connections of each class: first number and how many. */
-  private readonly classConnections: { first: number; count: number }[] = [];
-  private readonly effects: (Alias | undefined)[];
+  private current: { round: number; state: Round } | undefined;
 
   constructor(model: Model, options: SynthesisOptions) {
     this.model = model;
     this.options = options;
     this.makers = model.families.map((family, i) => new KeyMaker(family, i));
-    const labels: Label[] = [];
-    const labelNumbers = new Map<string, number>();
-    this.compiled = model.shapes.map((shape) => this.compile(shape, labels, labelNumbers));
-    this.effects = model.scripts.map((script) =>
-      script.effects.length > 0 ? new Alias(script.effects.map((e) => e.count)) : undefined,
-    );
-    this.units = model.units.map(({ class: klass, ops }) => ({ class: klass, ops }));
-    this.unitAlias = new Alias(model.units.map((unit) => unit.count));
+    const labels = new Labels();
+    const writes = (command: string) => COMMANDS.get(command)?.write === true;
+    this.shapes = compileShapes(model, this.makers, labels, writes);
+    this.unitLabels = model.units.map((unit) => labelOfOps(unit.ops, model.shapes, model.families));
+    const connections: Plan['connections'] = [];
+    this.classes = model.clients.classes.map((klass, number) => {
+      const first = connections.length;
+      const { db } = model.clients.streams[klass.stream]!;
+      for (let i = 0; i < klass.peakConnections; i++) connections.push({ db });
+      return { first, connections: klass.peakConnections, ...this.compileClass(number) };
+    });
     let ops = 0;
     let units = 0;
     for (const unit of model.units) {
@@ -82,19 +95,13 @@ export class Synthesis {
       units += unit.count;
     }
     this.opsPerUnit = ops / Math.max(1, units);
-    const connections: Plan['connections'] = [];
-    for (const klass of model.clients.classes) {
-      this.classConnections.push({ first: connections.length, count: klass.peakConnections });
-      for (let i = 0; i < klass.peakConnections; i++) connections.push({ db: klass.db });
-    }
-    const capturedRate = model.source.spanSeconds > 0 ? ops / model.source.spanSeconds : ops;
     this.plan = {
       seed: options.seed,
-      rate: options.rate ?? capturedRate,
-      labels,
+      rate: options.rate ?? Synthesis.capturedRate(model),
+      labels: labels.list,
       connections,
-      preload: this.preload(),
-      scripts: this.scripts(),
+      preload: preloadOf(model, this.makers, options.seed),
+      scripts: scriptsOf(model),
     };
     this.noteCaveats();
   }
@@ -106,319 +113,98 @@ export class Synthesis {
     return model.source.spanSeconds > 0 ? ops / model.source.spanSeconds : ops;
   }
 
-  /** Label under which ops of a shape are recorded. */
-  labelOf(shape: number): number {
-    return this.compiled[shape]!.label;
-  }
-
-  /** The slice of that name: units arrive as a Poisson process at the plan's rate. */
-  slice(name: string, seconds: number): Slice {
-    const random = stream(this.options.seed, name);
-    const durationUs = Math.round(seconds * 1e6);
-    const writer = new RespWriter();
-    const intended: number[] = [];
-    const connection: number[] = [];
-    const label: number[] = [];
-    const flags: number[] = [];
-    const offset: number[] = [];
-    const unitGapUs = (this.opsPerUnit / this.plan.rate) * 1e6;
-    const nextUs = () => -Math.log(1 - random()) * unitGapUs;
-    for (let atUs = nextUs(); atUs < durationUs; atUs += nextUs()) {
-      const unit = this.units[this.unitAlias.draw(random)]!;
-      const { first, count } = this.classConnections[unit.class]!;
-      const on = first + Math.floor(random() * count);
-      this.writeUnit(writer, unit.ops, random, atUs, (number, at) => {
-        intended.push(atUs);
-        connection.push(on);
-        label.push(number.label);
-        flags.push(number.shape.blocking ? OpFlag.blocking : OpFlag.none);
-        offset.push(at);
-      });
+  slice(round: number, fromSeconds: number, seconds: number): Slice {
+    const fromUs = Math.round(fromSeconds * 1e6);
+    const untilUs = Math.round((fromSeconds + seconds) * 1e6);
+    if (!this.current || this.current.round !== round || this.current.state.atUs > fromUs) {
+      this.current = { round, state: this.round(round) };
+      // What came before decides what comes now: it is made and thrown away.
+      if (fromUs > 0) this.current.state.take(0, fromUs);
     }
-    offset.push(writer.length);
-    return {
-      seed: `${this.options.seed} ${name}`,
-      durationUs,
-      count: intended.length,
-      intendedUs: sharedArray(Float64Array, intended),
-      connection: sharedArray(Uint16Array, connection),
-      label: sharedArray(Uint16Array, label),
-      flags: sharedArray(Uint8Array, flags),
-      offset: sharedArray(Uint32Array, offset),
-      bytes: share(writer.view()),
-    };
+    const slice = this.current.state.take(fromUs, untilUs);
+    return { seed: `${this.options.seed} round ${round} ${fromUs}..${untilUs} us`, ...slice };
   }
 
-  private writeUnit(
-    writer: RespWriter,
-    ops: UnitOp[],
-    random: Random,
-    atUs: number,
-    emit: (shape: CompiledShape, offset: number) => void,
-  ): void {
-    const slots = new Map<number, number>();
-    for (const [number, keySlots] of ops) {
-      const compiled = this.compiled[number]!;
-      const scriptNumber = compiled.shape.script;
-      if (scriptNumber !== undefined) {
-        this.writeScript(writer, compiled, scriptNumber, random, atUs, emit);
-        continue;
+  private round(round: number): Round {
+    const { model, options } = this;
+    const seed = stream(options.seed, 'keys', round)() * 2 ** 32;
+    const sources = model.families.map((family, number): KeySource => {
+      if (options.independent || family.references.every(([requests]) => requests === 0)) {
+        return new IndependentKeys(family, number, seed);
       }
-      const keys = compiled.keyFamilies.map((family, i) => {
-        const slot = (keySlots[i] ?? -1) * this.makers.length + family;
-        const known = keySlots[i] === undefined ? undefined : slots.get(slot);
-        if (known !== undefined) return known;
-        const key = this.makers[family]!.draw(random);
-        if (keySlots[i] !== undefined) slots.set(slot, key);
-        return key;
-      });
-      emit(compiled, writer.length);
-      this.writeCall(writer, compiled, {
-        random,
-        nowSeconds: this.options.epochSeconds + atUs / 1e6,
-        keys,
-        nextKey: 0,
-      });
-    }
-  }
-
-  private writeCall(writer: RespWriter, compiled: CompiledShape, context: OpContext): void {
-    const { fills, repeatCounts, shape } = compiled;
-    if (!repeatCounts || !shape.repeat) {
-      writer.begin(fills.length + 1);
-      writer.text(shape.command);
-      for (const fill of fills) fill(writer, context);
-      return;
-    }
-    // A long call: the head, then the repeated group until the drawn number of arguments is reached.
-    const { from, period } = shape.repeat;
-    const count = repeatCounts.draw(context.random);
-    writer.begin(count);
-    writer.text(shape.command);
-    for (let i = 0; i < count - 1; i++) fills[i < from ? i : from + ((i - from) % period)]!(writer, context);
-  }
-
-  /** A whole call of a script, with the keys and arguments of one captured call; unknown scripts as their effects. */
-  private writeScript(
-    writer: RespWriter,
-    compiled: CompiledShape,
-    number: number,
-    random: Random,
-    atUs: number,
-    emit: (shape: CompiledShape, offset: number) => void,
-  ): void {
-    const script = this.model.scripts[number]!;
-    const alias = this.effects[number];
-    if (script.body === null) {
-      if (alias) this.writeUnit(writer, script.effects[alias.draw(random)]!.ops, random, atUs, emit);
-      return;
-    }
-    const exemplar = script.exemplars[Math.floor(random() * script.exemplars.length)];
-    if (!exemplar) return;
-    emit(compiled, writer.length);
-    writer.begin(3 + exemplar.keys.length + exemplar.args.length);
-    writer.text(compiled.shape.command);
-    if (compiled.shape.command.startsWith('eval') && !compiled.shape.command.startsWith('evalsha'))
-      writer.bytes(Buffer.from(script.body, 'base64'));
-    else writer.text(script.sha1);
-    writer.text(String(exemplar.keys.length));
-    for (const argument of exemplar.keys) writer.bytes(Buffer.from(argument, 'base64'));
-    for (const argument of exemplar.args) writer.bytes(Buffer.from(argument, 'base64'));
-  }
-
-  private compile(shape: Shape, labels: Label[], labelNumbers: Map<string, number>): CompiledShape {
-    const family =
-      shape.script !== undefined
-        ? '(script)'
-        : shape.family === null
-          ? '(none)'
-          : this.model.families[shape.family]!.template;
-    const script = shape.script === undefined ? undefined : this.model.scripts[shape.script]!;
-    const command = script
-      ? `${shape.command}:${script.kind === 'script' ? script.sha1.slice(0, 8) : script.sha1}`
-      : shape.command;
-    const name = `${family} ${command}`;
-    let label = labelNumbers.get(name);
-    if (label === undefined) {
-      label = labels.push({ family, command }) - 1;
-      labelNumbers.set(name, label);
-    }
-    const keyRoles = shape.roles.filter((role) => 'key' in role);
-    const fills = shape.roles.map((role, position) => this.fill(role, shape, position));
-    const repeatCounts = shape.repeat ? new Sampler(shape.repeat.counts, shape.roles.length + 1) : undefined;
-    return { shape, label, keyFamilies: keyRoles.map((role) => role.key), fills, repeatCounts };
-  }
-
-  private fill(role: Role, shape: Shape, position: number): Fill {
-    if ('key' in role) {
-      const maker = this.makers[role.key]!;
-      return (writer, context) => writer.text(maker.key(context.keys[context.nextKey++] ?? maker.draw(context.random)));
-    }
-    if (!('bytes' in role)) {
-      const text = textOf(role);
-      return (writer, { random, nowSeconds }) => writer.text(text(random, nowSeconds));
-    }
-    const sizes = new Sampler(role.bytes, 8);
-    const family = shape.family === null ? undefined : this.model.families[shape.family];
-    const isElement = family !== undefined && family.type !== 'string' && family.type !== 'integer';
-    if (!isElement)
-      return (writer, { random }) => writer.text(payload(sizes.draw(random), Math.floor(random() * 2 ** 32)));
-    // Members and fields come again: element number e of a universe of `distinct`, its size fixed by its number.
-    const distinct = Math.max(1, role.distinct);
-    return (writer, { random }) => {
-      const number = Math.floor(random() * distinct);
-      writer.text(element(sizes.draw(identified(position, number)), number));
-    };
-  }
-
-  /** Creates the keys that the capture reads before it writes them, with their type and plausible contents. */
-  private preload(): Preload {
-    const writers = new Map<number, { writer: RespWriter; commands: number }>();
-    const result: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
-    this.model.families.forEach((family, number) => {
-      if (family.existing === 0) return;
-      const maker = this.makers[number]!;
-      const contents = this.contents(family, number);
-      if (!contents) return;
-      const database = intern(writers, family.db, () => ({ writer: new RespWriter(), commands: 0 }));
-      const random = stream(this.options.seed, 'preload', number);
-      for (let index = 0; index < family.keys; index++) {
-        if (!maker.exists(index)) continue;
-        const key = maker.key(index);
-        result.keys++;
-        result.logicalBytes += key.length;
-        for (const command of contents(key, random)) {
-          database.writer.begin(command.length);
-          for (const argument of command) database.writer.text(argument);
-          database.commands++;
-          for (const argument of command.slice(2)) result.logicalBytes += argument.length;
-        }
-      }
+      return new KeyTrace(family, number, model.keyAccesses, seed);
     });
-    for (const [db, { writer, commands }] of writers) {
-      result.commands += commands;
-      result.databases.push({ db, commands, bytes: share(writer.view()) });
-    }
-    return result;
+    const unitsPerSecond = this.plan.rate / this.opsPerUnit;
+    const total = model.clients.streams.reduce((sum, { units }) => sum + units, 0);
+    const arrivals = model.clients.streams.map((captured, i) => {
+      const random = stream(options.seed, 'arrivals', round, i);
+      const rate = (unitsPerSecond * captured.units) / Math.max(1, total);
+      if (options.independent) return new ArrivalProcess(rate, CONSTANT, POISSON, random);
+      const recorded = recordedBursts(captured, random);
+      if (recorded) return new ArrivalProcess(rate, CONSTANT, recorded, random);
+      const curve = rateCurve(captured, model.source.spanSeconds);
+      return new ArrivalProcess(rate, curve, burstsOf(captured, model.source.spanSeconds, curve), random);
+    });
+    return new Round(
+      { model, shapes: this.shapes, classes: this.classes, unitLabels: this.unitLabels },
+      { epochSeconds: options.epochSeconds, independent: options.independent === true },
+      { sources, arrivals, random: stream(options.seed, 'units', round) },
+    );
   }
 
-  /** How to create a key of a family, as commands; undefined where the type is unknown. */
-  private contents(family: Family, number: number): ((key: string, random: Random) => string[][]) | undefined {
-    const sizes = new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES);
-    const ttls = family.ttlSeconds.length > 0 ? new Sampler(family.ttlSeconds, 0) : undefined;
-    const expire = (key: string, random: Random) =>
-      ttls ? [['expire', key, String(Math.max(1, Math.round(ttls.draw(random))))]] : [];
-    const elements = this.elements(number);
-    const each = <T>(make: (index: number) => T[]) => Array.from({ length: elements.count }, (_, i) => make(i)).flat();
-    switch (family.type) {
-      case 'string':
-        return (key, random) => {
-          const value = payload(Math.round(sizes.draw(random)), Math.floor(random() * 2 ** 32));
-          return [
-            ttls ? ['set', key, value, 'EX', String(Math.max(1, Math.round(ttls.draw(random))))] : ['set', key, value],
-          ];
-        };
-      case 'integer':
-        return (key, random) => [['set', key, String(Math.floor(random() * 1000))], ...expire(key, random)];
-      case 'hash':
-        return (key, random) => [
-          ['del', key],
-          ['hset', key, ...each((i) => [elements.name(i), elements.value(i, random)])],
-          ...expire(key, random),
-        ];
-      case 'list':
-        return (key, random) => [
-          ['del', key],
-          ['rpush', key, ...each((i) => [elements.name(i)])],
-          ...expire(key, random),
-        ];
-      case 'set':
-        return (key, random) => [
-          ['del', key],
-          ['sadd', key, ...each((i) => [elements.name(i)])],
-          ...expire(key, random),
-        ];
-      case 'zset':
-        return (key, random) => [
-          ['del', key],
-          ['zadd', key, ...each((i) => [String(Math.floor(random() * 10_000)), elements.name(i)])],
-          ...expire(key, random),
-        ];
-      case 'stream':
-        return (key, random) => [
-          ['del', key],
-          ...each((i) => [['xadd', key, `${i + 1}-0`, 'field', elements.name(i)]]),
-          ...expire(key, random),
-        ];
-      case 'hyperloglog':
-        return (key, random) => [['pfadd', key, ...each((i) => [elements.name(i)])], ...expire(key, random)];
-      default:
-        return undefined;
+  private compileClass(number: number): Pick<CompiledClass, 'groups' | 'alias' | 'after'> {
+    const { model } = this;
+    const groups = new Map<number, Group>();
+    model.units.forEach((unit, i) => {
+      if (unit.class !== number) return;
+      const family = this.primaryFamily(unit.ops);
+      const group = intern(groups, family, () => ({ family, count: 0, units: [], choices: new Map() }));
+      group.count += unit.count;
+      group.units.push(i);
+    });
+    const list = [...groups.values()];
+    const after: CompiledClass['after'] = new Map();
+    const transitions = this.options.independent ? undefined : model.transitions.find((t) => t.class === number);
+    if (transitions) {
+      const { labels, pairs } = transitions;
+      const groupOf = new Map<string, Map<Group, number>>();
+      for (const group of list)
+        for (const u of group.units)
+          tally(
+            intern(groupOf, this.unitLabels[u]!, () => new Map()),
+            group,
+            model.units[u]!.count,
+          );
+      const usual = new Map<string, number>();
+      for (const [, to, n] of pairs) tally(usual, labels[to]!, n);
+      const all = pairs.reduce((sum, [, , n]) => sum + n, 0);
+      labels.forEach((label, from) => {
+        const row = pairs.filter(([a]) => a === from);
+        const n = row.reduce((sum, [, , count]) => sum + count, 0);
+        if (n === 0) return;
+        const weights = list.map((group) =>
+          row.reduce((sum, [, to, count]) => {
+            const shares = groupOf.get(labels[to]!);
+            const whole = [...(shares?.values() ?? [])].reduce((a, b) => a + b, 0);
+            return sum + (count * (shares?.get(group) ?? 0)) / Math.max(1, whole);
+          }, 0),
+        );
+        const lift = new Map(
+          row.map(([, to, count]): [string, number] => [labels[to]!, count / n / (usual.get(labels[to]!)! / all)]),
+        );
+        if (weights.some((w) => w > 0)) after.set(label, { alias: new Alias(weights), lift });
+      });
     }
+    return { groups: list, alias: new Alias(list.map((group) => group.count)), after };
   }
 
-  /** Elements that a preloaded collection of this family has: literal fields if the capture shows them, else its universe. */
-  private elements(family: number): {
-    count: number;
-    name: (i: number) => string;
-    value: (i: number, random: Random) => string;
-  } {
-    const literals = new Set<string>();
-    const values = new Map<string, (random: Random) => string>();
-    let other = (random: Random) => payload(UNKNOWN_VALUE_BYTES, Math.floor(random() * 2 ** 32));
-    let names: { sampler: Sampler; distinct: number; position: number } | undefined;
-    for (const shape of this.model.shapes) {
-      if (shape.family !== family || shape.script !== undefined) continue;
-      const at = ELEMENT_POSITION[shape.command];
-      const role = at === undefined ? undefined : shape.roles[at];
-      if (role && 'literals' in role) for (const [text] of role.literals) literals.add(text);
-      if (role && 'bytes' in role)
-        names = { sampler: new Sampler(role.bytes, 8), distinct: role.distinct, position: at! };
-      if (shape.command.startsWith('hincr') && role && 'literals' in role) {
-        for (const [text] of role.literals) values.set(text, (random) => String(Math.floor(random() * 100)));
-      }
-      if (shape.command !== 'hset' && shape.command !== 'hmset' && shape.command !== 'hsetnx') continue;
-      for (let i = 1; i + 1 < shape.roles.length; i += 2) {
-        const field = shape.roles[i]!;
-        const value = this.value(shape.roles[i + 1]!);
-        if (value && 'literals' in field) {
-          for (const [text] of field.literals) {
-            literals.add(text);
-            if (!values.has(text)) values.set(text, value);
-          }
-        } else if (value) other = value;
-      }
+  private primaryFamily(ops: UnitOp[]): number {
+    if (ops.some(([shape]) => this.model.shapes[shape]!.script !== undefined)) return SCRIPTS;
+    for (const [shape] of ops) {
+      const [family] = this.shapes[shape]!.keyFamilies;
+      if (family !== undefined) return family;
     }
-    const fixed = [...literals];
-    const universe = names
-      ? Math.ceil(names.distinct / Math.max(1, this.model.families[family]!.keys))
-      : DEFAULT_ELEMENTS;
-    const count = fixed.length > 0 ? fixed.length : Math.min(MAX_PRELOAD_ELEMENTS, Math.max(1, universe));
-    return {
-      count,
-      name: (i) => fixed[i] ?? element(names ? names.sampler.draw(identified(names.position, i)) : 8, i),
-      value: (i, random) => (values.get(fixed[i] ?? '') ?? other)(random),
-    };
-  }
-
-  /** How to write a value that a call stores; undefined for a key. */
-  private value(role: Role): ((random: Random) => string) | undefined {
-    if ('key' in role) return undefined;
-    if (!('bytes' in role)) {
-      const text = textOf(role);
-      return (random) => text(random, this.options.epochSeconds);
-    }
-    const sizes = new Sampler(role.bytes, UNKNOWN_VALUE_BYTES);
-    return (random) => payload(Math.round(sizes.draw(random)), Math.floor(random() * 2 ** 32));
-  }
-
-  private scripts(): Plan['scripts'] {
-    const bodies = new Map<string, Plan['scripts'][number]>();
-    for (const { body, kind } of this.model.scripts) {
-      if (body !== null)
-        bodies.set(body, { kind: kind === 'script' ? 'script' : 'library', body: Buffer.from(body, 'base64') });
-    }
-    return [...bodies.values()];
+    return NO_KEY;
   }
 
   private noteCaveats(): void {
@@ -445,67 +231,284 @@ export class Synthesis {
         numbers: { scripts: unknown.length, calls },
       });
     }
-    const bursty = this.model.clients.classes.filter((c) => (c.dispersion.ms100 ?? 0) > 1.5);
-    if (bursty.length > 0) {
-      const worst = Math.max(...bursty.map((c) => c.dispersion.ms100 ?? 0));
-      this.caveats.push({
-        id: 'arrivals-burstier',
-        message: `The capture's arrivals are ${worst.toFixed(1)} times as bursty as the replay's (index of dispersion over 100 ms; 1 is Poisson).`,
-        advice:
-          'Production tails may be longer than these on both servers; leave headroom, or rehearse at a higher --rate.',
-        numbers: { dispersion: worst },
-      });
+  }
+}
+
+const CONSTANT = { binSeconds: 1, factors: [1] };
+const POISSON = { kind: 'poisson' } as const;
+const SCRIPTS = -1;
+const NO_KEY = -2;
+
+/** One round's workload as it unfolds: what comes next depends on what came before, so it is made in order. */
+class Round {
+  /** Everything before has been taken. */
+  atUs = 0;
+  private readonly model: Model;
+  private readonly shapes: CompiledShape[];
+  private readonly classes: CompiledClass[];
+  private readonly unitLabels: string[];
+  private readonly epochSeconds: number;
+  private readonly independent: boolean;
+  private readonly sources: KeySource[];
+  private readonly arrivals: ArrivalProcess[];
+  private readonly random: Random;
+  /** Classes of each stream. */
+  private readonly classesOf: { classes: number[]; alias: Alias }[];
+  private readonly effects: (Alias | undefined)[];
+  /** By connection: label of its last unit. */
+  private readonly lastLabel: string[] = [];
+  /** By connection: when the next unit may begin. A client does one thing after the other. */
+  private readonly freeFromUs: number[] = [];
+  /** By family: keys that were removed and not made again. */
+  private readonly removed: Set<number>[];
+  private nextStretch = 0;
+  private pending: PendingOp[] = [];
+  private readonly writer = new RespWriter();
+
+  constructor(
+    compiled: { model: Model; shapes: CompiledShape[]; classes: CompiledClass[]; unitLabels: string[] },
+    options: { epochSeconds: number; independent: boolean },
+    random: { sources: KeySource[]; arrivals: ArrivalProcess[]; random: Random },
+  ) {
+    this.model = compiled.model;
+    this.shapes = compiled.shapes;
+    this.classes = compiled.classes;
+    this.unitLabels = compiled.unitLabels;
+    this.epochSeconds = options.epochSeconds;
+    this.independent = options.independent;
+    this.sources = random.sources;
+    this.arrivals = random.arrivals;
+    this.random = random.random;
+    const { streams, classes } = this.model.clients;
+    this.classesOf = streams.map((_, stream) => {
+      const own = classes.flatMap((klass, i) => (klass.stream === stream && this.classes[i]!.groups.length > 0 ? [i] : []));
+      return { classes: own, alias: new Alias(own.map((i) => classes[i]!.units)) };
+    });
+    this.effects = this.model.scripts.map((script) =>
+      script.effects.length > 0 ? new Alias(script.effects.map((e) => e.count)) : undefined,
+    );
+    this.removed = this.model.families.map(() => new Set());
+  }
+
+  /** Ops from `fromUs`, which is where the last ones ended, until `untilUs`. */
+  take(fromUs: number, untilUs: number): Omit<Slice, 'seed'> {
+    while (this.arrivals.length > 0) {
+      let stream = 0;
+      for (let i = 1; i < this.arrivals.length; i++)
+        if (this.arrivals[i]!.nextSeconds < this.arrivals[stream]!.nextSeconds) stream = i;
+      const arrival = this.arrivals[stream]!;
+      const atUs = arrival.nextSeconds * 1e6;
+      if (atUs >= untilUs) break;
+      const klass = arrival.nextClass;
+      arrival.advance();
+      this.arrive(stream, atUs, klass);
     }
+    const due = this.pending.filter((op) => op.atUs < untilUs);
+    this.pending = this.pending.filter((op) => op.atUs >= untilUs);
+    // Stable: what was sent together stays together and in order.
+    due.sort((a, b) => a.atUs - b.atUs);
+    this.atUs = untilUs;
+    const bytes = due.reduce((sum, op) => sum + op.bytes.length, 0);
+    const slice = {
+      durationUs: untilUs - fromUs,
+      count: due.length,
+      intendedUs: shared(Float64Array, due.length),
+      connection: shared(Uint16Array, due.length),
+      label: shared(Uint16Array, due.length),
+      flags: shared(Uint8Array, due.length),
+      offset: shared(Uint32Array, due.length + 1),
+      bytes: shared(Uint8Array, bytes),
+    };
+    let offset = 0;
+    due.forEach((op, i) => {
+      slice.intendedUs[i] = op.atUs - fromUs;
+      slice.connection[i] = op.connection;
+      slice.label[i] = op.label;
+      slice.flags[i] = op.flags;
+      slice.offset[i] = offset;
+      slice.bytes.set(op.bytes, offset);
+      offset += op.bytes.length;
+    });
+    slice.offset[due.length] = offset;
+    return slice;
   }
-}
 
-/** How to write a role that is neither a key nor bytes. */
-function textOf(
-  role: Exclude<Role, { key: number } | { bytes: unknown }>,
-): (random: Random, nowSeconds: number) => string {
-  if ('literals' in role) {
-    const alias = new Alias(role.literals.map(([, n]) => n));
-    return (random) => role.literals[alias.draw(random)]![0];
+  private arrive(stream: number, atUs: number, recordedClass: number | undefined): void {
+    const { random } = this;
+    const { classes, alias } = this.classesOf[stream]!;
+    if (classes.length === 0) return;
+    let klass = this.classes[recordedClass ?? classes[alias.draw(random)]!]!;
+    let connection = this.idleConnection(klass, atUs);
+    const before = klass.after.get(this.lastLabel[connection] ?? '');
+    const group = klass.groups[(before?.alias ?? klass.alias).draw(random)]!;
+    let unit: number;
+    let key: number | undefined;
+    let calls: Model['stretch']['units'][number][1] | undefined;
+    const { units: stretch } = this.model.stretch;
+    if (group.family === SCRIPTS && stretch.length > 0) {
+      // Whatever the class: scripts hand over to each other, so their order is kept across connections.
+      [unit, calls] = stretch[this.nextStretch++ % stretch.length]!;
+      klass = this.classes[this.model.units[unit]!.class]!;
+      connection = this.idleConnection(klass, atUs);
+    } else if (group.family < 0) {
+      unit = this.choose(group, -1, before?.lift);
+    } else {
+      const source = this.sources[group.family]!;
+      source.next();
+      key = source.key;
+      const state = this.removed[group.family]!.has(key) ? KeyState.gone : source.state;
+      unit = this.choose(group, this.independent ? -1 : state * POPULARITIES + source.popularity, before?.lift);
+    }
+    this.lastLabel[connection] = this.unitLabels[unit]!;
+    this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
   }
-  if ('integers' in role) {
-    const values = new Sampler(role.integers, 1);
-    return (random) => String(Math.round(values.draw(random)));
-  }
-  if ('numbers' in role) {
-    const values = new Sampler(role.numbers, 1);
-    return (random) => String(values.draw(random));
-  }
-  const offsets = new Sampler(role.offsets, 0);
-  const scale = role.times === 's' ? 1 : 1000;
-  const suffix = role.times === 'stream-id' ? '-0' : '';
-  return (random, nowSeconds) => `${Math.max(0, Math.round(nowSeconds * scale + offsets.draw(random)))}${suffix}`;
-}
 
-/** Argument position (from 0, behind the command) of the element that a command names. */
-const ELEMENT_POSITION: Record<string, number> = {
-  ...{ hget: 1, hset: 1, hsetnx: 1, hdel: 1, hexists: 1, hincrby: 1, hincrbyfloat: 1, hmget: 1 },
-  ...{ sadd: 1, srem: 1, sismember: 1, smismember: 1, zadd: 2, zincrby: 2, zrem: 1, zscore: 1, zrank: 1, zrevrank: 1 },
-  ...{ lpush: 1, rpush: 1, lrem: 2, pfadd: 1 },
-};
+  /** Any connection of the class that is not in the middle of a unit, or else the one that will be free first. */
+  private idleConnection(klass: CompiledClass, atUs: number): number {
+    const start = Math.floor(this.random() * klass.connections);
+    let best = klass.first + start;
+    for (let i = 0; i < klass.connections; i++) {
+      const connection = klass.first + ((start + i) % klass.connections);
+      const until = this.freeFromUs[connection] ?? 0;
+      if (until <= atUs) return connection;
+      if (until < this.freeFromUs[best]!) best = connection;
+    }
+    return best;
+  }
 
-/** A stream that depends on an element's identity only, so that the same element always has the same size. */
-function identified(position: number, number: number): Random {
-  const h = mix(position, number, 0xe1e);
-  return () => h / 2 ** 32;
+  /** A unit of the group that such a key, and the unit before on the connection, make likely. */
+  private choose(group: Group, keyState: number, lift: Map<string, number> | undefined): number {
+    const choice = intern(group.choices, keyState, () => this.choiceOf(group, keyState));
+    let unit = choice.units[choice.alias.draw(this.random)]!;
+    if (!lift || choice.units.length === 1) return unit;
+    const most = Math.max(1, ...choice.units.map((u) => lift.get(this.unitLabels[u]!) ?? 0));
+    for (let i = 0; i < FOLLOW_TRIES; i++) {
+      if (this.random() * most < (lift.get(this.unitLabels[unit]!) ?? 0)) return unit;
+      unit = choice.units[choice.alias.draw(this.random)]!;
+    }
+    return unit;
+  }
+
+  private choiceOf(group: Group, keyState: number): { alias: Alias; units: number[] } {
+    const { units } = this.model;
+    const state = Math.floor(keyState / POPULARITIES);
+    const weigh = (takes: (at: number) => boolean) =>
+      group.units.map((u) => {
+        const { count, keyStates } = units[u]!;
+        let all = 0;
+        let like = 0;
+        for (const [at, n] of keyStates) {
+          all += n;
+          if (takes(at)) like += n;
+        }
+        return all === 0 ? 0 : (count * like) / all;
+      });
+    const byKey = keyState < 0 ? [] : weigh((at) => at === keyState);
+    const byState = keyState < 0 || byKey.some((w) => w > 0) ? byKey : weigh((at) => Math.floor(at / POPULARITIES) === state);
+    const weights = byState.some((w) => w > 0) ? byState : group.units.map((u) => units[u]!.count);
+    const likely = group.units.filter((_, i) => weights[i]! > 0);
+    return { units: likely, alias: new Alias(weights.filter((w) => w > 0)) };
+  }
+
+  private writeUnit(
+    unit: Pick<Unit, 'ops' | 'steps'>,
+    connection: number,
+    atUs: number,
+    firstKey: number | undefined,
+    calls: Model['stretch']['units'][number][1] | undefined,
+  ): void {
+    const slots = new Map<number, number>();
+    const families = this.sources.length;
+    const { removed } = this;
+    let next = firstKey;
+    let call = 0;
+    let step = 0;
+    let at = Math.max(atUs, this.freeFromUs[connection] ?? 0);
+    const draw = (family: number) => {
+      const source = this.sources[family]!;
+      source.next();
+      return source.key;
+    };
+    const context: CallContext = {
+      random: this.random,
+      nowSeconds: this.epochSeconds + atUs / 1e6,
+      keys: [],
+      nextKey: 0,
+      anotherKey: draw,
+    };
+    unit.ops.forEach(([number, keySlots], i) => {
+      if (unit.steps[step]?.[0] === i) at += unit.steps[step++]![1];
+      const compiled = this.shapes[number]!;
+      const { script } = compiled.shape;
+      if (script !== undefined) {
+        this.writeScript(compiled, script, calls?.[call++], connection, at);
+        return;
+      }
+      context.keys = compiled.keyFamilies.map((family, k) => {
+        const slot = keySlots[k];
+        if (slot === undefined) return draw(family);
+        return intern(slots, slot * families + family, () => {
+          const key = next ?? draw(family);
+          next = undefined;
+          return key;
+        });
+      });
+      context.nextKey = 0;
+      compiled.keyFamilies.forEach((family, k) => {
+        if (compiled.removes) removed[family]!.add(context.keys[k]!);
+        else if (compiled.writes) removed[family]!.delete(context.keys[k]!);
+      });
+      const from = this.writer.length;
+      compiled.write(this.writer, context);
+      this.emit(compiled, connection, at, from);
+    });
+    this.freeFromUs[connection] = at + TURNAROUND_US;
+  }
+
+  /** A call of a script with the arguments of the captured one; unknown scripts as what they did. */
+  private writeScript(
+    compiled: CompiledShape,
+    number: number,
+    call: [keys: number[], args: number[]] | undefined,
+    connection: number,
+    atUs: number,
+  ): void {
+    const script = this.model.scripts[number]!;
+    const alias = this.effects[number];
+    if (script.body === null) {
+      if (alias) {
+        const { ops } = script.effects[alias.draw(this.random)]!;
+        this.writeUnit({ ops, steps: [] }, connection, atUs, undefined, undefined);
+      }
+      return;
+    }
+    if (!call) return;
+    const { texts } = this.model.stretch;
+    const from = this.writer.length;
+    const [keys, args] = call;
+    this.writer.begin(3 + keys.length + args.length);
+    this.writer.text(compiled.shape.command);
+    if (compiled.shape.command.startsWith('eval') && !compiled.shape.command.startsWith('evalsha'))
+      this.writer.bytes(Buffer.from(script.body, 'latin1'));
+    else this.writer.text(script.sha1);
+    this.writer.text(String(keys.length));
+    for (const text of keys) this.writer.text(texts[text]!);
+    for (const text of args) this.writer.text(texts[text]!);
+    this.emit(compiled, connection, atUs, from);
+  }
+
+  private emit({ label, shape }: CompiledShape, connection: number, atUs: number, from: number): void {
+    const bytes = Uint8Array.from(this.writer.view().subarray(from));
+    this.writer.length = 0;
+    this.pending.push({ atUs, connection, label, flags: shape.blocking ? OpFlag.blocking : OpFlag.none, bytes });
+  }
 }
 
 type TypedArray = Float64Array | Uint16Array | Uint8Array | Uint32Array;
 
-function sharedArray<T extends TypedArray>(type: new (buffer: SharedArrayBuffer) => T, values: number[]): T {
-  const bytes =
-    type === (Float64Array as unknown)
-      ? 8
-      : type === (Uint32Array as unknown)
-        ? 4
-        : type === (Uint16Array as unknown)
-          ? 2
-          : 1;
-  const array = new type(new SharedArrayBuffer(values.length * bytes));
-  array.set(values);
-  return array;
+function shared<T extends TypedArray>(
+  type: { new (buffer: SharedArrayBuffer): T; BYTES_PER_ELEMENT: number },
+  length: number,
+): T {
+  return new type(new SharedArrayBuffer(length * type.BYTES_PER_ELEMENT));
 }

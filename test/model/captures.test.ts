@@ -22,8 +22,8 @@ for (const name of ['sessions', 'queue', 'mixed']) {
       }
       return counts;
     };
-    const before = calls(sidecar.before.commandstats);
-    const after = calls(sidecar.after.commandstats);
+    const before = calls(sidecar.bursts[0].before.commandstats);
+    const after = calls(sidecar.bursts[0].after.commandstats);
     const recorder = new Set(sidecar.recorderCommands.map((command: string) => command.split('|')[0]));
     let compared = 0;
     for (const [command, count] of after) {

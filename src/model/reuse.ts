@@ -1,0 +1,97 @@
+/**
+ * How long keys stay worth caching: the accesses of a hash sample of keys → the hit ratio of an LRU cache of every size.
+ * SHARDS (Waldspurger, Park, Garthwaite, Ahmad, FAST '15): a key is sampled with all its accesses or not at all, so that
+ * reuse distances among sampled keys, divided by the sampling rate, are those of the whole stream.
+ */
+import type { KeyTable } from './keyspace.ts';
+
+const MAX_ACCESSES = 1 << 20;
+/** Cache sizes per doubling. */
+const SIZES_PER_OCTAVE = 2;
+
+/** Share of accesses that a least-recently-used cache of `keys` keys would hit, ascending in size. */
+export type HitRatioCurve = [keys: number, hitRatio: number][];
+
+export class ReuseSample {
+  private length = 0;
+  private rows = new Uint32Array(1 << 12);
+  private share = 1;
+  private readonly table: KeyTable;
+
+  constructor(table: KeyTable) {
+    this.table = table;
+  }
+
+  add(row: number): void {
+    if (this.share < 1 && this.table.order(row) >= this.share) return;
+    if (this.length === this.rows.length) {
+      if (this.length >= MAX_ACCESSES) {
+        this.thin();
+        this.add(row);
+        return;
+      }
+      const rows = this.rows;
+      this.rows = new Uint32Array(this.length * 2);
+      this.rows.set(rows);
+    }
+    this.rows[this.length++] = row;
+  }
+
+  remap(map: Uint32Array): void {
+    let kept = 0;
+    for (let i = 0; i < this.length; i++) if (map[this.rows[i]!]! !== 0) this.rows[kept++] = map[this.rows[i]!]!;
+    this.length = kept;
+    // Heavy keys stay in the table whatever their hash; here they would bias the sample.
+    while (this.share > this.table.sampledShare) this.thin();
+  }
+
+  /** The curve of the keys that `takes` accepts; empty without accesses. */
+  curve(takes: (row: number) => boolean): HitRatioCurve {
+    const rows = this.rows.subarray(0, this.length).filter(takes);
+    if (rows.length === 0) return [];
+    const lastAt = new Map<number, number>();
+    // Fenwick tree over positions: 1 where an access is the latest of its key.
+    const tree = new Int32Array(rows.length + 1);
+    const change = (at: number, by: number) => {
+      for (let i = at + 1; i <= rows.length; i += i & -i) tree[i]! += by;
+    };
+    const sum = (until: number) => {
+      let total = 0;
+      for (let i = until; i > 0; i -= i & -i) total += tree[i]!;
+      return total;
+    };
+    const hits: number[] = [];
+    for (let at = 0; at < rows.length; at++) {
+      const before = lastAt.get(rows[at]!);
+      if (before !== undefined) {
+        // Distinct keys since then, itself included: a cache of that many keys still holds it.
+        const distance = (sum(at) - sum(before)) / this.share;
+        const bucket = Math.max(0, Math.ceil(Math.log2(distance) * SIZES_PER_OCTAVE));
+        hits[bucket] = (hits[bucket] ?? 0) + 1;
+        change(before, -1);
+      }
+      change(at, 1);
+      lastAt.set(rows[at]!, at);
+    }
+    const keys = lastAt.size / this.share;
+    const curve: HitRatioCurve = [];
+    let total = 0;
+    const buckets = Math.ceil(Math.log2(Math.max(1, keys)) * SIZES_PER_OCTAVE);
+    for (let bucket = 0; bucket <= buckets; bucket++) {
+      total += hits[bucket] ?? 0;
+      curve.push([
+        Math.round(2 ** (bucket / SIZES_PER_OCTAVE) * 100) / 100,
+        Math.round((total / rows.length) * 1e5) / 1e5,
+      ]);
+    }
+    return curve;
+  }
+
+  private thin(): void {
+    this.share /= 2;
+    let kept = 0;
+    for (let i = 0; i < this.length; i++)
+      if (this.table.order(this.rows[i]!) < this.share) this.rows[kept++] = this.rows[i]!;
+    this.length = kept;
+  }
+}

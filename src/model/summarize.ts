@@ -1,0 +1,479 @@
+/** What a fit has learnt → the model. */
+import { COMMANDS } from '../capture/commands.ts';
+import { type ClientClass, classify, peakOverlap } from './clients.ts';
+import type { ElementSample } from './elements.ts';
+import type { Client, Fit, TemplateStats } from './fit.ts';
+import { ValueHistogram } from './histogram.ts';
+import { Birth } from './keyspace.ts';
+import type { Family, Model, Role, Script, Shape, UnitOp } from './model.ts';
+import { zipfExponent } from './popularity.ts';
+import { mulberry32 } from './random.ts';
+import { latin1, RoleLearner } from './roles.ts';
+import type { LearntShape } from './shapes.ts';
+import { intern, tally } from './tally.ts';
+import { templateText } from './template/parts.ts';
+import { KeyState, slotsOf } from './units.ts';
+
+/** Parts of the capture that births are counted in. */
+const BIRTH_BINS = 32;
+const CLASSES = 32;
+/** Families with hit ratio curves of their own. */
+const CURVES = 5;
+const MAX_SAMPLE = 256;
+/** Kinds of idiom that the model keeps; rarer ones are counted as their steps. */
+const MAX_IDIOMS = 2000;
+/** Neighbouring units tell something of each other from here on, in bits. */
+const MIN_BITS = 0.05;
+const MIN_NEIGHBOURS = 200;
+const MAX_LABELS = 48;
+
+/** The model; `source` comes from the capture's own summary. Call `fit.end()` first. */
+export function summarize(fit: Fit, source: Model['source']): Model {
+  const { families, familyOf, stats } = familiesOf(fit);
+  const { shapes, shapeOf } = shapesOf(fit, familyOf);
+  const classOfRow = popularityClasses(fit);
+  describeKeys(fit, families, familyOf, classOfRow, stats);
+  const kinds = kindsOf(fit, shapeOf, classOfRow);
+  const isBlocking = (kind: number) => fit.units.kinds[kind]!.blocking;
+  const { classes, classOf } = classify(fit.clients.values(), isBlocking);
+  const { units, unitOf } = unitsOf(kinds, classes, fit.units.kinds.length);
+  const streams = [...fit.streams.values()].sort((a, b) => a.db - b.db || Number(a.blocking) - Number(b.blocking));
+  const commands = fit.commandCounts();
+  const total = commands.reduce((sum, [, n]) => sum + n, 0);
+  const labelOf = (kind: number) => labelOfOps(kinds.final[kind]![0]!.ops, shapes, families);
+  return {
+    schema: 'cutover/model@1',
+    source,
+    clients: {
+      connections: fit.clients.size,
+      streams: streams.map(({ db, blocking, arrivals }) => {
+        const numberOf = (client: number) => classes.indexOf(classOf(fit.clients.get(client)!, blocking)!);
+        return { db, blocking, ...arrivals.summary(source.spanSeconds, numberOf) };
+      }),
+      classes: classes.map((klass) => ({
+        stream: Math.max(
+          0,
+          streams.findIndex(({ db, blocking }) => db === klass.db && blocking === klass.blocking),
+        ),
+        connections: klass.members.length,
+        peakConnections: Math.max(1, peakOverlap(klass.members)),
+        units: units.reduce((sum, unit) => sum + (classes[unit.class] === klass ? unit.count : 0), 0),
+      })),
+    },
+    commands: Object.fromEntries(commands.map(([name, n]) => [name, { count: n, share: n / total }])),
+    scriptCommands: Object.fromEntries(descending(fit.scriptCommands)),
+    families,
+    shapes,
+    keyAccesses: fit.clock,
+    hitRatio: fit.reuse.curve(() => true),
+    units,
+    transitions: transitionsOf(fit, classes, classOf, labelOf),
+    scripts: fit.scripts.scripts.map(
+      (script): Script => ({
+        sha1: script.sha1,
+        kind: script.kind,
+        body: script.body ? latin1(script.body) : null,
+        calls: script.calls,
+        effects: script.body
+          ? []
+          : [...script.effects.values()].map(({ count, calls }) => ({
+              count,
+              ops: slotsOf(calls).map(([shape, slots]): UnitOp => [shapeOf[shape]!, slots]),
+            })),
+      }),
+    ),
+    stretch: stretchOf(fit, unitOf),
+    transactions: { ...fit.transactions, sizes: fit.sizes.entries() },
+    pipelines: { depths: fit.depths.entries() },
+    leftOut: Object.fromEntries(fit.commandCounts(true)),
+  };
+}
+
+/** What the templates of one family counted together. */
+interface FamilyStats {
+  requests: number;
+  scriptRequests: number;
+  values: ValueHistogram;
+  integerValues: number;
+  ttls: ValueHistogram;
+  elements: ElementSample | undefined;
+  goneGaps: Map<number, number>;
+  /** Calls of clients by command; calls of anyone by group of command. */
+  commands: Map<string, number>;
+  groups: Map<string, number>;
+}
+
+/** Families with what their templates counted; what depends on single keys comes later. */
+function familiesOf(fit: Fit): { families: Family[]; familyOf: number[]; stats: FamilyStats[] } {
+  const families: Family[] = [];
+  const familyOf: number[] = [];
+  const stats: FamilyStats[] = [];
+  for (const [db, { miner, numbers }] of fit.databases) {
+    const folded = miner.fold();
+    const first = families.length;
+    folded.families.forEach((parts, i) => {
+      let placeholder = 0;
+      stats.push({
+        ...{ requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
+        ...{ ttls: new ValueHistogram(), elements: undefined, goneGaps: new Map() },
+        ...{ commands: new Map(), groups: new Map() },
+      });
+      families.push({
+        template: templateText(parts),
+        parts: parts.map((part) =>
+          typeof part === 'string' ? part : { ...part, lengths: folded.lengths[i]![placeholder++] ?? [] },
+        ),
+        ...{ db, type: 'unknown', keys: 0, requests: 0, scriptRequests: 0, share: 0, commands: {}, zipf: null },
+        ...{ references: [], classes: [], expired: [], elements: null, valueBytes: [], ttlSeconds: [] },
+        sample: { below: 1, keys: [] },
+      });
+    });
+    numbers.forEach((number, local) => {
+      familyOf[number] = first + folded.familyOf[local]!;
+      addStats(stats[familyOf[number]!]!, fit.templates[number]!);
+    });
+  }
+  for (const shape of fit.shapes.shapes) {
+    const group = COMMANDS.get(shape.command)?.group;
+    const touched = new Set(shape.positions.flatMap((p) => (typeof p === 'number' ? familyOf[p]! : [])));
+    for (const family of touched) {
+      if (shape.calls > 0) tally(stats[family]!.commands, shape.command, shape.calls);
+      if (group) tally(stats[family]!.groups, group, shape.calls + shape.scriptCalls);
+    }
+  }
+  const total = Math.max(
+    1,
+    stats.reduce((sum, { requests }) => sum + requests, 0),
+  );
+  families.forEach((family, number) => {
+    const { requests, scriptRequests, commands, values, ttls } = stats[number]!;
+    Object.assign(family, { requests, scriptRequests, share: requests / total, type: typeOf(stats[number]!) });
+    family.commands = Object.fromEntries(descending(commands));
+    family.valueBytes = values.entries();
+    family.ttlSeconds = ttls.entries();
+  });
+  return { families, familyOf, stats };
+}
+
+function elementsOf(elements: ElementSample, keys: number): NonNullable<Family['elements']> {
+  const requests = elements.requests();
+  const references = new ValueHistogram();
+  for (const n of requests) references.add(n);
+  const perKey = Math.max(1, elements.distinct / Math.max(1, keys));
+  return { perKey, references: references.entries(), zipf: zipfExponent(requests, seeded()) };
+}
+
+/** Popularity class ⌊log2 requests⌋ of each row. */
+function popularityClasses({ keys }: Fit): Uint8Array {
+  const classes = new Uint8Array(keys.rows + 1);
+  for (let row = 1; row <= keys.rows; row++) classes[row] = 31 - Math.clz32(Math.max(1, keys.requests[row]!));
+  return classes;
+}
+
+/** Popularity, births, gaps and hit ratios of each family, from the rows of its keys. */
+function describeKeys(
+  fit: Fit,
+  families: Family[],
+  familyOf: number[],
+  classOfRow: Uint8Array,
+  stats: FamilyStats[],
+): void {
+  const { keys } = fit;
+  const cells = families.map(() =>
+    Array.from({ length: CLASSES }, () => ({
+      ...{ keys: 0, existing: 0, births: new Map<number, number>(), gaps: new Map<number, number>() },
+    })),
+  );
+  const counts = families.map((): number[] => []);
+  const references = families.map(() => new ValueHistogram());
+  const samples = families.map((): [order: number, key: Family['sample']['keys'][number]][] => []);
+  const familyOfRow = new Int32Array(keys.rows + 1);
+  for (let row = 1; row <= keys.rows; row++) {
+    const number = familyOf[keys.template[row]!]!;
+    familyOfRow[row] = number;
+    const weight = keys.weight(row);
+    if (weight === 0) continue;
+    families[number]!.keys += weight;
+    const requests = keys.requests[row]!;
+    if (requests === 0) continue;
+    counts[number]!.push(requests);
+    references[number]!.add(requests, weight);
+    const cell = cells[number]![classOfRow[row]!]!;
+    cell.keys += weight;
+    if (keys.birth[row] === Birth.present) cell.existing += weight;
+    tally(cell.births, Math.min(BIRTH_BINS - 1, Math.floor((keys.first[row]! / (fit.clock + 1)) * BIRTH_BINS)), weight);
+    samples[number]!.push([keys.order(row), [keys.tag(row), requests, keys.first[row]!, keys.last[row]!]]);
+  }
+  for (let i = 0; i < fit.gaps.length; i++) {
+    const row = fit.gaps.row[i]!;
+    tally(cells[familyOfRow[row]!]![classOfRow[row]!]!.gaps, fit.gaps.value[i]!);
+  }
+  const busiest = families
+    .map((family, number) => ({ family, number }))
+    .sort((a, b) => b.family.requests - a.family.requests)
+    .slice(0, CURVES);
+  for (const { family, number } of busiest) {
+    if (family.requests > 0) family.hitRatio = fit.reuse.curve((row) => familyOfRow[row] === number);
+  }
+  families.forEach((family, number) => {
+    family.keys = Math.round(family.keys);
+    family.references = references[number]!.entries();
+    family.zipf = zipfExponent(counts[number]!, seeded());
+    family.classes = cells[number]!.flatMap((cell, at) =>
+      cell.keys === 0
+        ? []
+        : {
+            class: at,
+            births: ascending(cell.births),
+            gaps: ascending(cell.gaps),
+            existing: cell.existing / cell.keys,
+          },
+    );
+    const { elements, goneGaps } = stats[number]!;
+    if (elements) family.elements = elementsOf(elements, family.keys);
+    family.expired = ascending(goneGaps).map(([bucket, n]) => {
+      const all = cells[number]!.reduce((sum, cell) => sum + (cell.gaps.get(bucket) ?? 0), 0);
+      return [bucket, Math.min(1, n / Math.max(1, all * fit.gaps.stride))];
+    });
+    const chosen = samples[number]!.sort((a, b) => a[0] - b[0]);
+    const below = chosen[MAX_SAMPLE]?.[0] ?? keys.sampledShare;
+    family.sample = { below, keys: chosen.slice(0, MAX_SAMPLE).map(([, key]) => key) };
+  });
+}
+
+/** A kind of unit as the model has it; a rare idiom is its steps, each on its own. */
+interface FinalKind {
+  ops: UnitOp[];
+  steps: [number, number][];
+  keyStates: Map<number, number>;
+}
+
+function kindsOf(fit: Fit, shapeOf: number[], classOfRow: Uint8Array): { final: FinalKind[][] } {
+  const { kinds } = fit.units;
+  const keyStates = kinds.map(() => new Map<number, number>());
+  for (let i = 0; i < fit.starts.length; i++) {
+    const value = fit.starts.value[i]!;
+    tally(keyStates[value >>> 2]!, (value & 3) * CLASSES + classOfRow[fit.starts.row[i]!]!);
+  }
+  const idioms = kinds.filter((kind) => kind.steps.length > 0).map((kind) => kind.count);
+  const rarest = idioms.sort((x, y) => y - x)[MAX_IDIOMS] ?? 0;
+  const inStretch = new Set(fit.stretch.map(({ kind }) => kind));
+  const final = kinds.map((kind, number): FinalKind[] => {
+    const ops = kind.ops.map(([shape, slots]): UnitOp => [shapeOf[shape]!, slots]);
+    const watches = kind.ops.some(([shape]) => fit.shapes.shapes[shape]!.command === 'watch');
+    if (kind.steps.length > 0 && kind.count <= rarest && !watches && !inStretch.has(number)) {
+      const bounds = [0, ...kind.steps.map((step) => step.at), ops.length];
+      return bounds.slice(1).map((to, i) => ({
+        ops: renumbered(ops.slice(bounds[i]!, to)),
+        steps: [],
+        keyStates: i === 0 ? keyStates[number]! : afterwards(keyStates[number]!),
+      }));
+    }
+    const steps = kind.steps.map(({ at, gaps }): [number, number] => [at, median(gaps)]);
+    return [{ ops, steps, keyStates: keyStates[number]! }];
+  });
+  return { final };
+}
+
+function unitsOf(
+  { final }: { final: FinalKind[][] },
+  classes: ClientClass[],
+  kinds: number,
+): { units: Model['units']; unitOf: Map<number, number> } {
+  const merged = new Map<string, Model['units'][number] & { states: Map<number, number>; kind: number }>();
+  for (const [number, klass] of classes.entries()) {
+    for (const [kind, count] of klass.units) {
+      if (kind >= kinds) continue;
+      for (const { ops, steps, keyStates } of final[kind]!) {
+        const unit = intern(merged, `${number} ${steps.map(([at]) => at)} ${JSON.stringify(ops)}`, () => ({
+          ...{ class: number, count: 0, ops, steps, keyStates: [], states: new Map<number, number>(), kind },
+        }));
+        unit.count += count;
+        for (const [state, n] of keyStates) tally(unit.states, state, n);
+      }
+    }
+  }
+  const sorted = [...merged.values()].sort((a, b) => b.count - a.count);
+  return {
+    units: sorted.map(({ states, kind: _, ...unit }) => ({ ...unit, keyStates: ascending(states) })),
+    unitOf: new Map(sorted.map(({ kind }, i): [number, number] => [kind, i]).reverse()),
+  };
+}
+
+function transitionsOf(
+  fit: Fit,
+  classes: ClientClass[],
+  classOf: (client: Client, blocking: boolean) => ClientClass | undefined,
+  labelOf: (kind: number) => string,
+): Model['transitions'] {
+  const counts = classes.map(() => new Map<string, Map<string, number>>());
+  const label = new Map<number, string>();
+  for (const [client, pairs] of fit.neighbours) {
+    const klass = classOf(client, false) ?? classOf(client, true);
+    if (!klass) continue;
+    const rows = counts[classes.indexOf(klass)]!;
+    for (const [pair, n] of pairs) {
+      const from = intern(label, Math.floor(pair / 2 ** 20), () => labelOf(Math.floor(pair / 2 ** 20)));
+      const to = intern(label, pair % 2 ** 20, () => labelOf(pair % 2 ** 20));
+      tally(
+        intern(rows, from, () => new Map()),
+        to,
+        n,
+      );
+    }
+  }
+  return counts.flatMap((rows, klass) => {
+    const totals = new Map<string, number>();
+    let n = 0;
+    for (const row of rows.values())
+      for (const [to, count] of row) {
+        tally(totals, to, count);
+        n += count;
+      }
+    if (n < MIN_NEIGHBOURS) return [];
+    const labels = descending(totals)
+      .slice(0, MAX_LABELS)
+      .map(([name]) => name);
+    const numbers = new Map(labels.map((name, i) => [name, i]));
+    const pairs: [number, number, number][] = [];
+    for (const [from, row] of rows) {
+      for (const [to, count] of row) {
+        if (numbers.has(from) && numbers.has(to)) pairs.push([numbers.get(from)!, numbers.get(to)!, count]);
+      }
+    }
+    const bits = mutualInformation(pairs, labels.length);
+    pairs.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    return bits > MIN_BITS ? [{ class: klass, bits: Math.round(bits * 1000) / 1000, labels, pairs }] : [];
+  });
+}
+
+/** I(X;Y) = Σ p(x,y) log2 p(x,y) / (p(x) p(y)), less its expectation for independent ones (Miller–Madow). */
+function mutualInformation(pairs: [number, number, number][], labels: number): number {
+  const from = new Float64Array(labels);
+  const to = new Float64Array(labels);
+  let n = 0;
+  for (const [a, b, count] of pairs) {
+    from[a]! += count;
+    to[b]! += count;
+    n += count;
+  }
+  let bits = 0;
+  for (const [a, b, count] of pairs) bits += (count / n) * Math.log2((count * n) / (from[a]! * to[b]!));
+  const used = (counts: Float64Array) => counts.filter((count) => count > 0).length;
+  return bits - (pairs.length - used(from) - used(to) + 1) / (2 * n * Math.LN2);
+}
+
+/** Family and command of a unit's first op. */
+export function labelOfOps(ops: UnitOp[], shapes: Shape[], families: Family[]): string {
+  const first = ops.find(([shape]) => shapes[shape]!.family !== null) ?? ops[0]!;
+  const { command, family } = shapes[first[0]]!;
+  return family === null ? command : `${families[family]!.db} ${families[family]!.template} ${command}`;
+}
+
+function stretchOf(fit: Fit, unitOf: Map<number, number>): Model['stretch'] {
+  const { calls, texts } = fit.scripts;
+  const units = fit.stretch
+    .filter(({ kind, calls: kept }) => {
+      const { ops } = fit.units.kinds[kind]!;
+      return unitOf.has(kind) && ops.filter(([shape]) => fit.shapes.shapes[shape]!.script !== undefined).length === kept.length;
+    })
+    .sort((a, b) => a.startUs - b.startUs)
+    .map(({ kind, calls: kept }): Model['stretch']['units'][number] => [
+      unitOf.get(kind)!,
+      kept.map((call) => [calls[call]!.keys, calls[call]!.args]),
+    ]);
+  return { texts, units };
+}
+
+/** Shapes whose templates have become one family are one shape. */
+function shapesOf(fit: Fit, familyOf: number[]): { shapes: Shape[]; shapeOf: number[] } {
+  const merged = new Map<string, { learnt: LearntShape; number: number }>();
+  const order: LearntShape[] = [];
+  const shapeOf = fit.shapes.shapes.map((learnt) => {
+    const places = learnt.positions.map((p) => (typeof p === 'number' ? familyOf[p] : ''));
+    const id = `${learnt.command} ${learnt.script ?? ''} ${learnt.blocking} ${learnt.repeat?.period ?? 0} ${learnt.positions.length} ${places.join(',')}`;
+    const known = merged.get(id);
+    if (!known) {
+      const number = order.push(learnt) - 1;
+      merged.set(id, { learnt, number });
+      return number;
+    }
+    known.learnt.positions.forEach((position, i) => {
+      const other = learnt.positions[i];
+      if (position instanceof RoleLearner && other instanceof RoleLearner) position.addAll(other);
+    });
+    for (const [n, c] of learnt.repeat?.counts ?? []) tally(known.learnt.repeat!.counts, n, c);
+    return known.number;
+  });
+  const shapes = order.map((learnt): Shape => {
+    const first = learnt.positions.find((p) => typeof p === 'number');
+    return {
+      command: learnt.command,
+      ...(learnt.script === undefined ? {} : { script: learnt.script }),
+      family: first === undefined ? null : familyOf[first as number]!,
+      blocking: learnt.blocking,
+      roles: learnt.positions.map((p): Role => (typeof p === 'number' ? { key: familyOf[p]! } : p.role())),
+      ...(learnt.repeat
+        ? {
+            repeat: {
+              from: learnt.repeat.from,
+              period: learnt.repeat.period,
+              counts: ascending(learnt.repeat.counts),
+            },
+          }
+        : {}),
+    };
+  });
+  return { shapes, shapeOf };
+}
+
+function addStats(into: FamilyStats, from: TemplateStats): void {
+  into.requests += from.requests;
+  into.scriptRequests += from.scriptRequests;
+  into.integerValues += from.integerValues;
+  into.values.addAll(from.values);
+  into.ttls.addAll(from.ttls);
+  if (into.elements && from.elements) into.elements.addAll(from.elements);
+  else into.elements ??= from.elements;
+  for (const [bucket, n] of from.goneGaps) tally(into.goneGaps, bucket, n);
+}
+
+const TYPES: Record<string, Family['type']> = {
+  ...{ string: 'string', bitmap: 'string', hash: 'hash', list: 'list', set: 'set', stream: 'stream' },
+  ...{ 'sorted-set': 'zset', geo: 'zset', hyperloglog: 'hyperloglog' },
+};
+
+const ARITHMETIC = ['incr', 'decr', 'incrby', 'decrby', 'incrbyfloat'];
+
+/** The type that most typed commands mean; a string that is counted with is an integer. */
+function typeOf(stats: FamilyStats): Family['type'] {
+  let type: Family['type'] = 'unknown';
+  let most = 0;
+  for (const [group, n] of stats.groups) {
+    if (TYPES[group] && n > most) {
+      type = TYPES[group];
+      most = n;
+    }
+  }
+  const integers = stats.values.count > 0 && stats.integerValues === stats.values.count;
+  return type === 'string' && (integers || ARITHMETIC.some((name) => stats.commands.has(name))) ? 'integer' : type;
+}
+
+/** The states of keys that have just been accessed. */
+function afterwards(states: Map<number, number>): Map<number, number> {
+  const old = new Map<number, number>();
+  for (const [state, n] of states) tally(old, KeyState.old * CLASSES + (state % CLASSES), n);
+  return old;
+}
+
+/** Slots of a part of a unit, numbered from 0 again. */
+function renumbered(ops: UnitOp[]): UnitOp[] {
+  const seen = new Map<number, number>();
+  return ops.map(([shape, slots]) => [shape, slots.map((slot) => intern(seen, slot, () => seen.size))]);
+}
+
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+/** The same numbers whatever was estimated before. */
+const seeded = () => mulberry32(0x5eed);
+const ascending = (map: Map<number, number>) => [...map].sort((a, b) => a[0] - b[0]);
+const descending = (map: Map<string, number>) => [...map].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));

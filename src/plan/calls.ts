@@ -1,0 +1,148 @@
+/** Shapes of calls → RESP commands with invented arguments: sizes, numbers, times and elements as captured. */
+import type { Family, Model, Role, Shape } from '../model/model.ts';
+import type { KeyMaker } from './keys.ts';
+import { type Labels, NO_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
+import { Alias, mix, type Random, Sampler } from './random.ts';
+import type { RespWriter } from './resp.ts';
+import { element, payload } from './values.ts';
+
+/** What the arguments of one call may depend on. */
+export interface CallContext {
+  random: Random;
+  /** Seconds since 1970. */
+  nowSeconds: number;
+  /** Numbers of the call's keys, and which of them comes next. */
+  keys: number[];
+  nextKey: number;
+  /** A key for positions that repeat beyond those. */
+  anotherKey: (family: number) => number;
+}
+
+type Fill = (writer: RespWriter, context: CallContext) => void;
+
+export interface CompiledShape {
+  shape: Shape;
+  label: number;
+  /** Families of the shape's keys, in order. */
+  keyFamilies: number[];
+  removes: boolean;
+  writes: boolean;
+  write(writer: RespWriter, context: CallContext): void;
+}
+
+const REMOVES = new Set(['del', 'unlink', 'getdel']);
+/** More than this share of requests for elements that nobody asked for before: each request is for a new one. */
+const ALWAYS_NEW = 0.9;
+
+/** All shapes of a model, ready to be written. */
+export function compileShapes(model: Model, makers: KeyMaker[], labels: Labels, writes: (command: string) => boolean): CompiledShape[] {
+  return model.shapes.map((shape) => {
+    const script = shape.script === undefined ? undefined : model.scripts[shape.script]!;
+    const family = script ? SCRIPT_FAMILY : shape.family === null ? NO_FAMILY : model.families[shape.family]!.template;
+    const fills = shape.roles.map((role, position) => fillOf(role, shape, position, model, makers));
+    const repeatCounts = shape.repeat ? new Sampler(shape.repeat.counts, shape.roles.length + 1) : undefined;
+    return {
+      shape,
+      label: labels.number(family, script ? scriptCommand(shape.command, script) : shape.command),
+      keyFamilies: shape.roles.flatMap((role) => ('key' in role ? [role.key] : [])),
+      removes: REMOVES.has(shape.command),
+      writes: writes(shape.command),
+      write(writer, context) {
+        if (!repeatCounts || !shape.repeat) {
+          writer.begin(fills.length + 1);
+          writer.text(shape.command);
+          for (const fill of fills) fill(writer, context);
+          return;
+        }
+        // A long call: the head, then the repeated group until the drawn number of arguments is reached.
+        const { from, period } = shape.repeat;
+        const count = repeatCounts.draw(context.random);
+        writer.begin(count);
+        writer.text(shape.command);
+        for (let i = 0; i < count - 1; i++) fills[i < from ? i : from + ((i - from) % period)]!(writer, context);
+      },
+    };
+  });
+}
+
+function fillOf(role: Role, shape: Shape, position: number, model: Model, makers: KeyMaker[]): Fill {
+  if ('key' in role) {
+    const maker = makers[role.key]!;
+    return (writer, context) =>
+      writer.text(maker.key(context.keys[context.nextKey++] ?? context.anotherKey(role.key)));
+  }
+  if (!('bytes' in role)) {
+    const text = textOf(role);
+    return (writer, { random, nowSeconds }) => writer.text(text(random, nowSeconds));
+  }
+  const sizes = new Sampler(role.bytes, 8);
+  const family = shape.family === null ? undefined : model.families[shape.family]!;
+  if (family === undefined || family.type === 'string' || family.type === 'integer') {
+    return (writer, { random }) => writer.text(payload(sizes.draw(random), Math.floor(random() * 2 ** 32)));
+  }
+  const elements = new Elements(family, role.distinct);
+  return (writer, { random, keys }) => {
+    const number = elements.draw(keys[0] ?? 0, random);
+    writer.text(element(sizes.draw(identified(position, number)), number));
+  };
+}
+
+/** Which of a universe of elements a call names: every key has its own few, asked for as unequally as captured. */
+export class Elements {
+  readonly perKey: number;
+  private readonly universe: number;
+  /** Share of requests that name an element for the first time. */
+  private readonly fresh: number;
+  private readonly ranks: Alias;
+
+  constructor({ elements }: Family, distinct: number) {
+    this.universe = Math.max(1, distinct);
+    this.perKey = Math.min(this.universe, Math.max(1, Math.round(elements?.perKey ?? this.universe)));
+    let pairs = 0;
+    let requests = 0;
+    for (const [count, n] of elements?.references ?? []) {
+      pairs += n;
+      requests += n * count;
+    }
+    const share = requests === 0 ? 1 : pairs / requests;
+    this.fresh = share > ALWAYS_NEW ? 1 : 0;
+    this.ranks = new Alias(Float64Array.from({ length: this.perKey }, (_, rank) => (rank + 1) ** -(elements?.zipf ?? 0)));
+  }
+
+  draw(key: number, random: Random): number {
+    return this.fresh === 1 ? Math.floor(random() * this.universe) : this.of(key, this.ranks.draw(random));
+  }
+
+  /** Number of a key's element of this rank. */
+  of(key: number, rank: number): number {
+    return this.perKey === this.universe ? rank : (mix(key, 0xe1) + rank) % this.universe;
+  }
+}
+
+/** How to write a role that is neither a key nor bytes. */
+export function textOf(
+  role: Exclude<Role, { key: number } | { bytes: unknown }>,
+): (random: Random, nowSeconds: number) => string {
+  if ('literals' in role) {
+    const alias = new Alias(role.literals.map(([, n]) => n));
+    return (random) => role.literals[alias.draw(random)]![0];
+  }
+  if ('integers' in role) {
+    const values = new Sampler(role.integers, 1);
+    return (random) => String(Math.round(values.draw(random)));
+  }
+  if ('numbers' in role) {
+    const values = new Sampler(role.numbers, 1);
+    return (random) => String(values.draw(random));
+  }
+  const offsets = new Sampler(role.offsets, 0);
+  const scale = role.times === 's' ? 1 : 1000;
+  const suffix = role.times === 'stream-id' ? '-0' : '';
+  return (random, nowSeconds) => `${Math.max(0, Math.round(nowSeconds * scale + offsets.draw(random)))}${suffix}`;
+}
+
+/** A stream that depends on an element's identity only, so that the same element always has the same size. */
+export function identified(position: number, number: number): Random {
+  const h = mix(position, number, 0xe1e);
+  return () => h / 2 ** 32;
+}

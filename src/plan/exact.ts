@@ -1,0 +1,242 @@
+/** A capture → a workload of its own ops: their order, connections, transactions and times as captured. */
+import { Capture } from '../capture/read.ts';
+import { type Caveat, CutoverError } from '../errors.ts';
+import type { Model } from '../model/model.ts';
+import { treatmentOf } from '../model/replayable.ts';
+import { latin1 } from '../model/roles.ts';
+import { intern } from '../model/tally.ts';
+import { creation, typeOf } from './contents.ts';
+import { keysAtStart } from './dataset.ts';
+import type { ArgumentDisguise } from './disguise.ts';
+import type { FamilyMatcher } from './family-matcher.ts';
+import type { Plan, Preload, Slice } from './plan.ts';
+import type { PresentKey } from './presence.ts';
+import { Sampler, stream } from './random.ts';
+import { type Losses, type RecordedOps, Recording } from './recording.ts';
+import { RespWriter, share } from './resp.ts';
+import { scriptsOf } from './scripts.ts';
+import type { Workload } from './workload.ts';
+
+export interface ExactOptions {
+  /** Path of the capture that the model was made from. */
+  capture: string;
+  model: Model;
+  seed: string;
+  /** Unix time in seconds at which the workload begins: expiries and stream ids are moved there. */
+  epochSeconds: number;
+  /** Ops per second; undefined: as captured. Times are stretched or compressed alike. */
+  rate?: number;
+  /** Length of the workload that will be asked for: only so much of the capture is read and kept in memory. */
+  seconds: number;
+  /** Undefined: keys and arguments as captured. */
+  disguise?: ArgumentDisguise;
+  /** Accept the capture of a replica. */
+  replica?: boolean;
+}
+
+/** Size of values that nothing in the capture tells. */
+const UNKNOWN_VALUE_BYTES = 128;
+const SAME_SPEED = 0.001;
+
+export class ExactWorkload implements Workload {
+  readonly plan: Plan;
+  readonly caveats: Caveat[];
+  private readonly ops: RecordedOps;
+  /** Captured seconds that pass in one second. */
+  private readonly speed: number;
+
+  /** Reads as much of the capture as `seconds` take. Throws CutoverError (usage) when it is shorter than that. */
+  static async read(options: ExactOptions): Promise<ExactWorkload> {
+    const { model } = options;
+    const captured = capturedRate(model);
+    const ratio = (options.rate ?? captured) / captured;
+    // A captured rate that somebody wrote down has lost digits.
+    const speed = Math.abs(ratio - 1) < SAME_SPEED ? 1 : ratio;
+    const { first, spanSeconds } = model.source;
+    if (spanSeconds / speed < options.seconds) throw tooShort(options, spanSeconds / speed, speed);
+    const startUs = Math.round(first * 1e6);
+    const untilUs = startUs + options.seconds * speed * 1e6;
+    const plannedMs = (sinceStartUs: number) => options.epochSeconds * 1000 + sinceStartUs / speed / 1000;
+    const recording = new Recording(model, startUs, speed, plannedMs, options.disguise);
+    const capture = new Capture(options.capture, options.replica ? { replica: true } : {});
+    reading: for await (const op of capture.batches()) {
+      while (op.next()) {
+        if (op.atUs > untilUs) break reading;
+        recording.add(op);
+      }
+    }
+    return new ExactWorkload(options, speed, recording, await keysAtStart(options.capture));
+  }
+
+  private constructor(
+    options: ExactOptions,
+    speed: number,
+    recording: Recording,
+    atStart: ReadonlyMap<number, number> | undefined,
+  ) {
+    const { model, seed } = options;
+    const { ops, connections } = recording.finish();
+    this.ops = ops;
+    this.speed = speed;
+    this.plan = {
+      seed,
+      rate: capturedRate(model) * speed,
+      labels: recording.labels.list,
+      connections,
+      preload: preloadOf(recording.presence.present(atStart), recording.matcher, options),
+      scripts: scriptsOf(model),
+    };
+    this.caveats = caveatsOf(model, recording.losses);
+  }
+
+  /** Every round is the same: what was captured. */
+  slice(_round: number, fromSeconds: number, seconds: number): Slice {
+    const { ops, speed } = this;
+    const fromUs = fromSeconds * 1e6;
+    const first = this.firstAt(fromUs * speed);
+    const end = this.firstAt((fromUs + seconds * 1e6) * speed);
+    const base = ops.offset[first]!;
+    return {
+      seed: `${this.plan.seed} exact ${fromSeconds}s`,
+      durationUs: Math.round(seconds * 1e6),
+      count: end - first,
+      intendedUs: share(ops.atUs.slice(first, end).map((us) => us / speed - fromUs)),
+      connection: share(ops.connection.subarray(first, end)),
+      label: share(ops.label.subarray(first, end)),
+      flags: share(ops.flags.subarray(first, end)),
+      offset: share(Uint32Array.from(ops.offset.subarray(first, end + 1), (offset) => offset - base)),
+      bytes: share(ops.bytes.subarray(base, ops.offset[end])),
+      ...this.orderOf(first, end),
+    };
+  }
+
+  /** Within the window: what came before it is over. */
+  private orderOf(first: number, end: number): Pick<Slice, 'order'> {
+    const { from, after, delayUs } = this.ops.order;
+    if (from[first] === from[end]) return {};
+    const inside = new Uint32Array(end - first + 1);
+    const kept: number[] = [];
+    for (let op = first; op < end; op++) {
+      for (let i = from[op]!; i < from[op + 1]!; i++) if (after[i]! >= first) kept.push(i);
+      inside[op - first + 1] = kept.length;
+    }
+    return {
+      order: {
+        from: share(inside),
+        after: share(Uint32Array.from(kept, (i) => after[i]! - first)),
+        delayUs: share(Uint32Array.from(kept, (i) => delayUs[i]!)),
+      },
+    };
+  }
+
+  /** Number of the first op at or after a captured time. */
+  private firstAt(us: number): number {
+    let low = 0;
+    let high = this.ops.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.ops.atUs[middle]! < us) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** Ops per second that the capture had, commands that are never replayed apart. */
+export function capturedRate({ commands, source }: Pick<Model, 'commands' | 'source'>): number {
+  let ops = 0;
+  for (const [command, { count }] of Object.entries(commands)) if (treatmentOf(command) === 'replay') ops += count;
+  return source.spanSeconds > 0 ? ops / source.spanSeconds : ops;
+}
+
+function tooShort({ capture, seconds }: ExactOptions, availableSeconds: number, speed: number): CutoverError {
+  const available = Math.floor(availableSeconds * 10) / 10;
+  const atRate = speed === 1 ? '' : ` at ${Number(speed.toPrecision(3))} times its rate`;
+  return new CutoverError(
+    'usage',
+    'E_CAPTURE_SHORT',
+    `${capture} holds ${available} s of workload${atRate}; ${Number(seconds.toPrecision(4))} s are asked for.`,
+    [
+      `Ask for at most ${available} s: warm-up and all slices of one arm together, or --duration.`,
+      'A lower --rate makes it last longer; --mode modelled makes any length. Captured ops are not repeated: they would meet a state that they never had.',
+    ],
+  );
+}
+
+/** Creates the keys that the ops find; the others are made by the ops themselves. */
+function preloadOf(
+  present: Iterable<PresentKey>,
+  matcher: FamilyMatcher,
+  { model, seed, disguise }: ExactOptions,
+): Preload {
+  const databases = new Map<number, { writer: RespWriter; commands: number }>();
+  const preload: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
+  const random = stream(seed, 'preload');
+  const sizes = model.families.map((family) => ({
+    valueBytes: new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES),
+    ttlSeconds: family.ttlSeconds.length > 0 ? new Sampler(family.ttlSeconds, 0) : undefined,
+  }));
+  const unknown = { valueBytes: new Sampler([], UNKNOWN_VALUE_BYTES), ttlSeconds: undefined };
+  for (const { db, key, group, elements } of present) {
+    const family = matcher.match(db, key);
+    const type = typeOf(group, model.families[family]?.type ?? 'unknown');
+    const name = latin1(disguise ? disguise.key(key) : key);
+    const commands = creation(name, { type, elements, ...(sizes[family] ?? unknown) }, random);
+    if (commands.length === 0) continue;
+    const database = intern(databases, db, () => ({ writer: new RespWriter(), commands: 0 }));
+    preload.keys++;
+    preload.logicalBytes += key.length;
+    for (const command of commands) {
+      database.writer.begin(command.length);
+      for (const argument of command) database.writer.text(argument);
+      database.commands++;
+      preload.commands++;
+      for (const argument of command.slice(2)) preload.logicalBytes += argument.length;
+    }
+  }
+  for (const [db, { writer, commands }] of databases)
+    preload.databases.push({ db, commands, bytes: share(writer.view()) });
+  return preload;
+}
+
+function caveatsOf(model: Model, losses: Losses): Caveat[] {
+  const caveats: Caveat[] = [];
+  const left = Object.entries(model.leftOut);
+  if (left.length > 0) {
+    caveats.push({
+      id: 'commands-left-out',
+      message: `Never replayed: ${left.map(([name, n]) => `${name} (${n})`).join(', ')}.`,
+      advice:
+        'These administer the server, block it for everybody or reach other servers. Test them by hand on the candidate.',
+      numbers: Object.fromEntries(left),
+    });
+  }
+  const add = (id: string, count: number, message: string, advice: string) => {
+    if (count > 0) caveats.push({ id, message, advice, numbers: { count } });
+  };
+  add(
+    'scripts-unknown',
+    losses.unknownCalls,
+    `${losses.unknownCalls} calls are of scripts whose body the capture does not hold; what they did is replayed instead, command by command.`,
+    'Pass --scripts DIR with the Lua files, or begin the capture before the clients load them.',
+  );
+  add(
+    'transactions-torn',
+    losses.transactions,
+    `${losses.transactions} EXEC or DISCARD are left out because their MULTI is not in the capture; what they ran is replayed outside a transaction.`,
+    'A few are usual where a capture begins. Many: were lines removed?',
+  );
+  add(
+    'scan-cursors',
+    losses.cursors,
+    `${losses.cursors} steps of SCAN, HSCAN, SSCAN or ZSCAN carry cursors of the captured server: each returns a page of about the captured size, but together they are no complete walk.`,
+    'Their cost is comparable. Do not read anything into what they return.',
+  );
+  add(
+    'stream-entries',
+    losses.entries,
+    `${losses.entries} XACK, XDEL or XCLAIM name stream entries by ids that the captured server made; a replay's entries have other ids, so most of them find nothing.`,
+    'Pending lists and streams grow more than they did. Shorten the rehearsal if memory is judged.',
+  );
+  return caveats;
+}

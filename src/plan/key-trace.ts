@@ -1,0 +1,181 @@
+/**
+ * A family's statistics + seed → which key each of its accesses goes to: counts, births and gaps as captured.
+ *
+ * Every key has as many requests as the histogram says, a birth from the curve of its popularity class, and gaps from
+ * the histogram of that class, squeezed where they would end behind the capture's end; accesses of all keys are merged
+ * by time, which is counted in key accesses of the whole workload. This keeps the hit ratio curve where independent
+ * draws do not (mean absolute error 0.009 against 0.07 to 0.09 on a storage trace).
+ */
+import { KeyState } from '../model/units.ts';
+import type { Family } from '../model/model.ts';
+import { mulberry32 } from '../model/random.ts';
+import { mix, type Random, Sampler } from './random.ts';
+
+const BIRTH_BINS = 32;
+/** First stretch of time that is made at once, in key accesses; later ones double. */
+const FIRST_STRETCH = 1 << 14;
+/** An access is sorted by its time within the stretch in 28 bits, then by its place in 24. */
+const TIME_STEPS = 2 ** 28;
+const PLACES = 2 ** 24;
+
+/** Where a synthesized workload takes the keys of a family from. After `next`, the fields tell of the access. */
+export interface KeySource {
+  /** Number of the key: below the family's number of keys, or a multiple of it more for one that took its place. */
+  key: number;
+  /** One of `KeyState`. */
+  state: number;
+  /** Popularity class, ⌊log2 requests⌋. */
+  popularity: number;
+  next(): void;
+}
+
+/** Requests of each key of a family, most popular first; keys that only scripts touch have none. */
+export function requestsByRank(family: Family): Uint32Array {
+  const requests = new Uint32Array(family.keys);
+  let key = 0;
+  for (let i = family.references.length - 1; i >= 0; i--) {
+    const [count, keys] = family.references[i]!;
+    for (let n = 0; n < keys && key < requests.length; n++) requests[key++] = count;
+  }
+  return requests;
+}
+
+/** Whether key `key` of family number `family` exists before the workload begins. */
+export function existedBefore(family: Family, number: number, key: number, requests: number): boolean {
+  const klass = family.classes.find((c) => c.class === popularityOf(requests));
+  return mix(number, key, 7) / 2 ** 32 < (klass?.existing ?? 0);
+}
+
+const popularityOf = (requests: number) => 31 - Math.clz32(Math.max(1, requests));
+
+interface ClassSamplers {
+  births: Sampler;
+  gaps: Sampler;
+  existing: number;
+}
+
+export class KeyTrace implements KeySource {
+  key = 0;
+  state = 0;
+  popularity = 0;
+  private readonly family: Family;
+  private readonly number: number;
+  /** Key accesses in the capture. */
+  private readonly span: number;
+  private readonly seed: number;
+  private readonly requests: Uint32Array;
+  private readonly classes: (ClassSamplers | undefined)[] = [];
+  private readonly expired: ReadonlyMap<number, number>;
+  /** The stretch that is being read: packed times and places in order, and by place the key and its state. */
+  private order = new Float64Array(0);
+  private keys = new Float64Array(0);
+  private states = new Uint8Array(0);
+  private at = 0;
+  private from = 0;
+  private until = 0;
+
+  constructor(family: Family, number: number, span: number, seed: number) {
+    this.family = family;
+    this.number = number;
+    this.span = Math.max(1, span);
+    this.seed = seed;
+    this.requests = requestsByRank(family);
+    for (const { class: klass, births, gaps, existing } of family.classes) {
+      this.classes[klass] = { births: new Sampler(births, 0), gaps: new Sampler(gaps, 0), existing };
+    }
+    this.expired = new Map(family.expired);
+  }
+
+  next(): void {
+    // A family without requests of its own has no times: any key will do.
+    while (this.at >= this.order.length) this.makeStretch();
+    const place = this.order[this.at++]! % PLACES;
+    this.key = this.keys[place]!;
+    this.state = this.states[place]!;
+    this.popularity = popularityOf(this.requests[this.key % this.requests.length]!);
+  }
+
+  private makeStretch(): void {
+    this.from = this.until;
+    this.until = this.from === 0 ? FIRST_STRETCH : this.from * 2;
+    const keys: number[] = [];
+    const states: number[] = [];
+    const order: number[] = [];
+    const scale = TIME_STEPS / (this.until - this.from);
+    const emit = (time: number, key: number, state: number) => {
+      if (time < this.from || time >= this.until) return;
+      order.push(Math.floor((time - this.from) * scale) * PLACES + keys.length);
+      keys.push(key);
+      states.push(state);
+    };
+    const lastRepeat = Math.floor((this.until - 1) / this.span);
+    for (let repeat = Math.floor(this.from / this.span); repeat <= lastRepeat; repeat++) {
+      for (let key = 0; key < this.requests.length; key++) this.emitKey(key, repeat, emit);
+    }
+    this.order = Float64Array.from(order).sort();
+    this.keys = Float64Array.from(keys);
+    this.states = Uint8Array.from(states);
+    this.at = 0;
+  }
+
+  /** All accesses of one key in the capture's span, the `repeat`-th time over. */
+  private emitKey(key: number, repeat: number, emit: (time: number, key: number, state: number) => void): void {
+    const requests = this.requests[key]!;
+    const klass = this.classes[popularityOf(requests)];
+    if (requests === 0 || !klass) return;
+    const random = mulberry32(mix(this.seed, this.number, key, repeat));
+    const start = repeat * this.span;
+    const birth = ((klass.births.draw(random) + random()) / BIRTH_BINS) * this.span;
+    // Nothing of what comes before the stretch that a later birth begins is of interest.
+    if (start + birth >= this.until) return;
+    const existed = mix(this.number, key, 7) / 2 ** 32 < klass.existing;
+    const gaps = new Float64Array(requests - 1);
+    let length = 0;
+    for (let i = 0; i < gaps.length; i++) {
+      gaps[i] = Math.floor(2 ** ((klass.gaps.draw(random) + random()) / 4));
+      length += gaps[i]!;
+    }
+    const room = this.span - 1 - birth;
+    const squeeze = length > room ? room / length : 1;
+    // Over a longer time, what came and went is followed by others of its kind; what stayed, stays.
+    const lasts = existed || length * squeeze > this.span / 2;
+    const name = lasts ? key : key + repeat * this.family.keys;
+    const first = repeat > 0 && lasts ? KeyState.old : existed ? KeyState.present : KeyState.absent;
+    let time = start + birth;
+    emit(time, name, first);
+    for (const gap of gaps) {
+      time += gap * squeeze;
+      emit(time, name, this.isExpired(gap, random) ? KeyState.gone : KeyState.old);
+    }
+  }
+
+  private isExpired(gap: number, random: Random): boolean {
+    if (this.expired.size === 0) return false;
+    const share = this.expired.get(Math.floor(4 * Math.log2(Math.max(1, gap))));
+    return share !== undefined && random() < share;
+  }
+}
+
+/** The naive baseline: each access goes to a key drawn by popularity, whatever came before. */
+export class IndependentKeys implements KeySource {
+  key = 0;
+  readonly state = KeyState.old;
+  popularity = 0;
+  private readonly requests: Uint32Array;
+  private readonly ranks: Sampler;
+  private readonly random: Random;
+
+  constructor(family: Family, number: number, seed: number) {
+    this.requests = requestsByRank(family);
+    this.ranks = new Sampler(
+      Array.from(this.requests, (n, key): [number, number] => [key, n]),
+      0,
+    );
+    this.random = mulberry32(mix(seed, number, 0x1d));
+  }
+
+  next(): void {
+    this.key = this.ranks.draw(this.random);
+    this.popularity = popularityOf(this.requests[this.key] ?? 0);
+  }
+}

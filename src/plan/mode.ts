@@ -1,0 +1,74 @@
+/** A mode, and a model with the capture that it was made from → the workload to drive. */
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { CutoverError } from '../errors.ts';
+import type { Model } from '../model/model.ts';
+import { ArgumentDisguise } from './disguise.ts';
+import { capturedRate, ExactWorkload } from './exact.ts';
+import { Synthesis } from './synthesize.ts';
+import type { Workload } from './workload.ts';
+
+export const MODES = ['modelled', 'exact'] as const;
+export type Mode = (typeof MODES)[number];
+export const KEYS = ['real', 'anonymised'] as const;
+
+export interface WorkloadRequest {
+  mode: Mode;
+  /** How keys and arguments of an exact workload appear; undefined: as captured. */
+  keys: (typeof KEYS)[number] | undefined;
+  /** The capture or model that the user named. */
+  source: string;
+  model: Model;
+  seed: string;
+  epochSeconds: number;
+  /** Ops per second. */
+  rate: number;
+  /** Length of one round's slices and warm-up. */
+  seconds: number;
+  /** Accept the capture of a replica. */
+  replica: boolean;
+}
+
+/** Ops per second that the capture had, as a mode counts them: what `--rate 2x` is twice of. */
+export function capturedRateOf(mode: Mode, model: Model): number {
+  return mode === 'exact' ? capturedRate(model) : Synthesis.capturedRate(model);
+}
+
+/** Throws CutoverError (usage) for what a mode cannot do. */
+export async function openWorkload(request: WorkloadRequest): Promise<Workload> {
+  const { mode, keys, source, model, seed, epochSeconds, rate, seconds, replica } = request;
+  if (mode !== 'exact') {
+    if (keys !== undefined) {
+      throw new CutoverError(
+        'usage',
+        'E_USAGE',
+        '--keys is for --mode exact: the keys of a modelled workload are invented.',
+        'Leave it out, or add --mode exact.',
+      );
+    }
+    return new Synthesis(model, { seed, epochSeconds, rate });
+  }
+  if (source === '-' || source.endsWith('.json')) {
+    throw new CutoverError(
+      'usage',
+      'E_EXACT_SOURCE',
+      source === '-'
+        ? '--mode exact reads the capture twice, which stdin does not allow.'
+        : `--mode exact replays a capture's own ops; ${source} is a model, which holds none.`,
+      'Name the file of a capture, or use --mode modelled.',
+    );
+  }
+  const disguise = keys === 'anonymised' ? new ArgumentDisguise(await secretOf(source, seed), model) : undefined;
+  return ExactWorkload.read({
+    capture: source,
+    ...{ model, seed, epochSeconds, rate, seconds, replica },
+    ...(disguise ? { disguise } : {}),
+  });
+}
+
+/** The same for the same capture and seed, and unknown to all who do not have the capture. */
+async function secretOf(path: string, seed: string): Promise<string> {
+  await using file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(1 << 16), 0, 1 << 16, 0);
+  return createHash('sha256').update(seed).update(buffer.subarray(0, bytesRead)).digest('hex');
+}

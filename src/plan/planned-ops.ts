@@ -1,0 +1,45 @@
+/** A slice → a cursor over its ops, as the capture's own: what is planned can be modelled like what was captured. */
+import type { FitOp } from '../model/fit.ts';
+import type { Plan, Slice } from './plan.ts';
+
+const CR = 0x0d;
+
+/** Arguments of the RESP command that begins at `start`, as views. */
+export function readCommand(bytes: Uint8Array, start: number): Uint8Array[] {
+  let at = start + 1;
+  const readNumber = () => {
+    let value = 0;
+    for (; bytes[at] !== CR; at++) value = value * 10 + bytes[at]! - 0x30;
+    at += 2;
+    return value;
+  };
+  return Array.from({ length: readNumber() }, () => {
+    at++;
+    const length = readNumber();
+    const argument = bytes.subarray(at, at + length);
+    at += length + 2;
+    return argument;
+  });
+}
+
+/** Ops of a slice whose time 0 is `startUs` (Unix µs); connection c is client c. The same object every time. */
+export function* plannedOps(plan: Plan, slice: Slice, startUs: number): Generator<FitOp> {
+  let args: Uint8Array[] = [];
+  const op = {
+    ...{ line: 0, atUs: 0, db: 0, clientId: 0, parentLine: 0, argCount: 0, lineBytes: 0, command: '' },
+    kind: 'command' as const,
+    arg: (index: number) => args[index]!,
+    argLength: (index: number) => args[index]!.length,
+  };
+  for (let i = 0; i < slice.count; i++) {
+    args = readCommand(slice.bytes, slice.offset[i]!);
+    op.line = i + 1;
+    op.atUs = startUs + Math.round(slice.intendedUs[i]!);
+    op.clientId = slice.connection[i]!;
+    op.db = plan.connections[op.clientId]!.db;
+    op.argCount = args.length;
+    op.lineBytes = slice.offset[i + 1]! - slice.offset[i]!;
+    op.command = Buffer.from(args[0]!).toString('latin1').toLowerCase();
+    yield op;
+  }
+}

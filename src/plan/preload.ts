@@ -1,0 +1,91 @@
+/** A model → the keys that exist before the workload begins, as commands that create them. */
+import type { Family, Model } from '../model/model.ts';
+import { intern } from '../model/tally.ts';
+import { Elements, identified } from './calls.ts';
+import { type Contents, creation } from './contents.ts';
+import { existedBefore, requestsByRank } from './key-trace.ts';
+import type { KeyMaker } from './keys.ts';
+import type { Preload } from './plan.ts';
+import { Sampler, stream } from './random.ts';
+import { RespWriter, share } from './resp.ts';
+import { element } from './values.ts';
+
+/** A value size for families that the capture only reads. */
+const UNKNOWN_VALUE_BYTES = 128;
+const MAX_ELEMENTS = 256;
+/** Argument position (from 0, behind the command) of the element that a command names. */
+const ELEMENT_POSITION: Record<string, number> = {
+  ...{ hget: 1, hset: 1, hsetnx: 1, hdel: 1, hexists: 1, hincrby: 1, hincrbyfloat: 1, hmget: 1 },
+  ...{ sadd: 1, srem: 1, sismember: 1, smismember: 1, zadd: 2, zincrby: 2, zrem: 1, zscore: 1, zrank: 1, zrevrank: 1 },
+  ...{ lpush: 1, rpush: 1, lrem: 2, pfadd: 1 },
+};
+/** Expiries are set at any time before the capture: what is left is any part of them. */
+const RESIDUAL_PARTS = 8;
+
+/** Creates the keys that the capture reads before it writes them, with their type and plausible contents. */
+export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Preload {
+  const writers = new Map<number, { writer: RespWriter; commands: number }>();
+  const result: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
+  model.families.forEach((family, number) => {
+    if (family.classes.every((klass) => klass.existing === 0)) return;
+    const random = stream(seed, 'preload', number);
+    const contents = contentsOf(model, family, number);
+    const requests = requestsByRank(family);
+    for (let key = 0; key < requests.length && requests[key]! > 0; key++) {
+      if (!existedBefore(family, number, key, requests[key]!)) continue;
+      const name = makers[number]!.key(key);
+      const commands = creation(name, contents(key), random);
+      if (commands.length === 0) continue;
+      const database = intern(writers, family.db, () => ({ writer: new RespWriter(), commands: 0 }));
+      result.keys++;
+      result.logicalBytes += name.length;
+      for (const command of commands) {
+        database.writer.begin(command.length);
+        for (const argument of command) database.writer.text(argument);
+        database.commands++;
+        for (const argument of command.slice(2)) result.logicalBytes += argument.length;
+      }
+    }
+  });
+  for (const [db, { writer, commands }] of writers) {
+    result.commands += commands;
+    result.databases.push({ db, commands, bytes: share(writer.view()) });
+  }
+  return result;
+}
+
+/** What each key of a family holds: the fields that the capture names, or its own part of the elements. */
+function contentsOf(model: Model, family: Family, number: number): (key: number) => Contents {
+  const fields = new Map<string, boolean>();
+  let universe: { sizes: Sampler; elements: Elements; position: number } | undefined;
+  for (const shape of model.shapes) {
+    const position = ELEMENT_POSITION[shape.command];
+    if (shape.family !== number || shape.script !== undefined || position === undefined) continue;
+    const role = shape.roles[position];
+    const counts = shape.command.startsWith('hincr');
+    if (role && 'literals' in role) for (const [text] of role.literals) fields.set(text, counts || fields.get(text) === true);
+    if (role && 'bytes' in role) {
+      universe = { sizes: new Sampler(role.bytes, 8), elements: new Elements(family, role.distinct), position };
+    }
+    if (!shape.command.startsWith('hset') && shape.command !== 'hmset') continue;
+    for (let i = 1; i + 1 < shape.roles.length; i += 2) {
+      const field = shape.roles[i]!;
+      const value = shape.roles[i + 1]!;
+      if ('literals' in field) for (const [text] of field.literals) fields.set(text, fields.get(text) === true || 'integers' in value);
+    }
+  }
+  const valueBytes = new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES);
+  const left = family.ttlSeconds.flatMap(([seconds, n]) =>
+    Array.from({ length: RESIDUAL_PARTS }, (_, i): [number, number] => [(seconds * (i + 0.5)) / RESIDUAL_PARTS, n]),
+  );
+  const ttlSeconds = left.length > 0 ? new Sampler(left, 0) : undefined;
+  return (key) => {
+    if (fields.size > 0 || !universe) return { type: family.type, valueBytes, ttlSeconds, elements: fields };
+    const { sizes, elements, position } = universe;
+    const names = Array.from({ length: Math.min(MAX_ELEMENTS, elements.perKey) }, (_, rank): [string, boolean] => {
+      const e = elements.of(key, rank);
+      return [element(sizes.draw(identified(position, e)), e), false];
+    });
+    return { type: family.type, valueBytes, ttlSeconds, elements: new Map(names) };
+  };
+}
