@@ -7,7 +7,15 @@ import { commandLine } from '../src/cli/command-line.ts';
 import { interruptSignal } from '../src/cli/interrupt.ts';
 import { Progress } from '../src/cli/progress.ts';
 import { exitCodeOf, onInconclusiveFlag, readBudget } from '../src/cli/verdict-flags.ts';
-import { bytesFlag, coresFlag, rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
+import {
+  bytesFlag,
+  coresFlag,
+  keysFlag,
+  modeFlag,
+  rateFlag,
+  sampleCapture,
+  secondsFlag,
+} from '../src/cli/workload-flags.ts';
 import { parseBudget } from '../src/compare/budget.ts';
 import { DEFAULT_BUDGET } from '../src/compare/default-budget.ts';
 import { judge } from '../src/compare/judge.ts';
@@ -20,7 +28,7 @@ import { createFolder, latencyReader } from '../src/measure/folder.ts';
 import { describeMachine } from '../src/measure/machine.ts';
 import type { Rehearsal } from '../src/measure/rehearsal.ts';
 import { buildModel } from '../src/model/build.ts';
-import { Synthesis } from '../src/plan/synthesize.ts';
+import { capturedRateOf, openWorkload } from '../src/plan/mode.ts';
 import { FORMATS } from '../src/report/index.ts';
 import { resolveSpecs, withoutCredentials } from '../src/servers/index.ts';
 
@@ -52,6 +60,8 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     candidate: Flags.string({ char: 'c', description: 'server to judge', default: 'valkey', env: 'CUTOVER_CANDIDATE' }),
     budget: Flags.string({ description: 'budget file (YAML); without it, the default budget' }),
     rate: rateFlag(),
+    mode: modeFlag({ default: 'modelled' }),
+    keys: keysFlag(),
     rounds: Flags.integer({
       description: 'rounds of fresh servers: the unit of replication',
       default: 5,
@@ -98,10 +108,14 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       ...(flags.scripts ? { scripts: flags.scripts } : {}),
       onProgress: (lines) => progress.show(`reading ${name}: ${lines.toLocaleString('en')} lines`),
     });
-    const capturedRate = Synthesis.capturedRate(model);
+    const capturedRate = capturedRateOf(flags.mode, model);
     const rate = flags.rate(capturedRate);
     const epochSeconds = flags.epoch ?? Math.floor(Date.now() / 1000);
-    const synthesis = new Synthesis(model, { seed: flags.seed, epochSeconds, rate });
+    const workload = await openWorkload({
+      ...{ mode: flags.mode, keys: flags.keys, source: name, model, seed: flags.seed, epochSeconds, rate },
+      seconds: flags.warmup + flags['slice-pairs'] * flags.slice,
+      replica: flags['replica-capture'],
+    });
     const { specs, note } = await resolveSpecs({ baseline: flags.baseline, candidate: flags.candidate });
     if (note) this.logToStderr(note);
     const workers = flags.workers ?? defaultWorkers();
@@ -118,6 +132,8 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
         candidate: withoutCredentials(specs.candidate),
         budget: flags.budget,
         rate: Number(rate.toPrecision(6)),
+        mode: flags.mode,
+        keys: flags.keys,
         rounds: flags.rounds,
         'slice-pairs': flags['slice-pairs'],
         slice: `${flags.slice}s`,
@@ -141,7 +157,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           sliceSeconds: flags.slice,
           warmupSeconds: flags.warmup,
         },
-        ...{ rate, capturedRate, connections: synthesis.plan.connections.length, workers },
+        ...{ rate, capturedRate, connections: workload.plan.connections.length, workers },
       },
       machine: describeMachine(),
       files: { model: 'model.json', budget: 'budget.yaml' },
@@ -150,12 +166,12 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       arms: {} as Rehearsal['arms'],
       configDifferences: [],
       rounds: [],
-      caveats: [...caveats, ...synthesis.caveats],
+      caveats: [...caveats, ...workload.caveats],
     };
     try {
       await conduct({
         rehearsal,
-        workload: synthesis,
+        workload,
         specs: specs,
         limits,
         client: flags.client,

@@ -52,8 +52,7 @@ export async function record({ name, libraries, setup = async () => {}, workload
       server: { product: 'redis', version: after.server.redis_version },
       clients: Object.fromEntries(libraries.map((library) => [library, installedVersion(library)])),
       recorderCommands: RECORDER_COMMANDS,
-      before,
-      after,
+      bursts: [{ startedAt: recordedAt.toISOString(), before, after }],
     };
     writeFileSync(join(CAPTURES, `${name}.monitor.gz`), compressed);
     writeFileSync(join(CAPTURES, `${name}.capture.json`), `${JSON.stringify(sidecar, null, 2)}\n`);

@@ -54,7 +54,7 @@ function verify(name) {
   );
   for (const reject of capture.rejects.slice(0, 5)) console.log(`  rejected: ${reject.slice(0, 120)}`);
 
-  const calls = callsBetween(sidecar.before.commandstats, sidecar.after.commandstats);
+  const calls = callsBetween(sidecar.bursts[0].before.commandstats, sidecar.bursts[0].after.commandstats);
   const recorder = new Set(sidecar.recorderCommands);
   const commands = [...new Set([...capture.counts.keys(), ...calls.keys()])].sort();
   let differences = 0;

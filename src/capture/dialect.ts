@@ -1,4 +1,5 @@
-/** What a capture's lines betray: which stamp they carry, which generation of server printed them, and whether it was a replica. */
+/** What a capture's lines betray: which stamp they carry, which server printed them, and whether it was a replica. */
+import { REDACTED } from './batch.ts';
 import type { OpView } from './ops.ts';
 
 export type Clock = 'start' | 'end' | 'unknown';
@@ -14,88 +15,203 @@ const DATABASES = 16;
 /** Fewer writes say nothing. */
 const MIN_REPLICA_WRITES = 20;
 
-/** What was seen of one source. */
-interface Source {
-  /** As of its line before, -1 at first. */
-  db: number;
+/** It sent what a primary never sends its replicas: a read, a handshake, a blocking command. */
+const IS_CLIENT = 1;
+/** It sent what a primary makes of other commands: PXAT, KEEPTTL, PEXPIREAT. */
+const SENDS_EFFECTS = 2;
+const NO_DB = -1;
+
+/** What was seen in one stretch of a capture; stretches add up. */
+export interface Evidence extends Votes, Traits {}
+
+/** What single lines show by their form: of the server, and of what stands between it and us. Numbers are of lines. */
+export interface Traits {
+  /** Redis 2.4 or earlier: no client in the header. */
+  oldHeaders: number;
+  /** Kvrocks. */
+  namespaces: number;
+  /** Dragonfly. */
+  longFractions: number;
+  replicationSource: boolean;
+  /** A time that was printed as a double (Pika). */
+  shortFractions: number;
+  /** Module children: 7.2 and later have no source for them, 7.0 and earlier a question mark. */
+  emptySource: boolean;
+  questionSource: boolean;
+  /** `OK`: one where a recording begins. */
+  starts: number;
+  /** Of redis-cli, script(1), telnet: neither records nor damage. One of them may say that the connection was closed. */
+  notices: number;
+  closed: boolean;
+  /** Behind the prefix of a Redis Enterprise proxy. */
+  proxied: number;
+  /** That printed lines, as far as a prefix says so (`redis-1  | `). */
+  containers: string[];
+}
+
+export const noTraits = (): Traits => ({
+  ...{ oldHeaders: 0, namespaces: 0, longFractions: 0, replicationSource: false, shortFractions: 0 },
+  ...{ emptySource: false, questionSource: false, starts: 0, notices: 0, closed: false, proxied: 0, containers: [] },
+});
+
+/** What the commands show. */
+interface Votes {
+  /** Lines that say: stamped at the start, at the end; and first lines of a client that select the database which their header shows. */
+  startVotes: number;
+  endVotes: number;
+  weakEndVotes: number;
+  /** 7.0 or later; 6.2.4 or later; 5.0.9 or earlier. */
+  since7: boolean;
+  since624: boolean;
+  clearAuth: boolean;
   writes: number;
-  /** It sent what a primary never sends its replicas: a read, a handshake, a blocking command. */
-  isClient: boolean;
-  /** It sent what a primary makes of other commands: PXAT, KEEPTTL, PEXPIREAT. */
-  sendsEffects: boolean;
+  /** The one source that all writes came from, if there is one. */
+  writer: { source: string; isClient: boolean; sendsEffects: boolean } | undefined;
 }
 
 export class Dialect {
-  private readonly sources: Source[] = [];
-  private writes = 0;
   private startVotes = 0;
   private endVotes = 0;
-  /** First lines of a client that select the database which their header shows: fresh connections at an end-stamping server, as a rule. */
   private weakEndVotes = 0;
-  /** 7.0 or later; 6.2.4 or later; 5.0.9 or earlier. */
   private since7 = false;
   private since624 = false;
   private clearAuth = false;
+  private writes = 0;
+  /** By source: database as of its line before, number of writes, IS_CLIENT and SENDS_EFFECTS. */
+  private dbs = new Int32Array(256).fill(NO_DB);
+  private sourceWrites = new Float64Array(256);
+  private traits = new Uint8Array(256);
 
-  /** Must see every op, in order. */
+  /** Must see every command of a client, in order. */
   see(op: OpView): void {
-    if (op.kind !== 'command') return;
-    this.sources[op.clientId] ??= { db: -1, writes: 0, isClient: false, sendsEffects: false };
-    const source = this.sources[op.clientId]!;
-    const { command, info } = op;
-    const before = source.db;
-    source.db = op.db;
-    if (info?.group === 'connection') {
-      if (command === 'select') this.seeSelect(op, source, before);
-      else if (command === 'hello' || (command === 'auth' && op.wasRedacted(1))) this.since624 = true;
-      else if (command === 'auth') this.clearAuth = true;
-      else if (SHOWN_SINCE_7.has(command)) this.since7 = true;
-      source.isClient ||= command !== 'select' && command !== 'ping';
-    } else if (info?.write) {
+    const { info, command, clientId } = op;
+    if (clientId >= this.dbs.length) this.grow(clientId);
+    const before = this.dbs[clientId]!;
+    this.dbs[clientId] = op.db;
+    if (info?.write) {
       this.writes++;
-      source.writes++;
-      source.isClient ||= info.blocking || NEVER_REPLICATED.has(command);
-      if (!source.isClient)
-        source.sendsEffects ||= command === 'pexpireat' || (command === 'set' && hasEffectOption(op));
-    } else source.isClient ||= info?.readonly === true || CALLS.test(command);
+      this.sourceWrites[clientId]!++;
+      if (this.traits[clientId]! & IS_CLIENT) return;
+      if (info.blocking || NEVER_REPLICATED.has(command)) this.traits[clientId]! |= IS_CLIENT;
+      else if (command === 'pexpireat' || (command === 'set' && hasEffectOption(op))) {
+        this.traits[clientId]! |= SENDS_EFFECTS;
+      }
+    } else if (info?.readonly) this.traits[clientId]! |= IS_CLIENT;
+    else if (info?.group === 'connection') this.seeConnection(op, before);
+    else if (CALLS.test(command)) this.traits[clientId]! |= IS_CLIENT;
+  }
+
+  /** `source`: the text of a source. */
+  votes(sourceText: (number: number) => string): Votes {
+    const { startVotes, endVotes, weakEndVotes, since7, since624, clearAuth, writes } = this;
+    const all = writes === 0 ? -1 : this.sourceWrites.indexOf(writes);
+    const traits = this.traits[all]!;
+    return {
+      ...{ startVotes, endVotes, weakEndVotes, since7, since624, clearAuth, writes },
+      writer:
+        all < 0
+          ? undefined
+          : {
+              source: sourceText(all),
+              isClient: (traits & IS_CLIENT) !== 0,
+              sendsEffects: (traits & SENDS_EFFECTS) !== 0,
+            },
+    };
+  }
+
+  private seeConnection(op: OpView, before: number): void {
+    const { command, clientId } = op;
+    if (command === 'select') this.seeSelect(op, before);
+    else if (command === 'hello' || (command === 'auth' && op.argCount > 1 && REDACTED.equals(op.arg(1)))) {
+      this.since624 = true;
+    } else if (command === 'auth') this.clearAuth = true;
+    else if (SHOWN_SINCE_7.has(command)) this.since7 = true;
+    if (command !== 'select' && command !== 'ping') this.traits[clientId]! |= IS_CLIENT;
   }
 
   /** The header of a SELECT shows the new database where lines are printed after execution, the old one where before. */
-  private seeSelect(op: OpView, source: Source, before: number): void {
+  private seeSelect(op: OpView, before: number): void {
     const wanted = op.argCount === 2 && op.argLength(1) <= 2 ? Number(Buffer.from(op.arg(1)).toString('latin1')) : -1;
     if (!(wanted >= 0 && wanted < DATABASES) || wanted === before) return;
     if (op.db !== wanted) {
       this.startVotes++;
-      source.db = wanted;
-    } else if (before >= 0) this.endVotes++;
+      this.dbs[op.clientId] = wanted;
+    } else if (before !== NO_DB) this.endVotes++;
     else if (wanted > 0) this.weakEndVotes++;
   }
 
-  /** Whether a line's time is that of its command's start (up to 6.2.3) or end (since 6.2.4). */
-  get clock(): Clock {
-    if (this.since7 || this.since624) return 'end';
-    if (this.startVotes !== this.endVotes) return this.startVotes > this.endVotes ? 'start' : 'end';
-    if (this.clearAuth) return 'start';
-    return this.weakEndVotes > 0 ? 'end' : 'unknown';
+  private grow(clientId: number): void {
+    const size = 2 ** Math.ceil(Math.log2(clientId + 1));
+    const dbs = new Int32Array(size).fill(NO_DB);
+    dbs.set(this.dbs);
+    this.dbs = dbs;
+    const writes = new Float64Array(size);
+    writes.set(this.sourceWrites);
+    this.sourceWrites = writes;
+    const traits = new Uint8Array(size);
+    traits.set(this.traits);
+    this.traits = traits;
   }
+}
 
-  /** In words, as far as the lines tell. */
-  server(sources: string[]): string {
-    if (this.since7 || sources.includes('')) {
-      if (sources.includes('')) return 'Redis 7.2 or later, or Valkey';
-      return sources.includes('?:0') ? 'Redis 7.0' : 'Redis 7.0 or later, or Valkey';
-    }
-    if (this.clock === 'end') return 'Redis 6.2.4 or later, or Valkey';
-    return this.clearAuth ? 'Redis 5.0.9 or earlier' : this.clock === 'start' ? 'Redis 6.2.3 or earlier' : 'unknown';
-  }
+/** Whether a line's time is that of its command's start (up to 6.2.3) or end (since 6.2.4). */
+export function clockOf({ startVotes, endVotes, weakEndVotes, since7, since624, clearAuth }: Evidence): Clock {
+  if (since7 || since624) return 'end';
+  if (startVotes !== endVotes) return startVotes > endVotes ? 'start' : 'end';
+  if (clearAuth) return 'start';
+  return weakEndVotes > 0 ? 'end' : 'unknown';
+}
 
-  /** Number of the source that all writes came from as effects of commands elsewhere: the link to a primary. */
-  get primaryLink(): number | undefined {
-    if (this.writes < MIN_REPLICA_WRITES) return undefined;
-    const link = this.sources.findIndex((source) => source?.writes === this.writes);
-    const source = this.sources[link];
-    return source && !source.isClient && source.sendsEffects ? link : undefined;
-  }
+/** Which server it was, in words, as far as the lines tell. */
+export function serverOf(evidence: Evidence, approximate: boolean): string {
+  const { since7, emptySource, questionSource, clearAuth } = evidence;
+  if (evidence.namespaces > 0) return 'Kvrocks';
+  if (evidence.longFractions > 0 || evidence.replicationSource) return 'Dragonfly';
+  if (evidence.oldHeaders > 0) return 'Redis 2.4 or earlier';
+  if (evidence.proxied > 0) return 'Redis Enterprise';
+  if (evidence.shortFractions > 0) return 'Pika';
+  if (approximate) return 'Valkey 8.1.0 or 8.1.1';
+  if (emptySource) return 'Redis 7.2 or later, or Valkey';
+  if (since7) return questionSource ? 'Redis 7.0' : 'Redis 7.0 or later, or Valkey';
+  const clock = clockOf(evidence);
+  if (clock === 'end') return 'Redis 6.2.4 or later, or Valkey';
+  return clearAuth ? 'Redis 5.0.9 or earlier' : clock === 'start' ? 'Redis 6.2.3 or earlier' : 'unknown';
+}
+
+/** The evidence of two stretches, the second behind the first. */
+export function addEvidence(a: Evidence, b: Evidence): Evidence {
+  return {
+    startVotes: a.startVotes + b.startVotes,
+    endVotes: a.endVotes + b.endVotes,
+    weakEndVotes: a.weakEndVotes + b.weakEndVotes,
+    since7: a.since7 || b.since7,
+    since624: a.since624 || b.since624,
+    clearAuth: a.clearAuth || b.clearAuth,
+    writes: a.writes + b.writes,
+    writer: a.writes === 0 ? b.writer : b.writes === 0 ? a.writer : sameWriter(a.writer, b.writer),
+    oldHeaders: a.oldHeaders + b.oldHeaders,
+    namespaces: a.namespaces + b.namespaces,
+    longFractions: a.longFractions + b.longFractions,
+    replicationSource: a.replicationSource || b.replicationSource,
+    shortFractions: a.shortFractions + b.shortFractions,
+    emptySource: a.emptySource || b.emptySource,
+    questionSource: a.questionSource || b.questionSource,
+    starts: a.starts + b.starts,
+    notices: a.notices + b.notices,
+    closed: a.closed || b.closed,
+    proxied: a.proxied + b.proxied,
+    containers: [...new Set([...a.containers, ...b.containers])],
+  };
+}
+
+function sameWriter(a: Evidence['writer'], b: Evidence['writer']): Evidence['writer'] {
+  if (a === undefined || b === undefined || a.source !== b.source) return undefined;
+  return { source: a.source, isClient: a.isClient || b.isClient, sendsEffects: a.sendsEffects || b.sendsEffects };
+}
+
+/** Whether all writes came from one source as effects of commands elsewhere: over the link to a primary. */
+export function isReplica({ writes, writer }: Evidence): boolean {
+  return writes >= MIN_REPLICA_WRITES && writer !== undefined && !writer.isClient && writer.sendsEffects;
 }
 
 /** Options that a primary adds to what it sends its replicas. */

@@ -17,6 +17,9 @@ export function encodeArgument(bytes: Uint8Array): string {
 
 const UNNAMED = new Uint8Array(128);
 for (const [byte, text] of Object.entries(NAMED)) UNNAMED[text.charCodeAt(1)] = Number(byte);
+// Kvrocks prints these; other servers print them in hexadecimal.
+UNNAMED[0x76] = 0x0b;
+UNNAMED[0x66] = 0x0c;
 
 /** Value of a lower-case hexadecimal digit, -1 for any other byte. */
 export const hexValue = (byte: number) =>
@@ -25,14 +28,16 @@ export const hexValue = (byte: number) =>
 /** Byte that stands behind a backslash → the byte it means; 0 where it is no named escape. */
 export const namedEscape = (byte: number) => (byte < 128 ? UNNAMED[byte]! : 0);
 
-/** Length in bytes of what `text[start..end)` means; the tokenizer has checked its escapes. */
-export function decodedLength(text: Uint8Array, start: number, end: number): number {
-  let length = 0;
-  for (let i = start; i < end; i++, length++) if (text[i] === 0x5c) i += text[i + 1] === 0x78 ? 3 : 1;
-  return length;
+/** What the byte behind a backslash makes of it. Those of quotes and backslashes are the ones that some servers leave out. */
+export const EscapeClass = { none: 0, named: 1, ambiguous: 2, hex: 4 } as const;
+
+export function escapeClass(byte: number): number {
+  if (byte === 0x78) return EscapeClass.hex;
+  if (byte === 0x22 || byte === 0x5c) return EscapeClass.ambiguous;
+  return [0x6e, 0x72, 0x74, 0x61, 0x62].includes(byte) ? EscapeClass.named : EscapeClass.none;
 }
 
-/** The bytes that `text[start..end)` means; the tokenizer has checked its escapes. */
+/** The bytes that `text[start..end)` means; its escapes must have been checked. */
 export function decodeArgument(text: Uint8Array, start: number, end: number): Uint8Array {
   const bytes = new Uint8Array(end - start);
   let length = 0;
@@ -64,7 +69,7 @@ export function decodeUnquoted(text: Uint8Array, start: number, end: number): Ui
     else if (next === 0x78 && i + 3 < end && hexValue(text[i + 2]!) >= 0 && hexValue(text[i + 3]!) >= 0) {
       bytes[length++] = hexValue(text[i + 2]!) * 16 + hexValue(text[i + 3]!);
       i += 3;
-    } else if (next !== 0x22 && next !== 0x5c && namedEscape(next) > 0) {
+    } else if (escapeClass(next) === EscapeClass.named) {
       bytes[length++] = namedEscape(next);
       i++;
     } else bytes[length++] = byte;

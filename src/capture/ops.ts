@@ -1,9 +1,9 @@
 /** Batches of records → ops with meaning: what is a command and what a consequence of one, with credentials taken out. */
+import { type Batch, NO_COMMAND, REDACTED, SourceKind, UNQUOTED } from './batch.ts';
 import { ByteTable } from './byte-table.ts';
 import { COMMANDS, type CommandInfo } from './commands.ts';
 import { Dialect } from './dialect.ts';
-import { decodeArgument, decodedLength, decodeUnquoted } from './encode.ts';
-import { type Batch, Escapes, SourceKind } from './tokenize.ts';
+import { decodeArgument, decodeUnquoted } from './encode.ts';
 
 export type OpKind = 'command' | 'script-child' | 'module-child';
 
@@ -24,53 +24,83 @@ const ALLOWED_WHILE_BUSY = new Set([
 ]);
 /** Commands with credentials among their arguments. */
 const SECRETIVE = new Set(['auth', 'acl', 'config', 'hello', 'migrate']);
-const REDACTED = Buffer.from('(redacted)');
 /** Longer ones cannot be commands: only so much of them is kept. */
 const MAX_NAME_BYTES = 64;
 /** More names than any server has, counted in every spelling; a hostile capture's others are decoded each time. */
 const MAX_NAMES = 4096;
+/** A clock that is set back by less is only being adjusted. */
+export const MIN_STEP_US = 1_000_000;
 
 /** What follows from a command's name. */
-interface Name {
+export interface Name {
   /** Lower case. */
   text: string;
+  /** The same for every spelling, dense from 0; OTHER for names beyond those that are told apart. */
+  id: number;
   info: CommandInfo | undefined;
   callsScript: boolean;
   allowedWhileBusy: boolean;
   secretive: boolean;
 }
 
+const OTHER = MAX_NAMES;
+
 /** What the stream of ops knows from one batch to the next. */
 export class OpState {
   readonly dialect = new Dialect();
+  /** Unix time in µs of the first and the last op; 0 while there is none. */
+  firstUs = 0;
+  lastUs = 0;
+  /** How often the time of the ops went back by more than a second, and the most that it did. */
+  stepsBack = 0;
+  largestStepUs = 0;
   /** Line of the script call whose children may follow, 0 for none. */
   openScript = 0;
   scriptChildren = 0;
   moduleChildren = 0;
   /** Script children without a parent in the capture (FCALL is not printed by Redis 7.0.0 to 7.0.5). */
   orphans = 0;
+  /** Commands of clients, and those of them that came through a Unix socket. */
+  commands = 0;
+  unixCommands = 0;
+  private readonly ids = new Map<string, number>();
+  /** By number of the spelling, in the tables of the scanner and of this class. */
+  private readonly scanned: Name[] = [];
+  private readonly spelled: Name[] = [];
   private readonly spellings = new ByteTable();
-  /** By number of the spelling. */
-  private readonly names: Name[] = [];
 
-  /** The name that `bytes[start..end)` spells. */
-  name(bytes: Uint8Array, start: number, end: number): Name {
+  /** The name that `bytes[start..end)` spells; `number`: of the spelling, if the scanner knows it. */
+  name(bytes: Uint8Array, start: number, end: number, number: number): Name {
+    if (number !== NO_COMMAND) {
+      this.scanned[number] ??= this.make(bytes, start, end);
+      return this.scanned[number];
+    }
     const known = this.spellings.find(bytes, start, end);
-    if (known >= 0) return this.names[known]!;
+    if (known >= 0) return this.spelled[known]!;
+    const name = this.make(bytes, start, end);
+    if (end - start <= MAX_NAME_BYTES && this.spellings.size < MAX_NAMES) {
+      this.spelled[this.spellings.add(bytes, start, end)] = name;
+    }
+    return name;
+  }
+
+  private make(bytes: Uint8Array, start: number, end: number): Name {
     const text = Buffer.from(bytes.subarray(start, Math.min(end, start + MAX_NAME_BYTES)))
       .toString('latin1')
       .toLowerCase();
-    const name = {
+    let id = this.ids.get(text);
+    if (id === undefined) {
+      id = Math.min(this.ids.size, OTHER);
+      if (id < OTHER) this.ids.set(text, id);
+    }
+    return {
       text,
+      id,
       info: COMMANDS.get(text),
       callsScript: SCRIPT_CALLS.has(text),
       allowedWhileBusy: ALLOWED_WHILE_BUSY.has(text),
       secretive: SECRETIVE.has(text),
     };
-    if (end - start <= MAX_NAME_BYTES && this.spellings.size < MAX_NAMES) {
-      this.names[this.spellings.add(bytes, start, end)] = name;
-    }
-    return name;
   }
 }
 
@@ -82,25 +112,30 @@ export class OpView {
   db = 0;
   clientId = 0;
   kind: OpKind = 'command';
-  /** Line of the command that a child belongs to; 0 for commands, orphans, and module children at the end of a chunk. */
+  /** Line of the command that a child belongs to; 0 for commands and orphans. */
   parentLine = 0;
   /** Lower case. */
   command = '';
+  /** The command as a small number, the same in the whole capture and dense from 0: for tables instead of maps. */
+  commandId = 0;
   /** What is known of the command; undefined for those of modules. */
   info: CommandInfo | undefined;
   argCount = 0;
   lineBytes = 0;
+  /** Number of the file among those that are read together. */
+  node = 0;
+  /** What `argStart` and `argEnd` refer to. */
+  readonly bytes: Buffer;
 
   private readonly batch: Batch;
   private readonly state: OpState;
   private record = -1;
+  private parentRecord = 0;
   private first = 0;
-  /** Arguments from here to there are credentials; none if equal. */
-  private secretFrom = 0;
-  private secretTo = 0;
 
   constructor(batch: Batch, state: OpState) {
     this.batch = batch;
+    this.bytes = batch.bytes;
     this.state = state;
   }
 
@@ -109,64 +144,67 @@ export class OpView {
     const { batch, state } = this;
     if (this.record + 1 >= batch.count) return false;
     const r = ++this.record;
+    const atUs = batch.atUs[r]!;
     this.line = batch.line[r]!;
-    this.atUs = batch.atUs[r]!;
+    this.atUs = atUs;
     this.db = batch.db[r]!;
     this.clientId = batch.source[r]!;
     this.lineBytes = batch.length[r]!;
     this.first = batch.firstArg[r]!;
     this.argCount = batch.firstArg[r + 1]! - this.first;
-    this.secretFrom = this.secretTo = 0;
-    const name = this.name();
+    if (state.firstUs === 0) state.firstUs = atUs;
+    else if (atUs < state.lastUs - MIN_STEP_US) {
+      state.stepsBack++;
+      state.largestStepUs = Math.max(state.largestStepUs, state.lastUs - atUs);
+    }
+    state.lastUs = atUs;
+    const name = this.name(batch.command[r]!);
     this.command = name.text;
+    this.commandId = name.id;
     this.info = name.info;
     this.attach(batch.kind[r]!, name);
-    if (name.secretive) this.findSecrets();
-    state.dialect.see(this);
+    if (this.kind === 'command') state.dialect.see(this);
+    if (name.secretive) this.hideSecrets();
     return true;
   }
 
   /** Decoded bytes of argument `index` (0 is the command's name); `(redacted)` for a credential. Valid until the next batch. */
   arg(index: number): Uint8Array {
-    if (index >= this.secretFrom && index < this.secretTo) return REDACTED;
-    const { bytes, argStart, argEnd, argEscapes } = this.batch;
+    const { bytes, argStart, argEnd, argLength } = this.batch;
     const i = this.first + index;
     const start = argStart[i]!;
     const end = argEnd[i]!;
-    if (argEscapes[i] === Escapes.none) return bytes.subarray(start, end);
-    return argEscapes[i] === Escapes.quoted ? decodeArgument(bytes, start, end) : decodeUnquoted(bytes, start, end);
+    if (argLength[i] === end - start) return bytes.subarray(start, end);
+    return argLength[i] === UNQUOTED ? decodeUnquoted(bytes, start, end) : decodeArgument(bytes, start, end);
   }
 
   /** Its length in bytes, without decoding it where that is possible. */
   argLength(index: number): number {
-    if (index >= this.secretFrom && index < this.secretTo) return REDACTED.length;
-    const { bytes, argStart, argEnd, argEscapes } = this.batch;
-    const i = this.first + index;
-    if (argEscapes[i] === Escapes.none) return argEnd[i]! - argStart[i]!;
-    return argEscapes[i] === Escapes.quoted ? decodedLength(bytes, argStart[i]!, argEnd[i]!) : this.arg(index).length;
+    const length = this.batch.argLength[this.first + index]!;
+    return length === UNQUOTED ? this.arg(index).length : length;
   }
 
-  /** Whether the server itself had already taken the credential out. */
-  wasRedacted(index: number): boolean {
-    const { bytes, argStart, argEnd } = this.batch;
-    const i = this.first + index;
-    return index < this.argCount && REDACTED.equals(bytes.subarray(argStart[i]!, argEnd[i]!));
+  /** Where its text stands in `bytes`: what it means if it is plain, and can be looked at without an object for each. */
+  argStart(index: number): number {
+    return this.batch.argStart[this.first + index]!;
   }
 
-  private name(): Name {
-    const { bytes, argStart, argEnd, argEscapes } = this.batch;
-    if (argEscapes[this.first] === Escapes.none)
-      return this.state.name(bytes, argStart[this.first]!, argEnd[this.first]!);
+  argEnd(index: number): number {
+    return this.batch.argEnd[this.first + index]!;
+  }
+
+  /** Whether its text has no escapes. */
+  isPlain(index: number): boolean {
+    const { argStart, argEnd, argLength } = this.batch;
+    const i = this.first + index;
+    return argLength[i] === argEnd[i]! - argStart[i]!;
+  }
+
+  private name(number: number): Name {
+    if (this.isPlain(0)) return this.state.name(this.bytes, this.argStart(0), this.argEnd(0), number);
     // Decoded first: `"a\x75th"` is AUTH, and its arguments are secrets.
     const decoded = this.arg(0);
-    return this.state.name(decoded, 0, decoded.length);
-  }
-
-  /** Line of the command that the module's children precede (6.2.4 and later); 0 where the chunk ends before it. */
-  private nextCommandLine(): number {
-    const { kind, line, count } = this.batch;
-    for (let r = this.record + 1; r < count; r++) if (kind[r] !== SourceKind.module) return line[r]!;
-    return 0;
+    return this.state.name(decoded, 0, decoded.length, NO_COMMAND);
   }
 
   private attach(source: number, name: Name): void {
@@ -183,34 +221,45 @@ export class OpView {
       this.parentLine = this.nextCommandLine();
     } else {
       this.kind = 'command';
+      state.commands++;
+      if (source === SourceKind.unix) state.unixCommands++;
       if (name.callsScript) state.openScript = this.line;
       else if (!name.allowedWhileBusy) state.openScript = 0;
     }
   }
 
+  /** Line of the command that the module's children precede (6.2.4 and later); 0 where the capture ends before it. */
+  private nextCommandLine(): number {
+    const { kind, line, count } = this.batch;
+    // Found once for all children of a command.
+    if (this.parentRecord <= this.record) {
+      this.parentRecord = this.record + 1;
+      while (this.parentRecord < count && kind[this.parentRecord] === SourceKind.module) this.parentRecord++;
+    }
+    return this.parentRecord < count ? line[this.parentRecord]! : 0;
+  }
+
   /** Old servers print credentials in clear: nothing outside this folder ever sees them, whatever the version. */
-  private findSecrets(): void {
-    // One range is enough if it only grows; what stands between two credentials goes with them.
-    const hide = (from: number, to: number) => {
-      if (this.secretTo === 0) this.secretFrom = from;
-      this.secretTo = Math.min(Math.max(this.secretTo, to), this.argCount);
-    };
-    switch (this.command) {
-      case 'auth':
-        hide(1, this.argCount);
-        return;
-      case 'acl':
-      case 'config':
-        hide(2, this.argCount);
-        return;
-      case 'hello':
-      case 'migrate':
-        for (let i = 1; i < this.argCount; i++) {
-          const word = this.argLength(i) <= 5 ? Buffer.from(this.arg(i)).toString('latin1').toUpperCase() : '';
-          // HELLO 3 AUTH user password; MIGRATE … AUTH password, AUTH2 user password.
-          if (word === 'AUTH') hide(i + 1, this.command === 'hello' ? i + 3 : i + 2);
-          if (word === 'AUTH2') hide(i + 1, i + 3);
-        }
+  private hideSecrets(): void {
+    const { command, argCount } = this;
+    if (command === 'auth') this.hide(1, argCount);
+    else if (command === 'acl' || command === 'config') this.hide(2, argCount);
+    else {
+      // HELLO 3 AUTH user password; MIGRATE … AUTH password, AUTH2 user password. What is hidden may itself be such a word.
+      for (let i = argCount - 1; i > 0; i--) {
+        const word = this.argLength(i) <= 5 ? Buffer.from(this.arg(i)).toString('latin1').toUpperCase() : '';
+        if (word === 'AUTH') this.hide(i + 1, command === 'hello' ? i + 3 : i + 2);
+        if (word === 'AUTH2') this.hide(i + 1, i + 3);
+      }
+    }
+  }
+
+  private hide(from: number, to: number): void {
+    const { batch, first } = this;
+    for (let i = first + from; i < first + Math.min(to, this.argCount); i++) {
+      batch.argStart[i] = batch.redactedAt;
+      batch.argEnd[i] = batch.redactedAt + REDACTED.length;
+      batch.argLength[i] = REDACTED.length;
     }
   }
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Flags } from '@oclif/core';
 import { CutoverError } from '../errors.ts';
+import { KEYS, MODES } from '../plan/mode.ts';
 
 /** The capture that commands use without an argument; beside the sources and beside dist alike. */
 export function sampleCapture(): string {
@@ -50,6 +51,17 @@ export const rateFlag = Flags.custom<Rate>({
       'Write a number of ops per second (--rate 5000) or a multiple of the captured rate (--rate 2x).',
     );
   },
+});
+
+export const modeFlag = Flags.option({
+  options: MODES,
+  description:
+    "modelled: a workload like the captured one, of any length; exact: the captured ops themselves, in their order, on their connections, at their times",
+});
+
+export const keysFlag = Flags.option({
+  options: KEYS,
+  description: 'with --mode exact: real keys and values, or others of the same lengths that fit together alike [default: real]',
 });
 
 /** `512mb`, `2GiB` → bytes. */

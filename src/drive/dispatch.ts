@@ -1,6 +1,6 @@
 /** Turns one thread's share of a slice into ops that leave at their intended times, whatever is still in flight. */
 import { createHistogram } from 'node:perf_hooks';
-import { OpStatus, type OpTimes } from '../measure/latency-log.ts';
+import { OpStatus, type OpTimes, overUs } from '../measure/latency-log.ts';
 import { OpFlag, type Slice } from '../plan/plan.ts';
 import type { ClientSink, LoadClient } from './client.ts';
 import { nowUs } from './clock.ts';
@@ -22,6 +22,9 @@ const SLEEP_MARGIN_US = 2000;
 /** No longer at once: after the last op has left this is how often it is asked whether all replies have come. */
 const MAX_SLEEP_MS = 5;
 
+/** An op that has to follow others waits for them no longer than this behind its intended time. */
+const MAX_HOLD_US = 200_000;
+
 /** The results of a slice, shared by all threads: what was measured survives the death of any of them. */
 export interface SharedTimes extends OpTimes {
   /** Which error (`ErrorPrefixes`, per thread), where the status is `error`. */
@@ -42,6 +45,8 @@ export interface DispatchOutcome {
   endedUs: number;
   /** Ops that were due while their connection had `inFlightCap` in flight: their response time includes our own queue. */
   heldByCap: number;
+  /** Ops that left before those that they had to follow were over (`Slice.order`). */
+  outOfOrder: number;
   /** How much later than asked the event loop came back. */
   eventLoopDelayUs: { p99: number; max: number };
 }
@@ -109,7 +114,10 @@ export class Dispatch {
   #epochUs = 0;
   #cursor = 0;
   #toFlush: Lane[] = [];
+  /** Lanes whose next op has to follow one that is not over. */
+  #held: Lane[] = [];
   #heldByCap = 0;
+  #outOfOrder = 0;
   /** Ops in flight whose time is a latency, and when the last op left. */
   #awaited = 0;
   #lastSentUs = 0;
@@ -159,6 +167,7 @@ export class Dispatch {
     this.#onEnd({
       endedUs: this.#elapsedUs(),
       heldByCap: this.#heldByCap,
+      outOfOrder: this.#outOfOrder,
       eventLoopDelayUs: { p99: ofDelay(this.#delay.percentile(99)), max: ofDelay(this.#delay.max) },
     });
   }
@@ -193,6 +202,8 @@ export class Dispatch {
     this.#sleep = undefined;
     const elapsedUs = this.#elapsedUs();
     this.#delay.record(Math.max(1, Math.round(elapsedUs - this.#expectedUs)));
+    for (let i = 0; i < this.#held.length; i++) this.#list(this.#held[i]!);
+    this.#held.length = 0;
     const count = this.#dueUs.length;
     while (this.#cursor < count && this.#dueUs[this.#cursor]! <= elapsedUs) {
       const lane = this.#order[this.#cursor++]!;
@@ -217,11 +228,12 @@ export class Dispatch {
     lane.listed = false;
     if (!lane.client) return;
     const from = lane.sent;
-    const to = Math.min(lane.due, lane.answered + this.#limits.inFlightCap);
+    let to = Math.min(lane.due, lane.answered + this.#limits.inFlightCap);
     if (to < lane.due) {
       this.#heldByCap += lane.due - Math.max(to, lane.held);
       lane.held = lane.due;
     }
+    if (this.#slice.order) to = this.#untilHeld(lane, from, to);
     if (to === from) return;
     // The time before the write: the write is part of the service that is measured, not of our lag.
     const sentUs = this.#elapsedUs();
@@ -236,11 +248,36 @@ export class Dispatch {
     lane.client.send(from, to);
   }
 
+  /** How far the lane's ops `from … to − 1` may leave now: up to one that has to follow an op that is not over. */
+  #untilHeld(lane: Lane, from: number, to: number): number {
+    const { intendedUs } = this.#slice;
+    const order = this.#slice.order!;
+    const elapsedUs = this.#elapsedUs();
+    for (let k = from; k < to; k++) {
+      const op = lane.ops[k]!;
+      for (let i = order.from[op]!; i < order.from[op + 1]!; i++) {
+        if (elapsedUs >= overUs(order.after[i]!, this.#slice, this.#times) + order.delayUs[i]!) continue;
+        if (this.#times.lostConnections[this.#slice.connection[order.after[i]!]!] === 1) continue;
+        if (elapsedUs - intendedUs[op]! <= MAX_HOLD_US) {
+          this.#held.push(lane);
+          return k;
+        }
+        this.#outOfOrder++;
+        break;
+      }
+    }
+    return to;
+  }
+
   #waitUntil(dueUs: number): void {
     const elapsedUs = this.#elapsedUs();
     const waitUs = dueUs - elapsedUs;
     const awaiting = this.#awaited > 0;
     this.#expectedUs = elapsedUs;
+    if (this.#held.length > 0) {
+      setImmediate(this.#tick);
+      return;
+    }
     if (waitUs >= SLEEP_FROM_US && !(awaiting && elapsedUs - this.#lastSentUs < POLL_US)) {
       const sleepMs = Math.min(MAX_SLEEP_MS, Math.floor((waitUs - SLEEP_MARGIN_US) / 1000));
       this.#expectedUs += sleepMs * 1000;

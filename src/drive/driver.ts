@@ -56,6 +56,8 @@ export interface SliceRecord
     > {
   /** Ops that the in-flight cap held back. */
   heldByCap: number;
+  /** Ops that left although others, which they had to follow, were not over. */
+  outOfOrder: number;
   /** Set when connections, or a load thread, were lost: how many and why. */
   connectionLost?: string;
 }
@@ -187,6 +189,7 @@ export class Driver implements AsyncDisposable {
       planned: slice.count,
       ...this.#count(slice, times),
       heldByCap: health.reduce((sum, { outcome }) => sum + outcome.heldByCap, 0),
+      outOfOrder: health.reduce((sum, { outcome }) => sum + outcome.outOfOrder, 0),
       generator: assessGenerator(
         slice,
         times,

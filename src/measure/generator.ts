@@ -1,7 +1,7 @@
 /** Turns one slice's op times and the load threads' own figures into how well the generator did its part. */
 import type { Slice } from '../plan/plan.ts';
 import { LatencyHistogram } from './histogram.ts';
-import { OpStatus, type OpTimes } from './latency-log.ts';
+import { leavableUs, OpStatus, type OpTimes } from './latency-log.ts';
 import type { GeneratorHealth } from './rehearsal.ts';
 
 export type GcPauses = GeneratorHealth['gcPauses'];
@@ -17,7 +17,7 @@ export interface ThreadHealth {
  * The achieved rate is ops sent per second of sending: the slice's duration, or until the last op left if that was later.
  */
 export function assessGenerator(
-  slice: Pick<Slice, 'count' | 'durationUs' | 'intendedUs'>,
+  slice: Pick<Slice, 'count' | 'durationUs' | 'intendedUs' | 'flags' | 'order'>,
   times: OpTimes,
   threads: ThreadHealth[],
   cpu: { usedUs: number; seconds: number },
@@ -27,7 +27,7 @@ export function assessGenerator(
   for (let op = 0; op < slice.count; op++) {
     if (times.status[op] === OpStatus.unsent) continue;
     const sentUs = times.sentUs[op]!;
-    lag.record(sentUs - slice.intendedUs[op]!);
+    lag.record(sentUs - leavableUs(op, slice, times));
     if (sentUs > lastSentUs) lastSentUs = sentUs;
   }
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);

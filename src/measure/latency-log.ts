@@ -18,7 +18,7 @@ export interface OpTimes {
 export interface LabelledHistograms {
   family: string;
   command: string;
-  /** Actual send − intended send: the generator's own share. */
+  /** Actual send − the time at which the op could leave: the generator's own share. */
   lag: LatencyHistogram;
   /** Reply − actual send. */
   service: LatencyHistogram;
@@ -28,6 +28,27 @@ export interface LabelledHistograms {
 
 const PARTS = ['lag', 'service', 'response'] as const satisfies Part[];
 
+/** When an op was over for those that have to follow it (`Slice.order`); NaN while it is not. */
+export function overUs(op: number, { flags }: Pick<Slice, 'flags'>, { sentUs, repliedUs }: OpTimes): number {
+  return flags[op]! & OpFlag.blocking ? sentUs[op]! : repliedUs[op]!;
+}
+
+/** When an op could leave: at its intended time, or when the last of those that it had to follow was over. */
+export function leavableUs(
+  op: number,
+  slice: Pick<Slice, 'intendedUs' | 'flags' | 'order'>,
+  times: OpTimes,
+): number {
+  const { intendedUs, order } = slice;
+  let us = intendedUs[op]!;
+  if (!order) return us;
+  for (let i = order.from[op]!; i < order.from[op + 1]!; i++) {
+    const fromUs = overUs(order.after[i]!, slice, times) + order.delayUs[i]!;
+    if (fromUs > us && fromUs <= times.sentUs[op]!) us = fromUs;
+  }
+  return us;
+}
+
 /**
  * Histograms per label, for labels of which an op was sent. `lag` counts every op that was sent; `service` and
  * `response` count the ops whose reply is a latency, which leaves out
@@ -36,7 +57,7 @@ const PARTS = ['lag', 'service', 'response'] as const satisfies Part[];
  * - blocking ops, which wait for data, and ops sent while a blocking op held up their connection.
  */
 export function summarize(
-  slice: Pick<Slice, 'count' | 'intendedUs' | 'connection' | 'label' | 'flags'>,
+  slice: Pick<Slice, 'count' | 'intendedUs' | 'connection' | 'label' | 'flags' | 'order'>,
   times: OpTimes,
   labels: Label[],
 ): LabelledHistograms[] {
@@ -52,7 +73,7 @@ export function summarize(
     const intendedUs = slice.intendedUs[op]!;
     const sentUs = times.sentUs[op]!;
     const repliedUs = times.repliedUs[op]!;
-    entry.lag.record(sentUs - intendedUs);
+    entry.lag.record(sentUs - leavableUs(op, slice, times));
     const connection = slice.connection[op]!;
     if (slice.flags[op]! & OpFlag.blocking) {
       blockedUntilUs[connection] = status === OpStatus.sent ? Number.POSITIVE_INFINITY : repliedUs;

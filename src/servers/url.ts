@@ -118,7 +118,7 @@ function decode(text: string): string {
 }
 
 /** What kept us from the server, and what to do; without the error itself, which may carry the credentials. */
-function explain(spec: string, address: ServerAddress, error: unknown): CutoverError {
+export function explain(spec: string, address: ServerAddress, error: unknown): CutoverError {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const message = messageOf(error);
   const [what, advice] = ((): [string, string] => {

@@ -2,9 +2,10 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Decoder } from '../../src/capture/decoder.ts';
 import { OpState, OpView } from '../../src/capture/ops.ts';
 import { Capture, type CaptureOptions } from '../../src/capture/read.ts';
-import { Tokenizer } from '../../src/capture/tokenize.ts';
+import { Tokenizer, type TokenizerOptions } from '../../src/capture/tokenize.ts';
 
 export interface PlainOp {
   line: number;
@@ -17,17 +18,30 @@ export interface PlainOp {
 }
 
 /** Ops of some bytes, given to the tokenizer in the chunks that they come in. */
-export function tokenizeAll(chunks: Uint8Array[]): { ops: PlainOp[]; tokenizer: Tokenizer } {
-  const tokenizer = new Tokenizer();
+export function tokenizeAll(
+  chunks: Uint8Array[],
+  options?: TokenizerOptions,
+): { ops: PlainOp[]; tokenizer: Tokenizer } {
+  const tokenizer = new Tokenizer(options);
+  return { ops: decodeAll(tokenizer, chunks), tokenizer };
+}
+
+/** Ops of some bytes, given to a decoder in the chunks that they come in. */
+export function decodeAll(decoder: Decoder, chunks: Uint8Array[]): PlainOp[] {
   const state = new OpState();
   const ops: PlainOp[] = [];
-  const take = (batch: ReturnType<Tokenizer['push']>) => {
-    const view = new OpView(batch, state);
-    while (view.next()) ops.push(plain(view, tokenizer.sources[view.clientId]!));
+  const take = () => {
+    for (let batch = decoder.next(); batch; batch = decoder.next()) {
+      const view = new OpView(batch, state);
+      while (view.next()) ops.push(plain(view, decoder.source(view.clientId)));
+    }
   };
-  for (const chunk of chunks) take(tokenizer.push(chunk));
-  take(tokenizer.end());
-  return { ops, tokenizer };
+  for (const chunk of chunks) {
+    for (let taken = 0; taken < chunk.length; take()) taken += decoder.push(Buffer.from(chunk.subarray(taken)));
+  }
+  decoder.finish();
+  take();
+  return ops;
 }
 
 /** A file in a folder of its own; returns its path. */

@@ -1,0 +1,199 @@
+/** A file, a stretch of one, or stdin, plain or compressed → its bytes, given to a decoder. */
+
+import { readSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { pipeline, type Transform } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { CutoverError, messageOf } from '../errors.ts';
+import type { Decoder } from './decoder.ts';
+
+/** Where a stretch begins and ends, in bytes of the plain file. */
+export interface ByteRange {
+  start: number;
+  end: number;
+}
+
+/** So much is looked at to tell what a file is. */
+const HEAD_BYTES = 512;
+const MAGIC_BYTES = 4;
+const STREAM_BYTES = 1 << 20;
+/** Files are read synchronously, as there is nothing to do meanwhile; timers and signals get their turn this often. */
+const TURN_MS = 25;
+
+export class Input {
+  /** The first bytes, decompressed. */
+  readonly head: Buffer;
+  /** The file became shorter while it was read. */
+  shrank = false;
+  private readonly source: { file: FileHandle; range: ByteRange } | { stream: AsyncIterator<Buffer> };
+
+  constructor(head: Buffer, source: Input['source']) {
+    this.head = head;
+    this.source = source;
+  }
+
+  /** Yields whenever the decoder has got more bytes. */
+  async *feed(decoder: Decoder): AsyncGenerator<void> {
+    if ('stream' in this.source) {
+      for (let chunk: Buffer | undefined = this.head; chunk !== undefined; ) {
+        for (let taken = 0; taken < chunk.length; ) {
+          taken += decoder.push(chunk.subarray(taken));
+          yield;
+        }
+        const item: IteratorResult<Buffer> = await this.source.stream.next();
+        chunk = item.done ? undefined : item.value;
+      }
+      return;
+    }
+    const { file, range } = this.source;
+    let turn = performance.now();
+    for (let position = range.start; position < range.end; ) {
+      const room = decoder.room();
+      const count = readSync(file.fd, room, 0, Math.min(room.length, range.end - position), position);
+      this.shrank = count === 0;
+      if (this.shrank) return;
+      position += count;
+      decoder.wrote(count);
+      yield;
+      if (performance.now() - turn < TURN_MS) continue;
+      await setImmediate();
+      turn = performance.now();
+    }
+  }
+
+  async close(): Promise<void> {
+    if ('file' in this.source) await this.source.file.close();
+    else await this.source.stream.return?.();
+  }
+}
+
+/**
+ * Opens a path, or stdin for `-`; `range`: of a plain file. What a growing file gets after this is not read.
+ * Throws CutoverError (usage).
+ */
+export async function openInput(name: string, range?: ByteRange): Promise<Input> {
+  if (name === '-') return openStream(name, process.stdin);
+  const file = await openFile(name);
+  const stat = await file.stat();
+  if (!stat.isFile()) return openStream(name, file.createReadStream({ highWaterMark: STREAM_BYTES }));
+  const head = Buffer.alloc(HEAD_BYTES);
+  const { bytesRead } = await file.read(head, 0, HEAD_BYTES, range?.start ?? 0);
+  if (decompressorOf(head)) {
+    return openStream(name, file.createReadStream({ start: 0, highWaterMark: STREAM_BYTES }));
+  }
+  return new Input(head.subarray(0, bytesRead), { file, range: range ?? { start: 0, end: stat.size } });
+}
+
+/** The size of a plain file in bytes; undefined for what is compressed, or has none. */
+export async function plainSize(name: string): Promise<number | undefined> {
+  if (name === '-') return undefined;
+  await using file = await openFile(name);
+  const stat = await file.stat();
+  const { buffer } = await file.read(Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
+  return stat.isFile() && !decompressorOf(buffer) ? stat.size : undefined;
+}
+
+async function openFile(name: string): Promise<FileHandle> {
+  try {
+    const file = await open(name);
+    if (!(await file.stat()).isDirectory()) return file;
+    await file.close();
+    throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
+  } catch (error) {
+    throw readError(name, error as NodeJS.ErrnoException);
+  }
+}
+
+async function openStream(name: string, raw: AsyncIterable<Buffer>): Promise<Input> {
+  const chunks = decompressed(name, raw);
+  const head = await first(chunks, HEAD_BYTES);
+  return new Input(head, { stream: chunks });
+}
+
+/** The text of a stream, decompressed if its first bytes say so, whatever its name. */
+async function* decompressed(name: string, raw: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const chunks = readable(name, raw);
+  const head = await first(chunks, MAGIC_BYTES);
+  const decompressor = decompressorOf(head);
+  const whole = async function* () {
+    if (head.length > 0) yield head;
+    yield* chunks;
+  };
+  if (!decompressor) {
+    yield* whole();
+    return;
+  }
+  // It works in a thread of its own, one chunk ahead. What the source throws comes out of it.
+  pipeline(whole(), decompressor, () => {});
+  try {
+    yield* decompressor;
+  } catch (error) {
+    throw error instanceof CutoverError ? error : decompressionError(name, error as NodeJS.ErrnoException);
+  }
+}
+
+async function* readable(name: string, raw: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* raw;
+  } catch (error) {
+    throw readError(name, error as NodeJS.ErrnoException);
+  }
+}
+
+/** At least so many bytes from the beginning, if there are as many. */
+async function first(chunks: AsyncIterator<Buffer>, count: number): Promise<Buffer> {
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < count) {
+    const item = await chunks.next();
+    if (item.done) break;
+    head = head.length === 0 ? item.value : Buffer.concat([head, item.value]);
+  }
+  return head;
+}
+
+function decompressorOf(head: Buffer): Transform | undefined {
+  if (head[0] === 0x1f && head[1] === 0x8b) return createGunzip({ chunkSize: STREAM_BYTES });
+  if (head.length >= MAGIC_BYTES && head.readUInt32LE(0) === 0xfd2fb528) {
+    return createZstdDecompress({ chunkSize: STREAM_BYTES });
+  }
+  return undefined;
+}
+
+function readError(name: string, error: NodeJS.ErrnoException): CutoverError {
+  if (error.code === 'ENOENT') {
+    return new CutoverError(
+      'usage',
+      'E_CAPTURE_MISSING',
+      `There is no file ${name}.`,
+      'Check the path; record a capture with: cutover capture URL, or redis-cli MONITOR > capture.log',
+    );
+  }
+  if (error.code === 'EISDIR') {
+    return new CutoverError(
+      'usage',
+      'E_CAPTURE_DIRECTORY',
+      `${name} is a folder, not a capture.`,
+      'Name the MONITOR log inside it, or the manifest of an append-only file.',
+    );
+  }
+  return new CutoverError(
+    'usage',
+    'E_CAPTURE_READ',
+    `Cannot read ${name}: ${messageOf(error)}.`,
+    'Check the path and its permissions.',
+  );
+}
+
+function decompressionError(name: string, error: NodeJS.ErrnoException): CutoverError {
+  const torn = /unexpected end|Z_BUF_ERROR/i.test(`${messageOf(error)} ${error.code}`);
+  return new CutoverError(
+    'usage',
+    torn ? 'E_CAPTURE_TRUNCATED' : 'E_CAPTURE_CORRUPT',
+    `${name} ${torn ? 'ends in the middle of its compressed data' : 'is damaged: its compressed data cannot be read'}.`,
+    [
+      'Copy it again and compare checksums.',
+      'To use what is readable: zcat FILE > part.log (or zstdcat), then give part.log.',
+    ],
+  );
+}

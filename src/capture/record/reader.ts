@@ -1,0 +1,113 @@
+/** Chunks of one MONITOR stream → its file, through a bounded buffer: the socket never waits for the disk. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { messageOf } from '../../errors.ts';
+import type { Pseudonyms } from './pseudonym.ts';
+import { type Redaction, Redactor, type Seen } from './redact.ts';
+import type { LogWriter } from './writer.ts';
+
+/** More waiting than this means that the disk, or this process, cannot keep up. */
+const MAX_QUEUED_BYTES = 64 << 20;
+/** As redis-cli prints it: whoever reads the log knows by it that a burst begins. */
+const OK = Buffer.from('OK\n');
+
+export class Reader {
+  /** As received. */
+  bytes = 0;
+  queuedBytes = 0;
+  /** Lines between the two marks; until the first mark, since the beginning. */
+  counted: ReadonlyMap<string, Seen> | undefined;
+  readonly redactor: Redactor;
+
+  private readonly writer: LogWriter;
+  private readonly stop: (reason: 'buffer-full' | 'disk', message: string) => void;
+  private queue: Buffer[] = [];
+  private pumping: Promise<void> | undefined;
+  private begun = false;
+  private closed = false;
+  /** Which of the recorder's own lines are the marks. */
+  private firstMark = 0;
+  private lastMark = 0;
+  private reached: (() => void) | undefined;
+
+  /** `stop` is called once something keeps the log from being written. */
+  constructor(
+    writer: LogWriter,
+    redaction: Redaction,
+    pseudonyms: Pseudonyms,
+    ownAddress: string | undefined,
+    stop: (reason: 'buffer-full' | 'disk', message: string) => void,
+  ) {
+    this.writer = writer;
+    this.stop = stop;
+    this.redactor = new Redactor(redaction, pseudonyms, (source) => source === ownAddress);
+    this.redactor.onOwnLine = () => {
+      if (this.redactor.ownLines === this.firstMark) this.redactor.seen.clear();
+      if (this.redactor.ownLines === this.lastMark) this.finishCount();
+    };
+  }
+
+  take(chunk: Buffer): void {
+    if (this.closed) return;
+    this.bytes += chunk.length;
+    this.queuedBytes += chunk.length;
+    this.queue.push(chunk);
+    if (this.queuedBytes > MAX_QUEUED_BYTES) {
+      this.closed = true;
+      this.stop('buffer-full', `${MAX_QUEUED_BYTES >> 20} MiB waited to be written: disk or machine cannot keep up`);
+    }
+    this.pumping ??= this.pump();
+  }
+
+  /** Counting begins behind the recorder's own line of this number, or at once where own lines cannot be told. */
+  markFirst(ownLine: number | undefined): void {
+    if (ownLine === undefined) this.redactor.seen.clear();
+    else this.firstMark = ownLine;
+  }
+
+  /** Counting ends at that line; resolves when it has come, or after `timeoutMs`. */
+  async markLast(ownLine: number | undefined, timeoutMs: number): Promise<void> {
+    if (ownLine !== undefined) {
+      this.lastMark = ownLine;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.reached = resolve;
+      const timer = setTimeout(resolve, timeoutMs);
+      if (this.redactor.ownLines < ownLine) await promise;
+      clearTimeout(timer);
+    }
+    if (!this.counted) this.finishCount();
+  }
+
+  /** Writes what has been taken. Throws what the disk answers. */
+  async finish(): Promise<void> {
+    this.closed = true;
+    this.pumping ??= this.pump();
+    await this.pumping;
+    await this.writer.flush();
+  }
+
+  private finishCount(): void {
+    this.counted ??= new Map(this.redactor.seen);
+    this.reached?.();
+  }
+
+  private async pump(): Promise<void> {
+    try {
+      if (!this.begun) await this.writer.write(OK);
+      this.begun = true;
+      while (this.queue.length > 0) {
+        const chunks = this.queue;
+        this.queue = [];
+        for (const chunk of chunks) {
+          await this.writer.write(this.redactor.push(chunk));
+          this.queuedBytes -= chunk.length;
+          // Redacting a chunk takes a millisecond or two: the socket has its turn in between.
+          await nextTurn();
+        }
+      }
+      this.pumping = undefined;
+    } catch (error) {
+      this.closed = true;
+      this.stop('disk', `the log cannot be written: ${messageOf(error)}`);
+    }
+  }
+}

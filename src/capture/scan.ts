@@ -1,0 +1,625 @@
+/**
+ * Whole lines of the common form → records, sixteen bytes at a time: WebAssembly that works where the bytes lie.
+ *
+ * A line is of the common form if its time has 10 and 6 digits, its database one or two, its source and its command's
+ * name were seen before, and its arguments keep to the strict grammar. At any other line the scanner stops and leaves it to
+ * the parser in `line.ts`, which decides; so everything that is accepted here is accepted there, with the same result.
+ */
+import {
+  Assembly,
+  block,
+  branch,
+  branchIf,
+  type Code,
+  copyMemory,
+  f64,
+  giveBack,
+  I32,
+  i32,
+  i64,
+  type Label,
+  type LocalI32,
+  load8,
+  load32,
+  load64,
+  load128,
+  loadF64,
+  loop,
+  type Routine,
+  store8,
+  store32,
+  store64,
+  storeF64,
+  type V128,
+  when,
+} from './assembler.ts';
+import { type Batch, NO_COMMAND, REDACTED, SourceKind } from './batch.ts';
+import { hashOf } from './byte-table.ts';
+import { EscapeClass, escapeClass, hexValue } from './encode.ts';
+
+/** A batch ends at the line where it has so many. */
+const BATCH_RECORDS = 1 << 14;
+const BATCH_ARGUMENTS = 1 << 16;
+/** What servers up to Redis 6.2 take in one command; those since then take more, and nobody sends it. */
+export const MAX_ARGUMENTS = 1 << 20;
+/** Loads reach so far beyond the last byte of a line, and beyond the header of a line that begins a chunk. */
+const SLACK = 128;
+/** Longer lines are counted and skipped, so that memory stays bounded: text of as many bytes, or binary data of a quarter of it. */
+export const MAX_LINE_BYTES = 64 << 20;
+/** So much is read at once: what the processor's cache holds. */
+export const CHUNK_BYTES = 256 << 10;
+
+/** Different addresses that are told apart; some 60 bytes each, if they are there. */
+export const MAX_SOURCES = 1 << 20;
+/** Different spellings of commands' names: more than any server has. */
+const MAX_COMMANDS = 1 << 12;
+/** Longer names are none of a command; longer sources are paths, which the parser looks up on its own. */
+const MAX_NAME_BYTES = 62;
+/** A table whose slots are taken by chance or by design is as good as full. */
+const MAX_PROBES = 64;
+
+let placed = 0;
+const place = (size: number) => {
+  const at = placed;
+  placed += (size + 15) & ~15;
+  return at;
+};
+
+const CELLS = place(64);
+const COUNT = CELLS;
+const ARGUMENTS = CELLS + 4;
+const AMBIGUOUS_LINES = CELLS + 8;
+const STOP_AT_AMBIGUOUS = CELLS + 12;
+const LINE = CELLS + 24;
+const MAX_LINE = CELLS + 16;
+/** Vectors that the program needs: a load is cheaper than what engines make of a constant. */
+const VECTORS: Uint8Array[] = [];
+const VECTORS_AT = place(16 * 16);
+const HEX = place(256);
+const ESCAPE = place(256);
+const AT_US = place(8 * BATCH_RECORDS);
+const LINES = place(8 * BATCH_RECORDS);
+const LENGTH = place(4 * BATCH_RECORDS);
+const DB = place(4 * BATCH_RECORDS);
+const SOURCE = place(4 * BATCH_RECORDS);
+const COMMAND = place(4 * BATCH_RECORDS);
+const KIND = place(BATCH_RECORDS);
+const FIRST_ARG = place(4 * (BATCH_RECORDS + 1));
+const ARG_START = place(4 * (BATCH_ARGUMENTS + MAX_ARGUMENTS));
+const ARG_END = place(4 * (BATCH_ARGUMENTS + MAX_ARGUMENTS));
+const ARG_LENGTH = place(4 * (BATCH_ARGUMENTS + MAX_ARGUMENTS));
+
+/** Byte strings → numbers: open addressing with linear probing, a quarter full at most. */
+interface TableLayout {
+  capacity: number;
+  /** Number of entries, and of bytes of their text. */
+  size: number;
+  textSize: number;
+  /** Number + 1 of the entry, 0 where there is none. */
+  slots: number;
+  slotMask: number;
+  /** First and last eight bytes, length, tag, address of the text. */
+  entries: number;
+  text: number;
+  textBytes: number;
+}
+const ENTRY_BYTES = 32;
+
+function placeTable(capacity: number, bytesPerText: number): TableLayout {
+  const slots = capacity * 4;
+  return {
+    capacity,
+    size: place(4),
+    textSize: place(4),
+    slots: place(4 * slots),
+    slotMask: slots - 1,
+    entries: place(ENTRY_BYTES * capacity),
+    text: place(bytesPerText * capacity),
+    textBytes: bytesPerText * capacity,
+  };
+}
+
+const COMMANDS = placeTable(MAX_COMMANDS, 24);
+const SOURCES = placeTable(MAX_SOURCES, 24);
+const REDACTED_AT = place(16);
+const NAME_AT = place(MAX_NAME_BYTES);
+
+/** Where a capture's text lies: a line of the greatest length, and the chunk that it ends in. */
+export const TEXT_START = place(0);
+export const TEXT_END = TEXT_START + MAX_LINE_BYTES + CHUNK_BYTES;
+
+const LF = 0x0a;
+const SP = 0x20;
+const QUOTE = 0x22;
+const PLUS = 0x2b;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const BACKSLASH = 0x5c;
+/** Characters as they stand in a 32-bit word. */
+const text = (characters: string) => Buffer.from(characters.padEnd(4, '\0'), 'latin1').readUInt32LE();
+
+const program = new Assembly();
+const commands = defineTable('Command', COMMANDS);
+const sources = defineTable('Source', SOURCES);
+
+/** scan(start, end): records of the lines in there; returns where the first line begins that it did not take, or `end`. */
+program.define('scan', (routine) => {
+  const start = routine.parameter();
+  const end = routine.parameter();
+  const line = routine.i32();
+  const lines = routine.f64();
+  const count = routine.i32();
+  const args = routine.i32();
+  const firstArg = routine.i32();
+  const p = routine.i32();
+  const atUs = routine.f64();
+  const db = routine.i32();
+  const source = routine.i32();
+  const command = routine.i32();
+  const digit = routine.i32();
+  const argument = routine.i32();
+  const surplus = routine.i32();
+  const escaped = routine.i32();
+  const escapes = routine.i32();
+  const next = routine.i32();
+  const at = routine.i32();
+  const specials = specialBytes(routine);
+  const addArgument = [
+    store32(args.shiftLeft(2), argument, ARG_START),
+    store32(args.shiftLeft(2), at, ARG_END),
+    store32(args.shiftLeft(2), at.subtract(argument).subtract(surplus), ARG_LENGTH),
+    args.set(args.add(1)),
+  ];
+
+  return [
+    ...specials.prepare,
+    line.set(start),
+    count.set(load32(i32(COUNT))),
+    args.set(load32(i32(ARGUMENTS))),
+    lines.set(loadF64(i32(LINE))),
+    block((stop) => [
+      loop((another) => [
+        firstArg.set(args),
+        branchIf(stop, line.atLeast(end)),
+        branchIf(stop, count.atLeast(BATCH_RECORDS)),
+        branchIf(stop, args.atLeast(BATCH_ARGUMENTS)),
+        p.set(line.add(load8(line).equals(PLUS))),
+        ...readTime(routine, p, atUs, stop),
+        db.set(load8(p, 19).subtract(ZERO)),
+        branchIf(stop, db.above(9)),
+        p.set(p.add(20)),
+        when(load8(p).differs(SP), [
+          digit.set(load8(p).subtract(ZERO)),
+          branchIf(stop, digit.above(9)),
+          db.set(db.multiply(10).add(digit)),
+          p.set(p.add(1)),
+          branchIf(stop, load8(p).differs(SP)),
+        ]),
+        p.set(p.add(1)),
+        // The source has no special byte, and `] "` behind it.
+        ...specials.from(p),
+        branchIf(stop, specials.none()),
+        ...specials.pop(),
+        branchIf(stop, specials.at.below(p.add(2))),
+        branchIf(stop, load32(specials.at.subtract(2)).and(0xffffff).differs(text('] "'))),
+        digit.set(specials.at.subtract(p).subtract(2)),
+        ...sources.find(routine, p, digit, source),
+        branchIf(stop, source.isNegative()),
+        argument.set(specials.at.add(1)),
+        surplus.set(0),
+        escapes.set(0),
+        loop((special) => [
+          when(specials.none(), [...specials.advance(), branch(special)]),
+          ...specials.pop(),
+          at.set(specials.at),
+          next.set(load32(at)),
+          when(next.and(0xffffff).equals(text('" "')), [
+            ...addArgument,
+            branchIf(stop, args.subtract(firstArg).atLeast(MAX_ARGUMENTS)),
+            argument.set(at.add(3)),
+            surplus.set(0),
+            when(specials.none(), specials.advance()),
+            ...specials.pop(),
+            branch(special),
+          ]),
+          when(next.and(0xff).equals(BACKSLASH), [
+            escaped.set(load8(next.shiftRight(8).and(0xff), ESCAPE)),
+            branchIf(stop, escaped.isZero()),
+            escapes.set(escapes.or(escaped)),
+            surplus.set(surplus.add(1)),
+            when(escaped.equals(EscapeClass.hex), [
+              branchIf(
+                stop,
+                load8(next.shiftRight(16).and(0xff), HEX)
+                  .or(load8(next.shiftRight(24), HEX))
+                  .above(15),
+              ),
+              surplus.set(surplus.add(2)),
+              branch(special),
+            ]),
+            when(escaped.equals(EscapeClass.ambiguous), [
+              // What is escaped is itself a special byte.
+              when(specials.none(), specials.advance()),
+              ...specials.pop(),
+            ]),
+            branch(special),
+          ]),
+          // The last argument's end, and that of the line.
+          branchIf(stop, next.and(0xff).differs(QUOTE)),
+          ...addArgument,
+        ]),
+        p.set(at.add(2)),
+        when(next.and(0xff00).differs(LF << 8), [
+          branchIf(stop, next.and(0xffff00).differs(text('\0\r\n'))),
+          p.set(at.add(3)),
+        ]),
+        branchIf(stop, p.subtract(line).above(load32(i32(MAX_LINE)))),
+        // The name, unless it has escapes: then what it spells is not what stands there.
+        at.set(firstArg.shiftLeft(2)),
+        argument.set(load32(at, ARG_START)),
+        surplus.set(load32(at, ARG_LENGTH)),
+        command.set(-1),
+        when(load32(at, ARG_END).subtract(argument).equals(surplus), [
+          ...commands.find(routine, argument, surplus, command),
+          branchIf(stop, command.isNegative().and(load32(i32(COMMANDS.size)).below(MAX_COMMANDS))),
+        ]),
+        when(escapes.and(EscapeClass.ambiguous), [
+          branchIf(stop, load32(i32(STOP_AT_AMBIGUOUS))),
+          store32(i32(AMBIGUOUS_LINES), load32(i32(AMBIGUOUS_LINES)).add(1)),
+        ]),
+        lines.set(lines.add(f64(1))),
+        storeF64(count.shiftLeft(3), atUs, AT_US),
+        storeF64(count.shiftLeft(3), lines, LINES),
+        at.set(count.shiftLeft(2)),
+        store32(at, p.subtract(line), LENGTH),
+        store32(at, db, DB),
+        store32(at, source, SOURCE),
+        store32(at, command, COMMAND),
+        store32(at, firstArg, FIRST_ARG),
+        store8(count, load8(sources.tag(source)), KIND),
+        count.set(count.add(1)),
+        line.set(p),
+        branch(another),
+      ]),
+    ]),
+    store32(i32(COUNT), count),
+    // Arguments of a line that was left are forgotten.
+    store32(i32(ARGUMENTS), firstArg),
+    storeF64(i32(LINE), lines),
+    line.code,
+  ];
+});
+
+/** `1700000000.123456 [` at p → µs. Sixteen digits at once: pairs, then fours, then eights of them. */
+function readTime(routine: Routine, p: I32, atUs: ReturnType<Routine['f64']>, stop: Label): Code[] {
+  const digits = routine.v128();
+  const last = routine.i32();
+  const zeros = vector(bytes(ZERO));
+  const words = (...lanes: number[]) => vector(Int16Array.from({ length: 8 }, (_, i) => lanes[i % lanes.length]!));
+  const seconds = Array.from({ length: 10 }, (_, i) => i);
+  // The fraction's digits, from the vector that begins one byte later: 16 is its first byte.
+  const micros = Array.from({ length: 6 }, (_, i) => 16 + 10 + i);
+  return [
+    // Sixteen bytes of which all but the dot are digits; then the last digit, a space and the bracket.
+    digits.set(load128(p).subtractBytes(zeros)),
+    branchIf(
+      stop,
+      digits
+        .belowBytes(vector(bytes(10)))
+        .mask()
+        .differs(0xfbff),
+    ),
+    branchIf(stop, load8(p, 10).differs(DOT)),
+    last.set(load32(p, 16)),
+    branchIf(stop, last.and(0xffff00).differs(text('\0 ['))),
+    branchIf(stop, last.and(0xff).subtract(ZERO).above(9)),
+    digits.set(digits.shuffle(load128(p, 1).subtractBytes(zeros), [...seconds, ...micros])),
+    digits.set(digits.and(words(0xff)).multiply16(words(10)).add16(digits.shiftRight16(8))),
+    digits.set(digits.dot16(words(100, 1))),
+    digits.set(digits.narrow32(digits).dot16(words(10_000, 1))),
+    atUs.set(digits.lane32(0).toF64().multiply(f64(1e8)).add(digits.lane32(1).toF64())),
+  ];
+}
+
+/** Quotes, backslashes and what is no printable ASCII, one after the other, found in 64 bytes at a time. */
+function specialBytes(routine: Routine) {
+  const base = routine.i32();
+  const left = routine.i64();
+  const at = routine.i32();
+  const chunk = routine.v128();
+  const one = routine.v128();
+  const afterSpace = routine.v128();
+  const quote = routine.v128();
+  const backslash = routine.v128();
+  const mask = (offset: number) => {
+    // Signed, and DEL wraps around: all that is not printable is below.
+    const unprintable = chunk.addBytes(one).belowBytesSigned(afterSpace);
+    const found = unprintable.or(chunk.equalBytes(quote)).or(chunk.equalBytes(backslash));
+    return new I32([...chunk.set(load128(base, offset)), ...found.mask().code]);
+  };
+  const half = (offset: number) =>
+    mask(offset)
+      .or(mask(offset + 16).shiftLeft(16))
+      .toI64();
+  const look = left.set(half(0).or(half(32).shiftLeft(i64(32n))));
+  return {
+    /** To be done once. */
+    prepare: [
+      one.set(vector(bytes(1))),
+      afterSpace.set(vector(bytes(SP + 1))),
+      quote.set(vector(bytes(QUOTE))),
+      backslash.set(vector(bytes(BACKSLASH))),
+    ],
+    /** Where the one is that was popped last. */
+    at,
+    from: (place: I32): Code[] => [base.set(place), look],
+    advance: (): Code[] => [base.set(base.add(64)), look],
+    none: () => left.isZero(),
+    pop: (): Code[] => [at.set(base.add(left.trailingZeros().toI32())), left.set(left.and(left.subtract(i64(1n))))],
+  };
+}
+
+function bytes(value: number): Uint8Array {
+  return new Uint8Array(16).fill(value);
+}
+
+function vector(lanes: Uint8Array | Int16Array): V128 {
+  VECTORS.push(new Uint8Array(lanes.buffer));
+  return load128(i32(VECTORS_AT + 16 * (VECTORS.length - 1)));
+}
+
+/** Defines find(text, length) and add(text, length, tag): the entry's number, or -1 if there is none, or no room. */
+function defineTable(name: string, table: TableLayout) {
+  const entryOf = (number: I32) => number.multiply(ENTRY_BYTES).add(table.entries);
+
+  /** First and last eight bytes, zeros behind shorter texts; their slot follows from both. */
+  const digest = (routine: Routine, text: I32, length: I32) => {
+    const first = routine.i64();
+    const last = routine.i64();
+    const slot = routine.i32();
+    const code: Code[] = [
+      first.set(load64(text)),
+      last.set(i64(0n)),
+      when(
+        length.below(8),
+        [first.set(first.and(i64(1n).shiftLeft(length.shiftLeft(3).toI64()).subtract(i64(1n))))],
+        [last.set(load64(text.add(length).subtract(8)))],
+      ),
+      // Multiplication carries every byte into the upper half, which the slot is taken from.
+      slot.set(
+        first
+          .multiply(i64(0x9e3779b97f4a7c15n))
+          .xor(last.multiply(i64(0xc2b2ae3d27d4eb4fn)))
+          .shiftRight(i64(32n))
+          .toI32()
+          .add(length)
+          .and(table.slotMask),
+      ),
+    ];
+    return { first, last, slot, code };
+  };
+
+  /** Sets `number` to that of the text. */
+  const find = (routine: Routine, text: I32, length: I32, number: LocalI32): Code[] => {
+    const { first, last, slot, code } = digest(routine, text, length);
+    const entry = routine.i32();
+    const probes = routine.i32();
+    const i = routine.i32();
+    return [
+      ...code,
+      probes.set(0),
+      block((found) => [
+        loop((another) => [
+          number.set(load32(slot.shiftLeft(2), table.slots).subtract(1)),
+          branchIf(found, number.isNegative()),
+          entry.set(entryOf(number)),
+          block((different) => [
+            branchIf(different, load64(entry).differs(first)),
+            branchIf(different, load64(entry, 8).differs(last)),
+            branchIf(different, load32(entry, 16).differs(length)),
+            // What lies between the first and the last eight bytes.
+            i.set(8),
+            loop((more) => [
+              branchIf(found, i.add(8).atLeast(length)),
+              branchIf(different, load64(text.add(i)).differs(load64(load32(entry, 24).add(i)))),
+              i.set(i.add(8)),
+              branch(more),
+            ]),
+          ]),
+          slot.set(slot.add(1).and(table.slotMask)),
+          probes.set(probes.add(1)),
+          branchIf(another, probes.below(MAX_PROBES)),
+        ]),
+        number.set(-1),
+      ]),
+    ];
+  };
+
+  program.define(`find${name}`, (routine) => {
+    const text = routine.parameter();
+    const length = routine.parameter();
+    const number = routine.i32();
+    return [...find(routine, text, length, number), number.code];
+  });
+
+  program.define(`add${name}`, (routine) => {
+    const text = routine.parameter();
+    const length = routine.parameter();
+    const tag = routine.parameter();
+    const { first, last, slot, code } = digest(routine, text, length);
+    const entry = routine.i32();
+    const number = routine.i32();
+    const at = routine.i32();
+    const probes = routine.i32();
+    return [
+      number.set(load32(i32(table.size))),
+      at.set(load32(i32(table.textSize))),
+      when(number.atLeast(table.capacity), [giveBack(i32(-1))]),
+      when(at.add(length).above(table.textBytes), [giveBack(i32(-1))]),
+      ...code,
+      loop((another) => [
+        when(probes.atLeast(MAX_PROBES), [giveBack(i32(-1))]),
+        probes.set(probes.add(1)),
+        when(load32(slot.shiftLeft(2), table.slots), [slot.set(slot.add(1).and(table.slotMask)), branch(another)]),
+      ]),
+      entry.set(entryOf(number)),
+      store64(entry, first),
+      store64(entry, last, 8),
+      store32(entry, length, 16),
+      store32(entry, tag, 20),
+      store32(entry, at.add(table.text), 24),
+      copyMemory(at.add(table.text), text, length),
+      store32(slot.shiftLeft(2), number.add(1), table.slots),
+      store32(i32(table.size), number.add(1)),
+      store32(i32(table.textSize), at.add(length)),
+      number.code,
+    ];
+  });
+
+  return { find, tag: (number: I32) => entryOf(number).add(20) };
+}
+
+interface Exports {
+  memory: { buffer: ArrayBuffer };
+  scan(start: number, end: number): number;
+  findSource(text: number, length: number): number;
+  addSource(text: number, length: number, tag: number): number;
+  findCommand(text: number, length: number): number;
+  addCommand(text: number, length: number, tag: number): number;
+}
+
+/** What the types of Node leave out. */
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object) => { exports: object };
+};
+
+let compiled: object | undefined;
+
+/** Memory for one capture's text and for the records found in it; the pages that nothing is written to take none. */
+export class Scanner {
+  readonly batch: Batch;
+  private readonly program: Exports;
+  private readonly cells: Uint32Array;
+  private readonly lineCell: Float64Array;
+  private readonly sourceEntries: Uint32Array;
+
+  /** Longer lines stop the scanner. */
+  constructor(maxLineBytes: number) {
+    compiled ??= new WebAssembly.Module(program.assemble(TEXT_END + SLACK));
+    this.program = new WebAssembly.Instance(compiled).exports as Exports;
+    const { buffer } = this.program.memory;
+    this.cells = new Uint32Array(buffer, CELLS, 6);
+    this.cells[(MAX_LINE - CELLS) / 4] = maxLineBytes;
+    this.lineCell = new Float64Array(buffer, LINE, 1);
+    this.sourceEntries = new Uint32Array(buffer, SOURCES.entries, (MAX_SOURCES * ENTRY_BYTES) / 4);
+    const bytes = Buffer.from(buffer);
+    for (let byte = 0; byte < 256; byte++) {
+      bytes[HEX + byte] = hexValue(byte) & 0xff;
+      bytes[ESCAPE + byte] = escapeClass(byte);
+    }
+    bytes.set(Buffer.concat(VECTORS), VECTORS_AT);
+    bytes.set(REDACTED, REDACTED_AT);
+    const integers = (at: number, count: number) => new Uint32Array(buffer, at, count);
+    this.batch = {
+      bytes,
+      count: 0,
+      atUs: new Float64Array(buffer, AT_US, BATCH_RECORDS),
+      line: new Float64Array(buffer, LINES, BATCH_RECORDS),
+      length: integers(LENGTH, BATCH_RECORDS),
+      db: integers(DB, BATCH_RECORDS),
+      source: integers(SOURCE, BATCH_RECORDS),
+      kind: new Uint8Array(buffer, KIND, BATCH_RECORDS),
+      command: integers(COMMAND, BATCH_RECORDS),
+      firstArg: integers(FIRST_ARG, BATCH_RECORDS + 1),
+      argStart: integers(ARG_START, BATCH_ARGUMENTS + MAX_ARGUMENTS),
+      argEnd: integers(ARG_END, BATCH_ARGUMENTS + MAX_ARGUMENTS),
+      argLength: integers(ARG_LENGTH, BATCH_ARGUMENTS + MAX_ARGUMENTS),
+      redactedAt: REDACTED_AT,
+    };
+  }
+
+  /** Number of the last line read. */
+  get lines(): number {
+    return this.lineCell[0]!;
+  }
+
+  set lines(lines: number) {
+    this.lineCell[0] = lines;
+  }
+
+  /** Arguments of the batch so far. */
+  get args(): number {
+    return this.cells[(ARGUMENTS - CELLS) / 4]!;
+  }
+
+  /** Whether the batch takes no other record. */
+  get full(): boolean {
+    return this.batch.count >= BATCH_RECORDS || this.args >= BATCH_ARGUMENTS;
+  }
+
+  /** Begins another batch. */
+  clear(): void {
+    this.batch.count = 0;
+    this.commit(0);
+  }
+
+  /**
+   * Adds records of the lines in `bytes[start..end)`, which begin and end there, to the batch; returns where the first
+   * line begins that is not of the common form, `end` if there is none, or where the batch is full.
+   */
+  scan(start: number, end: number, stopAtAmbiguous: boolean): number {
+    this.cells[(COUNT - CELLS) / 4] = this.batch.count;
+    this.cells[(STOP_AT_AMBIGUOUS - CELLS) / 4] = stopAtAmbiguous ? 1 : 0;
+    const stop = this.program.scan(start, end);
+    this.batch.count = this.cells[(COUNT - CELLS) / 4]!;
+    this.batch.firstArg[this.batch.count] = this.args;
+    return stop;
+  }
+
+  /** Lines with an escaped quote or backslash that `scan` took since this was asked last. */
+  takeAmbiguousLines(): number {
+    const lines = this.cells[(AMBIGUOUS_LINES - CELLS) / 4]!;
+    this.cells[(AMBIGUOUS_LINES - CELLS) / 4] = 0;
+    return lines;
+  }
+
+  /** The batch's last record has its arguments up to `args`; those that are added go behind them. */
+  commit(args: number): void {
+    this.cells[(ARGUMENTS - CELLS) / 4] = args;
+    this.batch.firstArg[this.batch.count] = args;
+  }
+
+  /** Number of the source `bytes[start..end)`. Beyond a million of them, several share one. */
+  sourceNumber(start: number, end: number, kind: number): number {
+    const known = this.program.findSource(start, end - start);
+    if (known >= 0) return known;
+    const added = this.program.addSource(start, end - start, kind);
+    if (added >= 0) return added;
+    return hashOf(this.batch.bytes, start, end) % this.sourceCount;
+  }
+
+  /** Number of a source that the input does not name. */
+  sourceNamed(text: string): number {
+    const end = NAME_AT + this.batch.bytes.write(text, NAME_AT, MAX_NAME_BYTES, 'latin1');
+    return this.sourceNumber(NAME_AT, end, SourceKind.client);
+  }
+
+  get sourceCount(): number {
+    return new Uint32Array(this.program.memory.buffer, SOURCES.size, 1)[0]!;
+  }
+
+  /** Text of a source. */
+  source(number: number): string {
+    const entry = (number * ENTRY_BYTES) / 4;
+    const start = this.sourceEntries[entry + 6]!;
+    return this.batch.bytes.toString('latin1', start, start + this.sourceEntries[entry + 4]!);
+  }
+
+  /** Number of the spelling `bytes[start..end)`; NO_COMMAND if it is too long for one, or there are too many. */
+  commandNumber(start: number, end: number): number {
+    if (end - start > MAX_NAME_BYTES) return NO_COMMAND;
+    const known = this.program.findCommand(start, end - start);
+    return (known >= 0 ? known : this.program.addCommand(start, end - start, 0)) >>> 0;
+  }
+}
