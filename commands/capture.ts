@@ -111,7 +111,10 @@ Exit codes: 0 recorded (also when it ended early, which is said), 2 usage, 3 ref
         redaction: { values, keys, secret: keys === 'hash' ? await readSecret(keyFile) : randomBytes(32) },
         ...{ sampleKeys: flags.sample, replica: flags['replica-capture'], unguarded: flags.unguarded },
         onStage: (text) => progress.show(text),
-        onPrediction: (server) => this.announce(server, flags['max-cost']),
+        onPrediction: (server) => {
+          progress.done();
+          this.announce(server, flags['max-cost']);
+        },
       });
     } catch (error) {
       progress.done();

@@ -4,7 +4,7 @@ import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { keysFlag, modeFlag, rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
 import { buildModel } from '../src/model/build.ts';
-import { capturedRateOf, openWorkload } from '../src/plan/mode.ts';
+import { capturedRateOf, checkMode, openWorkload } from '../src/plan/mode.ts';
 import { monitorLines } from '../src/plan/monitor-log.ts';
 
 export default class PlanCommand extends BaseCommand {
@@ -38,6 +38,7 @@ export default class PlanCommand extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PlanCommand);
     const source = args.capture ?? sampleCapture();
+    checkMode({ mode: flags.mode, keys: flags.keys, source });
     const { model } = await buildModel(source, flags.scripts ? { scripts: flags.scripts } : {});
     const epochSeconds = flags.epoch ?? Math.floor(model.source.first);
     const workload = await openWorkload({

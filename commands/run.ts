@@ -28,7 +28,7 @@ import { createFolder, latencyReader } from '../src/measure/folder.ts';
 import { describeMachine } from '../src/measure/machine.ts';
 import type { Rehearsal } from '../src/measure/rehearsal.ts';
 import { buildModel } from '../src/model/build.ts';
-import { capturedRateOf, openWorkload } from '../src/plan/mode.ts';
+import { capturedRateOf, checkMode, openWorkload } from '../src/plan/mode.ts';
 import { FORMATS } from '../src/report/index.ts';
 import { resolveSpecs, withoutCredentials } from '../src/servers/index.ts';
 
@@ -103,6 +103,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       ...(flags.cpuset === undefined ? {} : { cpuset: flags.cpuset }),
     };
     const name = args.workload ?? sampleCapture();
+    checkMode({ mode: flags.mode, keys: flags.keys, source: name });
     const { model, caveats } = await buildModel(name, {
       replica: flags['replica-capture'],
       ...(flags.scripts ? { scripts: flags.scripts } : {}),

@@ -58,8 +58,12 @@ export abstract class Decoder {
     return this.scanner.source(number);
   }
 
-  /** Where the capture's next bytes go. */
+  /** Where the capture's next bytes go; ask for batches first. */
   room(): Buffer {
+    if (this.filled - this.at > this.maxRecordBytes && this.skippedFrom < 0) {
+      this.skippedFrom = this.offset + this.at;
+      this.skip();
+    }
     const done = this.at - TEXT_START;
     if (done > 0) {
       this.bytes.copyWithin(TEXT_START, this.at, this.filled);
@@ -76,12 +80,8 @@ export abstract class Decoder {
     const from = this.filled;
     this.bytesRead += count;
     this.filled += count;
-    if (this.skippedFrom < 0) {
-      this.extend(from);
-      if (this.at < this.end || this.filled - this.at <= this.maxRecordBytes) return;
-      this.skippedFrom = this.offset + this.at;
-    }
-    this.skip();
+    if (this.skippedFrom < 0) this.extend(from);
+    else this.skip();
   }
 
   /** Puts the beginning of a chunk into the room; returns how much of it. */

@@ -1,8 +1,12 @@
 /** What a capture's lines betray: which stamp they carry, which server printed them, and whether it was a replica. */
 import { REDACTED } from './batch.ts';
+import type { CommandInfo } from './commands.ts';
 import type { OpView } from './ops.ts';
 
 export type Clock = 'start' | 'end' | 'unknown';
+
+/** What a command tells of who sent it. */
+export const Role = { none: 0, connection: 1, read: 2, write: 3, clientWrite: 4, set: 5, effect: 6 } as const;
 
 /** Visible since Redis 7.0. */
 const SHOWN_SINCE_7 = new Set(['client', 'quit']);
@@ -14,12 +18,21 @@ const CALLS = /^(eval|fcall)/;
 const DATABASES = 16;
 /** Fewer writes say nothing. */
 const MIN_REPLICA_WRITES = 20;
-
-/** It sent what a primary never sends its replicas: a read, a handshake, a blocking command. */
-const IS_CLIENT = 1;
-/** It sent what a primary makes of other commands: PXAT, KEEPTTL, PEXPIREAT. */
-const SENDS_EFFECTS = 2;
 const NO_DB = -1;
+const NO_WRITER = -1;
+const MANY_WRITERS = -2;
+/** Options that a primary adds to what it sends its replicas. */
+const EFFECT_OPTIONS = [Buffer.from('PXAT'), Buffer.from('KEEPTTL')];
+
+/** `command`: in lower case. */
+export function roleOf(command: string, info: CommandInfo | undefined): number {
+  if (info?.write) {
+    if (info.blocking || NEVER_REPLICATED.has(command)) return Role.clientWrite;
+    return command === 'set' ? Role.set : command === 'pexpireat' ? Role.effect : Role.write;
+  }
+  if (info?.readonly || CALLS.test(command)) return Role.read;
+  return info?.group === 'connection' ? Role.connection : Role.none;
+}
 
 /** What was seen in one stretch of a capture; stretches add up. */
 export interface Evidence extends Votes, Traits {}
@@ -76,47 +89,44 @@ export class Dialect {
   private since7 = false;
   private since624 = false;
   private clearAuth = false;
+  /** The one source of all writes so far, and how many these are. */
+  private writer = NO_WRITER;
   private writes = 0;
-  /** By source: database as of its line before, number of writes, IS_CLIENT and SENDS_EFFECTS. */
+  /** The writer sent what a primary makes of other commands: PXAT, KEEPTTL, PEXPIREAT. */
+  private sendsEffects = false;
+  /** By source: database as of its line before; whether it sent what no primary sends: a read, a handshake, a blocking command. */
   private dbs = new Int32Array(256).fill(NO_DB);
-  private sourceWrites = new Float64Array(256);
-  private traits = new Uint8Array(256);
+  private isClient = new Uint8Array(256);
 
   /** Must see every command of a client, in order. */
-  see(op: OpView): void {
-    const { info, command, clientId } = op;
+  see(op: OpView, role: number): void {
+    const { clientId } = op;
     if (clientId >= this.dbs.length) this.grow(clientId);
     const before = this.dbs[clientId]!;
     this.dbs[clientId] = op.db;
-    if (info?.write) {
-      this.writes++;
-      this.sourceWrites[clientId]!++;
-      if (this.traits[clientId]! & IS_CLIENT) return;
-      if (info.blocking || NEVER_REPLICATED.has(command)) this.traits[clientId]! |= IS_CLIENT;
-      else if (command === 'pexpireat' || (command === 'set' && hasEffectOption(op))) {
-        this.traits[clientId]! |= SENDS_EFFECTS;
-      }
-    } else if (info?.readonly) this.traits[clientId]! |= IS_CLIENT;
-    else if (info?.group === 'connection') this.seeConnection(op, before);
-    else if (CALLS.test(command)) this.traits[clientId]! |= IS_CLIENT;
+    if (role === Role.connection) this.seeConnection(op, before);
+    else if (role !== Role.none && this.writer !== MANY_WRITERS) this.seeData(op, role);
   }
 
   /** `source`: the text of a source. */
   votes(sourceText: (number: number) => string): Votes {
-    const { startVotes, endVotes, weakEndVotes, since7, since624, clearAuth, writes } = this;
-    const all = writes === 0 ? -1 : this.sourceWrites.indexOf(writes);
-    const traits = this.traits[all]!;
+    const { startVotes, endVotes, weakEndVotes, since7, since624, clearAuth, writes, writer, sendsEffects } = this;
     return {
       ...{ startVotes, endVotes, weakEndVotes, since7, since624, clearAuth, writes },
       writer:
-        all < 0
-          ? undefined
-          : {
-              source: sourceText(all),
-              isClient: (traits & IS_CLIENT) !== 0,
-              sendsEffects: (traits & SENDS_EFFECTS) !== 0,
-            },
+        writer < 0 ? undefined : { source: sourceText(writer), isClient: this.isClient[writer] === 1, sendsEffects },
     };
+  }
+
+  /** Looks for the link to a primary, which all writes come from. */
+  private seeData(op: OpView, role: number): void {
+    const { clientId } = op;
+    if (role === Role.read || role === Role.clientWrite) this.isClient[clientId] = 1;
+    if (role === Role.read) return;
+    this.writes++;
+    if (this.writer === NO_WRITER) this.writer = clientId;
+    else if (this.writer !== clientId) this.writer = MANY_WRITERS;
+    this.sendsEffects ||= role === Role.effect || (role === Role.set && hasEffectOption(op));
   }
 
   private seeConnection(op: OpView, before: number): void {
@@ -126,7 +136,7 @@ export class Dialect {
       this.since624 = true;
     } else if (command === 'auth') this.clearAuth = true;
     else if (SHOWN_SINCE_7.has(command)) this.since7 = true;
-    if (command !== 'select' && command !== 'ping') this.traits[clientId]! |= IS_CLIENT;
+    if (command !== 'select' && command !== 'ping') this.isClient[clientId] = 1;
   }
 
   /** The header of a SELECT shows the new database where lines are printed after execution, the old one where before. */
@@ -145,12 +155,9 @@ export class Dialect {
     const dbs = new Int32Array(size).fill(NO_DB);
     dbs.set(this.dbs);
     this.dbs = dbs;
-    const writes = new Float64Array(size);
-    writes.set(this.sourceWrites);
-    this.sourceWrites = writes;
-    const traits = new Uint8Array(size);
-    traits.set(this.traits);
-    this.traits = traits;
+    const isClient = new Uint8Array(size);
+    isClient.set(this.isClient);
+    this.isClient = isClient;
   }
 }
 
@@ -214,11 +221,7 @@ export function isReplica({ writes, writer }: Evidence): boolean {
   return writes >= MIN_REPLICA_WRITES && writer !== undefined && !writer.isClient && writer.sendsEffects;
 }
 
-/** Options that a primary adds to what it sends its replicas. */
 function hasEffectOption(op: OpView): boolean {
-  for (let i = 3; i < op.argCount; i++) {
-    const word = op.argLength(i) <= 7 ? Buffer.from(op.arg(i)).toString('latin1').toUpperCase() : '';
-    if (word === 'PXAT' || word === 'KEEPTTL') return true;
-  }
+  for (let i = 3; i < op.argCount; i++) if (EFFECT_OPTIONS.some((word) => op.isWord(i, word))) return true;
   return false;
 }

@@ -2,10 +2,10 @@
 
 import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { pipeline, type Transform } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib';
 import { CutoverError, messageOf } from '../errors.ts';
+import { isAppendOnly } from './aof.ts';
 import type { Decoder } from './decoder.ts';
 
 /** Where a stretch begins and ends, in bytes of the plain file. */
@@ -21,15 +21,20 @@ const STREAM_BYTES = 1 << 20;
 /** Files are read synchronously, as there is nothing to do meanwhile; timers and signals get their turn this often. */
 const TURN_MS = 25;
 
+type Decompressor = Gunzip | ZstdDecompress;
+
 export class Input {
   /** The first bytes, decompressed. */
   readonly head: Buffer;
+  /** When the file was written last, as a Unix time; now, for what is no file. */
+  readonly modifiedMs: number;
   /** The file became shorter while it was read. */
   shrank = false;
   private readonly source: { file: FileHandle; range: ByteRange } | { stream: AsyncIterator<Buffer> };
 
-  constructor(head: Buffer, source: Input['source']) {
+  constructor(head: Buffer, source: Input['source'], modifiedMs = Date.now()) {
     this.head = head;
+    this.modifiedMs = modifiedMs;
     this.source = source;
   }
 
@@ -82,16 +87,16 @@ export async function openInput(name: string, range?: ByteRange): Promise<Input>
   if (decompressorOf(head)) {
     return openStream(name, file.createReadStream({ start: 0, highWaterMark: STREAM_BYTES }));
   }
-  return new Input(head.subarray(0, bytesRead), { file, range: range ?? { start: 0, end: stat.size } });
+  return new Input(head.subarray(0, bytesRead), { file, range: range ?? { start: 0, end: stat.size } }, stat.mtimeMs);
 }
 
-/** The size of a plain file in bytes; undefined for what is compressed, or has none. */
-export async function plainSize(name: string): Promise<number | undefined> {
+/** The size of a file of lines in bytes; undefined for what is compressed, has none, or has no lines. */
+export async function sizeOfLines(name: string): Promise<number | undefined> {
   if (name === '-') return undefined;
   await using file = await openFile(name);
   const stat = await file.stat();
-  const { buffer } = await file.read(Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
-  return stat.isFile() && !decompressorOf(buffer) ? stat.size : undefined;
+  const { buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+  return stat.isFile() && !decompressorOf(buffer) && !isAppendOnly(buffer.toString('latin1')) ? stat.size : undefined;
 }
 
 async function openFile(name: string): Promise<FileHandle> {
@@ -114,23 +119,51 @@ async function openStream(name: string, raw: AsyncIterable<Buffer>): Promise<Inp
 /** The text of a stream, decompressed if its first bytes say so, whatever its name. */
 async function* decompressed(name: string, raw: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const chunks = readable(name, raw);
-  const head = await first(chunks, MAGIC_BYTES);
-  const decompressor = decompressorOf(head);
-  const whole = async function* () {
-    if (head.length > 0) yield head;
-    yield* chunks;
-  };
-  if (!decompressor) {
-    yield* whole();
-    return;
-  }
-  // It works in a thread of its own, one chunk ahead. What the source throws comes out of it.
-  pipeline(whole(), decompressor, () => {});
+  let rest = await first(chunks, MAGIC_BYTES);
+  let decompressor = decompressorOf(rest);
   try {
-    yield* decompressor;
+    if (!decompressor) {
+      if (rest.length > 0) yield rest;
+      yield* chunks;
+    }
+    // Compressed files may stand one behind the other.
+    while (decompressor) {
+      // It works in a thread of its own, one chunk ahead.
+      const filling = fill(decompressor, rest, chunks);
+      yield* decompressor;
+      rest = await filling;
+      if (rest.length < MAGIC_BYTES) rest = await first(chunks, MAGIC_BYTES, rest);
+      if (rest.length === 0) return;
+      decompressor = decompressorOf(rest);
+      if (!decompressor) throw new Error('what follows is not compressed');
+    }
   } catch (error) {
     throw error instanceof CutoverError ? error : decompressionError(name, error as NodeJS.ErrnoException);
+  } finally {
+    decompressor?.destroy();
+    await chunks.return(undefined);
   }
+}
+
+/** Writes until the compressed data ends; returns what is left of the chunk that it ended in. */
+async function fill(decompressor: Decompressor, rest: Buffer, chunks: AsyncIterator<Buffer>): Promise<Buffer> {
+  try {
+    for (let chunk: Buffer | undefined = rest; chunk !== undefined; ) {
+      const before = decompressor.bytesWritten;
+      await new Promise<void>((resolve, reject) => {
+        decompressor.write(chunk, (error) => (error ? reject(error) : resolve()));
+      });
+      const taken = decompressor.bytesWritten - before;
+      if (taken < chunk.length) return chunk.subarray(taken);
+      const item = await chunks.next();
+      chunk = item.done ? undefined : item.value;
+    }
+    decompressor.end();
+  } catch (error) {
+    // What the source throws comes out of the decompressor.
+    decompressor.destroy(error as Error);
+  }
+  return Buffer.alloc(0);
 }
 
 async function* readable(name: string, raw: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -141,9 +174,9 @@ async function* readable(name: string, raw: AsyncIterable<Buffer>): AsyncGenerat
   }
 }
 
-/** At least so many bytes from the beginning, if there are as many. */
-async function first(chunks: AsyncIterator<Buffer>, count: number): Promise<Buffer> {
-  let head: Buffer = Buffer.alloc(0);
+/** At least so many bytes behind those that are there, if there are as many. */
+async function first(chunks: AsyncIterator<Buffer>, count: number, before?: Buffer): Promise<Buffer> {
+  let head = before ?? Buffer.alloc(0);
   while (head.length < count) {
     const item = await chunks.next();
     if (item.done) break;
@@ -152,12 +185,12 @@ async function first(chunks: AsyncIterator<Buffer>, count: number): Promise<Buff
   return head;
 }
 
-function decompressorOf(head: Buffer): Transform | undefined {
+function decompressorOf(head: Buffer): Decompressor | undefined {
   if (head[0] === 0x1f && head[1] === 0x8b) return createGunzip({ chunkSize: STREAM_BYTES });
-  if (head.length >= MAGIC_BYTES && head.readUInt32LE(0) === 0xfd2fb528) {
-    return createZstdDecompress({ chunkSize: STREAM_BYTES });
-  }
-  return undefined;
+  const magic = head.length < MAGIC_BYTES ? 0 : head.readUInt32LE(0);
+  // A frame, or one to be skipped, as parallel compressors write first.
+  const isZstd = magic === 0xfd2fb528 || (magic & 0xfffffff0) === 0x184d2a50;
+  return isZstd ? createZstdDecompress({ chunkSize: STREAM_BYTES }) : undefined;
 }
 
 function readError(name: string, error: NodeJS.ErrnoException): CutoverError {

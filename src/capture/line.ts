@@ -14,7 +14,7 @@ import { MAX_ARGUMENTS, type Scanner } from './scan.ts';
 /** Why a line was rejected. */
 export const REJECT_REASONS = [
   ...['no-time', 'no-header', 'bad-database', 'bad-source', 'no-arguments', 'no-opening-quote', 'no-closing-quote'],
-  ...['bad-escape', 'raw-byte', 'bytes-after-argument', 'too-many-arguments', 'too-long'],
+  ...['bad-escape', 'raw-byte', 'bytes-after-argument', 'too-many-arguments', 'too-long', 'no-command'],
 ] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
 

@@ -2,7 +2,7 @@
 import { type Batch, NO_COMMAND, REDACTED, SourceKind, UNQUOTED } from './batch.ts';
 import { ByteTable } from './byte-table.ts';
 import { COMMANDS, type CommandInfo } from './commands.ts';
-import { Dialect } from './dialect.ts';
+import { Dialect, roleOf } from './dialect.ts';
 import { decodeArgument, decodeUnquoted } from './encode.ts';
 
 export type OpKind = 'command' | 'script-child' | 'module-child';
@@ -24,6 +24,8 @@ const ALLOWED_WHILE_BUSY = new Set([
 ]);
 /** Commands with credentials among their arguments. */
 const SECRETIVE = new Set(['auth', 'acl', 'config', 'hello', 'migrate']);
+const AUTH = Buffer.from('AUTH');
+const AUTH2 = Buffer.from('AUTH2');
 /** Longer ones cannot be commands: only so much of them is kept. */
 const MAX_NAME_BYTES = 64;
 /** More names than any server has, counted in every spelling; a hostile capture's others are decoded each time. */
@@ -32,18 +34,30 @@ const MAX_NAMES = 4096;
 export const MIN_STEP_US = 1_000_000;
 
 /** What follows from a command's name. */
-export interface Name {
+interface Name {
   /** Lower case. */
   text: string;
-  /** The same for every spelling, dense from 0; OTHER for names beyond those that are told apart. */
+  /** The same for every spelling. */
   id: number;
   info: CommandInfo | undefined;
   callsScript: boolean;
   allowedWhileBusy: boolean;
   secretive: boolean;
+  role: number;
 }
 
-const OTHER = MAX_NAMES;
+/** Numbers of commands by name, the same in all captures that are read together. */
+export class Names {
+  private readonly ids = new Map<string, number>();
+
+  /** Dense from 0; names beyond those that are told apart have one number. */
+  id(command: string): number {
+    const known = this.ids.get(command);
+    if (known !== undefined || this.ids.size === MAX_NAMES) return known ?? MAX_NAMES;
+    this.ids.set(command, this.ids.size);
+    return this.ids.size - 1;
+  }
+}
 
 /** What the stream of ops knows from one batch to the next. */
 export class OpState {
@@ -63,11 +77,15 @@ export class OpState {
   /** Commands of clients, and those of them that came through a Unix socket. */
   commands = 0;
   unixCommands = 0;
-  private readonly ids = new Map<string, number>();
+  private readonly names: Names;
   /** By number of the spelling, in the tables of the scanner and of this class. */
   private readonly scanned: Name[] = [];
   private readonly spelled: Name[] = [];
   private readonly spellings = new ByteTable();
+
+  constructor(names = new Names()) {
+    this.names = names;
+  }
 
   /** The name that `bytes[start..end)` spells; `number`: of the spelling, if the scanner knows it. */
   name(bytes: Uint8Array, start: number, end: number, number: number): Name {
@@ -88,21 +106,20 @@ export class OpState {
     const text = Buffer.from(bytes.subarray(start, Math.min(end, start + MAX_NAME_BYTES)))
       .toString('latin1')
       .toLowerCase();
-    let id = this.ids.get(text);
-    if (id === undefined) {
-      id = Math.min(this.ids.size, OTHER);
-      if (id < OTHER) this.ids.set(text, id);
-    }
+    const info = COMMANDS.get(text);
     return {
       text,
-      id,
-      info: COMMANDS.get(text),
+      id: this.names.id(text),
+      info,
+      role: roleOf(text, info),
       callsScript: SCRIPT_CALLS.has(text),
       allowedWhileBusy: ALLOWED_WHILE_BUSY.has(text),
       secretive: SECRETIVE.has(text),
     };
   }
 }
+
+const isLower = (byte: number) => byte >= 0x61 && byte <= 0x7a;
 
 /** A cursor over a batch: `while (view.next())`. Its fields and arguments are those of the current op. */
 export class OpView {
@@ -125,18 +142,25 @@ export class OpView {
   /** Number of the file among those that are read together. */
   node = 0;
   /** What `argStart` and `argEnd` refer to. */
-  readonly bytes: Buffer;
+  bytes: Buffer;
 
-  private readonly batch: Batch;
+  private batch: Batch;
   private readonly state: OpState;
   private record = -1;
+  /** The record behind the module children that are being shown, and its line if it is their parent. */
   private parentRecord = 0;
+  private nextLine = 0;
   private first = 0;
 
   constructor(batch: Batch, state: OpState) {
     this.batch = batch;
     this.bytes = batch.bytes;
     this.state = state;
+  }
+
+  /** What another one can be made from. */
+  get parts(): [Batch, OpState] {
+    return [this.batch, this.state];
   }
 
   /** Goes to the next op; false at the end of the batch. */
@@ -163,7 +187,6 @@ export class OpView {
     this.commandId = name.id;
     this.info = name.info;
     this.attach(batch.kind[r]!, name);
-    if (this.kind === 'command') state.dialect.see(this);
     if (name.secretive) this.hideSecrets();
     return true;
   }
@@ -200,11 +223,36 @@ export class OpView {
     return argLength[i] === argEnd[i]! - argStart[i]!;
   }
 
+  /** Whether it is that word, given in upper case, in any case. */
+  isWord(index: number, word: Uint8Array): boolean {
+    if (this.argLength(index) !== word.length) return false;
+    const bytes = this.arg(index);
+    return word.every((byte, i) => byte === (isLower(bytes[i]!) ? bytes[i]! - 0x20 : bytes[i]));
+  }
+
   private name(number: number): Name {
     if (this.isPlain(0)) return this.state.name(this.bytes, this.argStart(0), this.argEnd(0), number);
     // Decoded first: `"a\x75th"` is AUTH, and its arguments are secrets.
     const decoded = this.arg(0);
     return this.state.name(decoded, 0, decoded.length, NO_COMMAND);
+  }
+
+  /** Has the fields and arguments of another one from now on. */
+  protected show(other: OpView): void {
+    this.line = other.line;
+    this.atUs = other.atUs;
+    this.db = other.db;
+    this.clientId = other.clientId;
+    this.kind = other.kind;
+    this.parentLine = other.parentLine;
+    this.command = other.command;
+    this.commandId = other.commandId;
+    this.info = other.info;
+    this.argCount = other.argCount;
+    this.lineBytes = other.lineBytes;
+    this.bytes = other.bytes;
+    this.batch = other.batch;
+    this.first = other.first;
   }
 
   private attach(source: number, name: Name): void {
@@ -223,20 +271,23 @@ export class OpView {
       this.kind = 'command';
       state.commands++;
       if (source === SourceKind.unix) state.unixCommands++;
+      state.dialect.see(this, name.role);
       if (name.callsScript) state.openScript = this.line;
       else if (!name.allowedWhileBusy) state.openScript = 0;
     }
   }
 
-  /** Line of the command that the module's children precede (6.2.4 and later); 0 where the capture ends before it. */
+  /** Line of the command that the module's children precede (6.2.4 and later), directly; 0 if there is none. */
   private nextCommandLine(): number {
     const { kind, line, count } = this.batch;
     // Found once for all children of a command.
     if (this.parentRecord <= this.record) {
-      this.parentRecord = this.record + 1;
-      while (this.parentRecord < count && kind[this.parentRecord] === SourceKind.module) this.parentRecord++;
+      let r = this.record + 1;
+      while (r < count && kind[r] === SourceKind.module && line[r] === line[r - 1]! + 1) r++;
+      this.parentRecord = r;
+      this.nextLine = r < count && line[r] === line[r - 1]! + 1 ? line[r]! : 0;
     }
-    return this.parentRecord < count ? line[this.parentRecord]! : 0;
+    return this.nextLine;
   }
 
   /** Old servers print credentials in clear: nothing outside this folder ever sees them, whatever the version. */
@@ -247,9 +298,8 @@ export class OpView {
     else {
       // HELLO 3 AUTH user password; MIGRATE … AUTH password, AUTH2 user password. What is hidden may itself be such a word.
       for (let i = argCount - 1; i > 0; i--) {
-        const word = this.argLength(i) <= 5 ? Buffer.from(this.arg(i)).toString('latin1').toUpperCase() : '';
-        if (word === 'AUTH') this.hide(i + 1, command === 'hello' ? i + 3 : i + 2);
-        if (word === 'AUTH2') this.hide(i + 1, i + 3);
+        if (this.isWord(i, AUTH)) this.hide(i + 1, command === 'hello' ? i + 3 : i + 2);
+        else if (this.isWord(i, AUTH2)) this.hide(i + 1, i + 3);
       }
     }
   }

@@ -1,7 +1,9 @@
 /** A capture's bytes → batches of ops, and what can be said of the whole capture at its end. */
+import type { Caveat } from '../errors.ts';
+import { AofDecoder, isAppendOnly, readManifest } from './aof.ts';
 import type { Decoder } from './decoder.ts';
-import { type ByteRange, openInput } from './input.ts';
-import { OpState, OpView } from './ops.ts';
+import { type ByteRange, type Input, openInput } from './input.ts';
+import { type Names, OpState, OpView } from './ops.ts';
 import { type CaptureOptions, type CaptureSummary, checkSummary, summarize } from './summary.ts';
 import { Tokenizer } from './tokenize.ts';
 
@@ -23,17 +25,18 @@ export class Capture {
   readonly name: string;
   private readonly options: CaptureOptions;
   private readonly range: ByteRange | undefined;
-  private readonly state = new OpState();
+  private readonly state: OpState;
   private decoder: Decoder | undefined;
   private head = '';
-  private shrank = false;
+  private readonly noted: Caveat[] = [];
 
   /**
    * `name`: a path, or `-` for stdin. `range`: a stretch of a plain file, from `splitCapture`; its lines are numbered from 1,
-   * and whether the capture is one is left to `joinSummaries`.
+   * and whether the capture is one is left to `joinSummaries`. `names`: shared by captures that are read together.
    */
-  constructor(name: string, options: CaptureOptions = {}, range?: ByteRange) {
+  constructor(name: string, options: CaptureOptions = {}, range?: ByteRange, names?: Names) {
     this.name = name;
+    this.state = new OpState(names);
     this.options = options;
     this.range = range;
   }
@@ -43,22 +46,34 @@ export class Capture {
    * or came from a replica; the last two when the end is reached.
    */
   async *batches(): AsyncGenerator<OpView> {
-    const input = await openInput(this.name, this.range);
-    this.head = input.head.toString('latin1');
-    const decoder = new Tokenizer(this.options);
-    this.decoder = decoder;
+    const manifest = await readManifest(this.name);
+    if (manifest) this.noted.push(...manifest.caveats);
+    for (const file of manifest?.files ?? [this.name]) yield* this.read(file);
+    const decoder = this.decoder!;
+    decoder.finish();
+    yield* this.views(decoder);
+    if (decoder instanceof AofDecoder) this.noted.push(...decoder.caveats);
+    if (this.range === undefined) checkSummary(this.name, this.summary(), this.options);
+  }
+
+  private async *read(file: string): AsyncGenerator<OpView> {
+    const input = await openInput(file, this.range);
+    this.decoder ??= this.begin(input);
+    const { decoder } = this;
     try {
       for await (const _ of input.feed(decoder)) {
         yield* this.views(decoder);
-        if (decoder.parsed === 0 && (decoder.lines > HOPELESS_LINES || decoder.bytesRead > HOPELESS_BYTES)) break;
+        if (decoder.parsed === 0 && (decoder.lines > HOPELESS_LINES || decoder.bytesRead > HOPELESS_BYTES)) return;
       }
     } finally {
       await input.close();
     }
-    this.shrank = input.shrank;
-    decoder.finish();
-    yield* this.views(decoder);
-    if (this.range === undefined) checkSummary(this.name, this.summary(), this.options);
+    if (input.shrank) this.noted.push(SHRANK);
+  }
+
+  private begin({ head, modifiedMs }: Input): Decoder {
+    this.head = head.toString('latin1');
+    return isAppendOnly(this.head) ? new AofDecoder(head, modifiedMs) : new Tokenizer(this.options);
   }
 
   /** What a client's number stands for: its address as the server printed it. */
@@ -72,6 +87,7 @@ export class Capture {
     if (!decoder) throw new Error('a summary before the first batch');
     const { firstUs, lastUs, commands, unixCommands, scriptChildren, moduleChildren, orphans } = state;
     return summarize({
+      input: decoder instanceof AofDecoder ? 'aof' : 'monitor',
       lines: decoder.lines,
       parsed: decoder.parsed,
       rejected: Object.fromEntries(decoder.rejects),
@@ -83,7 +99,7 @@ export class Capture {
       approximateLines: decoder.approximateLines,
       bytes: decoder.bytesRead,
       evidence: { ...state.dialect.votes((number) => decoder.source(number)), ...decoder.traits },
-      noted: this.shrank ? [SHRANK] : [],
+      noted: this.noted,
       head: this.head,
     });
   }

@@ -42,7 +42,7 @@ export interface RecordOptions {
   onPrediction: (server: Measured) => void;
 }
 
-export interface RecordedFile {
+interface RecordedFile {
   server: string;
   path: string;
   sidecar: string;
@@ -77,10 +77,9 @@ export async function record(options: RecordOptions): Promise<Recording> {
   const { signal, onStage } = options;
   const caveats: Caveat[] = [];
   const pseudonyms = new Pseudonyms(options.redaction.secret);
-  onStage(`connecting to ${options.spec}`);
+  onStage(`measuring the traffic of ${options.spec}`);
   const primaries = await findServers(options);
   await assertRoom(primaries, options.minFreeBytes);
-  onStage(`measuring ${options.spec}`);
   const servers = await measure(primaries, options);
   for (const server of servers) options.onPrediction(server);
   const sidecars: Sidecar[] = [];
@@ -313,11 +312,11 @@ async function waitUntil(atMs: number, turn: number, { times, signal, onStage }:
 
 function describeProgress(progress: BurstProgress, ofSeconds: number): string {
   const { seconds, lines, bytes, bytesWritten, queuedBytes, cpuShare } = progress;
-  const mb = (value: number) => `${(value / 1e6).toFixed(1)} MB`;
+  const size = (value: number) => (value < 1e6 ? `${Math.round(value / 1e3)} kB` : `${(value / 1e6).toFixed(1)} MB`);
   return [
     `${Math.floor(seconds)} of ${ofSeconds} s`,
-    `${lines.toLocaleString('en')} lines, ${mb(bytes)} (${mb(bytesWritten)} written)`,
-    ...(queuedBytes > 1e6 ? [`${mb(queuedBytes)} waiting`] : []),
+    `${lines.toLocaleString('en')} lines, ${size(bytes)} (${size(bytesWritten)} written)`,
+    ...(queuedBytes > 1e6 ? [`${size(queuedBytes)} waiting`] : []),
     ...(cpuShare === undefined ? [] : [`server CPU ${Math.round(cpuShare * 100)} %`]),
   ].join(', ');
 }
@@ -381,6 +380,15 @@ function fileCaveats({ path, lines, completeness }: RecordedFile, { bursts }: Si
       advice:
         'Some versions hide commands (FCALL in 7.0.0 to 7.0.5, those postponed by CLIENT PAUSE); see docs/capturing.md.',
       numbers: { completeness },
+    });
+  }
+  const approximate = bursts.reduce((sum, burst) => sum + (burst.approximate ?? 0), 0);
+  if (approximate > 0) {
+    caveats.push({
+      id: 'capture-unescaped',
+      message: `The server does not escape quotes (Valkey 8.1.0 and 8.1.1 do not): ${approximate} lines had to be guessed, sizes are approximate.`,
+      advice: 'Capture another version if you can; JSON values are affected most.',
+      numbers: { lines: approximate },
     });
   }
   const rejected = bursts.reduce((sum, burst) => sum + (burst.rejected ?? 0), 0);

@@ -21,6 +21,8 @@ export interface CaptureOptions {
 
 /** What can be said of a capture, or of a stretch of one; plain data, to be sent between threads. */
 export interface CaptureSummary {
+  /** What it was read from: MONITOR, or an append-only file, which holds writes only. */
+  input: 'monitor' | 'aof';
   lines: number;
   parsed: number;
   rejected: Record<string, Reject>;
@@ -101,6 +103,7 @@ function join(a: Findings, b: Findings): Findings {
   const step = a.parsed > 0 && b.parsed > 0 ? a.lastUs - b.firstUs : 0;
   const back = step > MIN_STEP_US;
   return {
+    input: a.input,
     lines: a.lines + b.lines,
     parsed: a.parsed + b.parsed,
     rejected: joinRejects(a, b),
@@ -163,7 +166,7 @@ export function checkSummary(name: string, summary: CaptureSummary, options: Cap
       'Look at the first of these lines (sed -n LINEp). Was the file edited, or were several outputs written into it?',
     );
   }
-  if (isReplica(evidence) && !options.replica) {
+  if (summary.input === 'monitor' && isReplica(evidence) && !options.replica) {
     throw new CutoverError(
       'usage',
       'E_CAPTURE_REPLICA',
@@ -178,6 +181,14 @@ export function checkSummary(name: string, summary: CaptureSummary, options: Cap
 
 function notACapture(name: string, summary: CaptureSummary): CutoverError {
   const { head } = summary;
+  if (/^(REDIS|VALKEY)\d/.test(head)) {
+    return new CutoverError(
+      'usage',
+      'E_CAPTURE_FORMAT',
+      `${name} is an RDB snapshot: it holds no commands, or their beginning cannot be found behind it.`,
+      'Record one with: redis-cli MONITOR > capture.log',
+    );
+  }
   if (rejectedIn(summary) === 0 && !summary.tornLastLine) {
     return new CutoverError(
       'usage',
@@ -212,11 +223,10 @@ function notACapture(name: string, summary: CaptureSummary): CutoverError {
       'Such a text may also stand inside a value: record again without -D.',
     );
   }
-  const snapshot = head.startsWith('REDIS0') || head.startsWith('VALKEY');
   return new CutoverError(
     'usage',
     'E_CAPTURE_FORMAT',
-    `${name} is ${snapshot ? 'an RDB snapshot' : 'not a MONITOR capture: no line of it is MONITOR output'}.`,
+    `${name} is not a MONITOR capture: no line of it is MONITOR output.`,
     'Record one with: redis-cli MONITOR > capture.log',
   );
 }

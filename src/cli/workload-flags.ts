@@ -56,12 +56,13 @@ export const rateFlag = Flags.custom<Rate>({
 export const modeFlag = Flags.option({
   options: MODES,
   description:
-    "modelled: a workload like the captured one, of any length; exact: the captured ops themselves, in their order, on their connections, at their times",
+    'modelled: a workload like the captured one, of any length; exact: the captured ops themselves, in their order, on their connections, at their times',
 });
 
 export const keysFlag = Flags.option({
   options: KEYS,
-  description: 'with --mode exact: real keys and values, or others of the same lengths that fit together alike [default: real]',
+  description:
+    'with --mode exact: real keys and values, or others of the same lengths that fit together alike [default: real]',
 });
 
 /** `512mb`, `2GiB` → bytes. */

@@ -1,9 +1,9 @@
 /** Loops of a script → how often they turn, and what leaves them. */
 import type { CommandCall } from './command-call.ts';
 import type { Script } from './program.ts';
-import { callSitesOf } from './scopes.ts';
-import { argumentsOf, type FunctionNode, isCall, isLoop, type LoopNode, type Node } from './syntax.ts';
-import { numberOf, type Value } from './values.ts';
+import { callSitesOf, isMulti } from './scopes.ts';
+import { argumentsOf, type Expression, type FunctionNode, isCall, isLoop, type LoopNode, type Node } from './syntax.ts';
+import { numberOf, partsOf, type Value } from './values.ts';
 
 /** How often a loop turns. */
 export type Bound =
@@ -42,7 +42,11 @@ export function loopsAround(script: Script, node: Node, seen = new Set<FunctionN
 }
 
 export function loopOf(script: Script, node: LoopNode): Loop {
-  const exits = script.scopes.inside(node).filter((exit) => {
+  return { node, bound: boundOf(script, node), exits: loopExits(script, node) };
+}
+
+function loopExits(script: Script, node: LoopNode): Node[] {
+  return script.scopes.inside(node).filter((exit) => {
     if (exit.type !== 'BreakStatement' && exit.type !== 'ReturnStatement') return false;
     for (let at = script.scopes.parentOf(exit); at; at = script.scopes.parentOf(at)) {
       if (at === node) return true;
@@ -50,7 +54,6 @@ export function loopOf(script: Script, node: LoopNode): Loop {
     }
     return false;
   });
-  return { node, bound: boundOf(script, node), exits };
 }
 
 /** Whether a child of a loop runs once per turn: iterators and limits run once. */
@@ -59,7 +62,7 @@ function turns(loop: LoopNode, child: Node): boolean {
   return (loop.body as Node[]).includes(child);
 }
 
-function boundOf(script: Script, node: LoopNode): Bound {
+function boundOf(script: Script, node: LoopNode, seen: ReadonlySet<Node> = new Set()): Bound {
   switch (node.type) {
     case 'ForNumericStatement': {
       const [start, end, step] = [node.start, node.end, node.step].map((part) => part && script.valueOf(part));
@@ -68,7 +71,7 @@ function boundOf(script: Script, node: LoopNode): Bound {
         return { kind: 'constant', count: Math.max(0, Math.floor((to - from) / by) + 1) };
       }
       // Downwards from a size: `for i = #t, 1, -1`.
-      return boundOfValue(script, to === undefined ? end! : start!);
+      return boundOfValue(script, to === undefined ? end! : start!, seen);
     }
     case 'ForGenericStatement': {
       const [iterator] = node.iterators;
@@ -76,48 +79,211 @@ function boundOf(script: Script, node: LoopNode): Bound {
       const [subject] = argumentsOf(iterator);
       const name = script.libraryOf(iterator);
       if (subject === undefined || (name !== 'pairs' && name !== 'ipairs')) return { kind: 'unknown' };
-      return boundOfValue(script, script.valueOf(subject));
+      return boundOfValue(script, script.valueOf(subject), seen);
     }
     case 'WhileStatement':
     case 'RepeatStatement': {
       const value = script.valueOf(node.condition);
       if (value.kind === 'literal') {
         const turns = value.value !== false && value.value !== null;
-        return turns === (node.type === 'WhileStatement') ? { kind: 'open' } : { kind: 'constant', count: 1 };
+        if (turns !== (node.type === 'WhileStatement')) return { kind: 'constant', count: 1 };
       }
-      return { kind: 'open' };
+      return counterBound(script, node, seen) ?? { kind: 'open' };
     }
   }
 }
 
-function boundOfValue(script: Script, value: Value): Bound {
+/** The bound of a `while` or `repeat` that a counter ends: `while i <= #ARGV`, `if turns > 100 then break end`. */
+function counterBound(
+  script: Script,
+  loop: Extract<LoopNode, { condition: Expression }>,
+  seen: ReadonlySet<Node>,
+): Bound | undefined {
+  const ways = alternatives(loop.condition, loop.type === 'WhileStatement' ? 'and' : 'or');
+  for (const exit of loopExits(script, loop)) {
+    const inner = script
+      .guardsAround(exit)
+      .filter(({ condition }) => condition !== loop.condition && script.scopes.isInside(condition, loop));
+    const [only] = inner;
+    if (only && inner.length === 1) ways.push(...alternatives(only.condition, only.holds ? 'or' : 'and'));
+  }
+  for (const way of ways) {
+    if (way.type !== 'BinaryExpression' || !/^[<>]=?$/.test(way.operator)) continue;
+    for (const [counter, limit] of [
+      [way.left, way.right],
+      [way.right, way.left],
+    ] as const) {
+      const operator = countingOperator(script, counter, loop);
+      if (operator === '+') return boundOfValue(script, script.valueOf(limit), seen);
+      if (operator === '-') return boundOfStart(script, counter, loop, seen);
+    }
+  }
+  return undefined;
+}
+
+/** What a variable has before a loop that counts it down. */
+function boundOfStart(script: Script, counter: Expression, loop: LoopNode, seen: ReadonlySet<Node>): Bound {
+  const variable = counter.type === 'Identifier' ? script.scopes.variableOf(counter) : undefined;
+  const starts = variable?.writes.filter(({ by }) => !script.scopes.isInside(by, loop)) ?? [];
+  const bounds = starts.map(
+    ({ value }): Bound =>
+      value === undefined ? { kind: 'unknown' } : boundOfValue(script, script.valueOf(value), seen),
+  );
+  return largest(bounds) ?? { kind: 'unknown' };
+}
+
+/** The parts of `a and b` (or `a or b`): each alone decides. */
+function alternatives(node: Expression, operator: 'and' | 'or'): Expression[] {
+  return node.type === 'LogicalExpression' && node.operator === operator
+    ? [...alternatives(node.left, operator), ...alternatives(node.right, operator)]
+    : [node];
+}
+
+/** How the loop changes a variable, if it only ever adds to it, or only ever takes from it. */
+function countingOperator(script: Script, node: Expression, loop: LoopNode): '+' | '-' | undefined {
+  const variable = node.type === 'Identifier' ? script.scopes.variableOf(node) : undefined;
+  const inside = variable?.writes.filter(({ by }) => script.scopes.isInside(by, loop)) ?? [];
+  const operators = inside.map(({ value }) => {
+    if (value?.type !== 'BinaryExpression') return undefined;
+    const { left, right, operator } = value;
+    const itself = [left, right].some(
+      (side) => side.type === 'Identifier' && script.scopes.variableOf(side) === variable,
+    );
+    return itself && (operator === '+' || operator === '-') ? operator : undefined;
+  });
+  return operators.every((operator) => operator === operators[0]) ? operators[0] : undefined;
+}
+
+/** The call of SCAN, SSCAN, HSCAN or ZSCAN whose cursor drives a loop: it goes on with what the call before answered. */
+export function cursorScanOf(script: Script, loop: Loop): CommandCall | undefined {
+  if (loop.bound.kind !== 'open') return undefined;
+  for (const node of script.scopes.inside(loop.node)) {
+    const call = script.commandCallOf(node);
+    const name = call?.names.find((candidate) => SCANS.has(candidate));
+    if (call === undefined || name === undefined) continue;
+    const cursor = call.args[name === 'scan' ? 0 : 1];
+    const follows = cursor && [...partsOf(cursor)].some((part) => part.kind === 'reply' && part.call === call);
+    if (follows) return call;
+  }
+  return undefined;
+}
+
+const SCANS = new Set(['scan', 'sscan', 'hscan', 'zscan']);
+
+/** How many a value is, or how many items it has. */
+export function boundOfValue(script: Script, value: Value, seen: ReadonlySet<Node> = new Set()): Bound {
   switch (value.kind) {
+    case 'literal': {
+      const count = numberOf(value);
+      return count === undefined ? { kind: 'unknown' } : { kind: 'constant', count };
+    }
     case 'keys':
     case 'argv':
       return { kind: value.kind };
     case 'global':
       return value.name === 'KEYS' ? { kind: 'keys' } : value.name === 'ARGV' ? { kind: 'argv' } : { kind: 'unknown' };
     case 'reply':
-      return { kind: 'reply', call: value.call };
+      return boundOfReply(script, value.call, seen);
     case 'table':
-      return { kind: 'constant', count: value.node.fields.length };
+      return boundOfTable(script, value.node, seen);
     case 'length':
     case 'element':
-      return boundOfValue(script, value.of);
+      return boundOfValue(script, value.of, seen);
     case 'library':
-      return value.args[0] === undefined ? { kind: 'unknown' } : boundOfValue(script, value.args[0]);
+      if (value.name === 'math.min') return smallest(value.args.map((arg) => boundOfValue(script, arg, seen)));
+      return value.args[0] === undefined ? { kind: 'unknown' } : boundOfValue(script, value.args[0], seen);
     case 'arithmetic':
     case 'union': {
       const bounds = (value.kind === 'union' ? value.options : value.operands).map((part) =>
-        boundOfValue(script, part),
+        boundOfValue(script, part, seen),
       );
-      return (
-        bounds.find(({ kind }) => kind === 'reply') ??
-        bounds.find(({ kind }) => kind === 'argv') ??
-        bounds.find(({ kind }) => kind === 'keys') ?? { kind: 'unknown' }
-      );
+      return largest(bounds) ?? { kind: 'unknown' };
     }
     default:
       return { kind: 'unknown' };
   }
 }
+
+/** A table that is filled in loops has as many items as those turn. */
+function boundOfTable(
+  script: Script,
+  table: Extract<Node, { type: 'TableConstructorExpression' }>,
+  seen: ReadonlySet<Node>,
+): Bound {
+  const parent = script.scopes.parentOf(table);
+  const own: Bound = { kind: 'constant', count: table.fields.length };
+  const last = table.fields.at(-1);
+  if (last?.type === 'TableValue' && isMulti(last.value)) return boundOfValue(script, script.valueOf(last.value), seen);
+  if (seen.has(table) || parent?.type !== 'LocalStatement') return own;
+  const name = parent.variables[parent.init.indexOf(table)];
+  const variable = name && script.scopes.variableOf(name);
+  const bounds = (variable?.reads ?? []).flatMap((read) => {
+    const use = script.scopes.parentOf(read);
+    const holder = use && script.scopes.parentOf(use);
+    const assigned =
+      use?.type === 'IndexExpression' &&
+      use.base === read &&
+      holder?.type === 'AssignmentStatement' &&
+      holder.variables.includes(use);
+    const inserted = use !== undefined && isCall(use) && script.libraryOf(use) === 'table.insert';
+    if (!assigned && !inserted) return [];
+    const loops: Bound[] = [];
+    for (let at = script.scopes.parentOf(read); at && at !== script.scopes.parentOf(parent); ) {
+      if (isLoop(at)) loops.push(boundOf(script, at, new Set([...seen, table])));
+      at = script.scopes.parentOf(at);
+    }
+    return loops;
+  });
+  return largest(bounds) ?? own;
+}
+
+/** The bound that says most of how large something can be. */
+const largest = (bounds: Bound[]): Bound | undefined =>
+  (['reply', 'open', 'argv', 'keys'] as const)
+    .map((kind) => bounds.find((bound) => bound.kind === kind))
+    .find((bound) => bound !== undefined) ?? (bounds.length === 1 ? bounds[0] : undefined);
+
+const smallest = (bounds: Bound[]): Bound =>
+  bounds.find(({ kind }) => kind === 'constant') ??
+  bounds.find(({ kind }) => kind === 'keys') ??
+  bounds.find(({ kind }) => kind === 'argv') ??
+  bounds[0] ?? { kind: 'unknown' };
+
+/** How many elements a command answers: by a limit among its arguments, else by the data. */
+function boundOfReply(script: Script, call: CommandCall, outer: ReadonlySet<Node>): Bound {
+  const data: Bound = { kind: 'reply', call };
+  const { name, args, literals } = call;
+  // A limit that is worked out from this very reply is none.
+  if (name === undefined || outer.has(call.node)) return data;
+  const seen = new Set([...outer, call.node]);
+  const valueBehind = (...tokens: string[]) => {
+    const at = literals.findIndex((word) => word !== undefined && tokens.includes(word.toUpperCase()));
+    return at < 0 ? undefined : args[at + (tokens[0] === 'LIMIT' ? 2 : 1)];
+  };
+  const boundBy = (limit: Value | undefined) => (limit === undefined ? data : boundOfValue(script, limit, seen));
+  if (name === 'time') return { kind: 'constant', count: 2 };
+  if (SCANS.has(name)) return boundBy(valueBehind('COUNT') ?? { kind: 'literal', value: SCAN_PAGE });
+  if (SIZED_BY_ARGUMENTS.has(name)) {
+    const spread = args.find(({ kind }) => kind === 'spread');
+    return spread?.kind === 'spread' ? boundOfValue(script, spread.of, seen) : { kind: 'constant', count: args.length };
+  }
+  if (POPS.has(name)) return boundBy(args[1]);
+  if (/^(lrange|zrange|zrevrange)$/.test(name)) {
+    const [start, stop] = [numberOf(args[1]), numberOf(args[2])];
+    const byRank = !literals.some((word) => /^by(score|lex)$/i.test(word ?? ''));
+    if (byRank && start !== undefined && stop !== undefined && start < 0 === stop < 0)
+      return { kind: 'constant', count: Math.max(0, stop - start + 1) };
+    // A window that begins at a constant ends where the client says, if it says.
+    if (byRank && start !== undefined && stop === undefined && args[2]) {
+      const end = boundOfValue(script, args[2], seen);
+      return end.kind === 'argv' || end.kind === 'keys' ? end : data;
+    }
+  }
+  return boundBy(valueBehind('LIMIT') ?? valueBehind('COUNT'));
+}
+
+/** COUNT of a SCAN that names none. */
+const SCAN_PAGE = 10;
+const SIZED_BY_ARGUMENTS = new Set(['mget', 'hmget', 'smismember', 'zmscore', 'geopos', 'geohash']);
+/** The second argument says how many. */
+const POPS = new Set(['spop', 'srandmember', 'lpop', 'rpop', 'zpopmin', 'zpopmax', 'hrandfield', 'zrandmember']);

@@ -8,7 +8,7 @@ import type { CommandCall } from './command-call.ts';
 import { Evaluator } from './evaluator.ts';
 import { type Through, type Use, usesOf } from './flow.ts';
 import { type Guard, guardsAround, isVersionGuarded } from './guards.ts';
-import { type Loop, loopOf, loopsAround } from './loops.ts';
+import { type Bound, boundOfValue, cursorScanOf, type Loop, loopOf, loopsAround } from './loops.ts';
 import { resolveScopes, type Scopes } from './scopes.ts';
 import { readShebang, type Shebang } from './shebang.ts';
 import type { ScriptUnit } from './sources/unit.ts';
@@ -18,7 +18,7 @@ import type { Value } from './values.ts';
 export type { CommandCall, KeyArgument } from './command-call.ts';
 export type { Use } from './flow.ts';
 export type { Loop } from './loops.ts';
-export type { CallNode, Expression, LoopNode, Node } from './syntax.ts';
+export type { CallNode, Expression, Identifier, LoopNode, Node } from './syntax.ts';
 
 /** See `Script.tableShape`. */
 export interface TableShape {
@@ -108,6 +108,22 @@ export class Script {
   /** Whether the node runs only after the server's version or product was asked, by constant or by probe. */
   isVersionGuarded(node: Node): boolean {
     return isVersionGuarded(this, node);
+  }
+
+  /** Whether a `return` is the script's own: what it returns is what the client is answered. */
+  isAnswer(node: Node): boolean {
+    const owner = this.scopes.functionOf(node);
+    return node.type === 'ReturnStatement' && (owner === undefined || this.evaluator.callbacks.has(owner));
+  }
+
+  /** How many a value is, or how many items it has. */
+  boundOf(value: Value): Bound {
+    return boundOfValue(this, value);
+  }
+
+  /** The SCAN, SSCAN, HSCAN or ZSCAN whose cursor drives a loop. */
+  cursorScanOf(loop: Loop): CommandCall | undefined {
+    return cursorScanOf(this, loop);
   }
 
   /** Whether the script looks at the error of a protected call: `.err` of redis.pcall, the first result of pcall. */

@@ -55,6 +55,8 @@ export interface Run {
   setup?: string[][];
   keys?: string[];
   argv?: string[];
+  /** What the client in the example sends, where the example is not what a server reads; the last reply counts. */
+  send?: string[][];
 }
 
 export type BadExample = Example & {

@@ -34,11 +34,7 @@ export function overUs(op: number, { flags }: Pick<Slice, 'flags'>, { sentUs, re
 }
 
 /** When an op could leave: at its intended time, or when the last of those that it had to follow was over. */
-export function leavableUs(
-  op: number,
-  slice: Pick<Slice, 'intendedUs' | 'flags' | 'order'>,
-  times: OpTimes,
-): number {
+export function leavableUs(op: number, slice: Pick<Slice, 'intendedUs' | 'flags' | 'order'>, times: OpTimes): number {
   const { intendedUs, order } = slice;
   let us = intendedUs[op]!;
   if (!order) return us;

@@ -75,8 +75,7 @@ export class Arrivals {
       units: this.units,
       arrivals: { binSeconds: this.binUs / 1e6, units: this.bins },
       dispersion,
-      recorded:
-        this.units > MAX_RECORDED ? null : { gaps: pack(this.gaps), classes: pack(this.clients.map(classOf)) },
+      recorded: this.units > MAX_RECORDED ? null : { gaps: pack(this.gaps), classes: pack(this.clients.map(classOf)) },
     };
   }
 }

@@ -6,11 +6,14 @@ import { Capture, type CaptureOptions } from '../capture/read.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
 import { Fit } from './fit.ts';
 import { type Model, modelSchema } from './model.ts';
+import { disguiseStretch } from './stretch.ts';
 import { summarize } from './summarize.ts';
 
 export interface BuildOptions extends CaptureOptions {
   /** Folder with Lua files, for scripts whose body the capture does not hold. */
   scripts?: string;
+  /** Keep the arguments of script calls as they are, instead of disguising what could name somebody. */
+  rawArguments?: boolean;
   /** Called about every 50 ms of work with the lines read so far. */
   onProgress?: (lines: number) => void;
 }
@@ -56,6 +59,7 @@ export async function buildModel(name: string, options: BuildOptions = {}): Prom
       'Record again while clients are at work.',
     );
   }
+  if (!options.rawArguments) model.stretch = disguiseStretch(model);
   return { model, caveats: summary.caveats };
 }
 

@@ -18,7 +18,7 @@ export interface ClientClass {
   units: Map<number, number>;
 }
 
-const MAX_CLASSES = 8;
+const MAX_CLASSES = 32;
 /** Connections whose mixes diverge by less belong together (Jensen–Shannon, base 2), beyond what few units do by chance. */
 const SAME_HABIT = 0.25;
 

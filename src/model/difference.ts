@@ -102,7 +102,10 @@ function mixDistance(a: Map<string, number>, b: Map<string, number>): Measured {
 
 const nameOf = (family: Family) => `${family.db} ${family.template}`;
 const busiestOf = (model: Model) =>
-  [...model.families].sort((a, b) => b.requests - a.requests).slice(0, BUSIEST).filter((f) => f.requests >= ENOUGH);
+  [...model.families]
+    .sort((a, b) => b.requests - a.requests)
+    .slice(0, BUSIEST)
+    .filter((f) => f.requests >= ENOUGH);
 const counterpart = (family: Family, model: Model) => model.families.find((other) => nameOf(other) === nameOf(family));
 
 /** Ops by family and command; scripts by their name. */
@@ -179,7 +182,8 @@ function curveDistance(a: Model['hitRatio'], b: Model['hitRatio']): { mean: numb
   return { mean: sum / longest, largest };
 }
 
-const keysOf = (model: Model) => model.families.reduce((sum, f) => sum + f.references.reduce((n, [, k]) => n + k, 0), 0);
+const keysOf = (model: Model) =>
+  model.families.reduce((sum, f) => sum + f.references.reduce((n, [, k]) => n + k, 0), 0);
 
 function onceShare(model: Model): [number, number] {
   const once = model.families.reduce((sum, f) => sum + (f.references.find(([count]) => count === 1)?.[1] ?? 0), 0);
@@ -233,7 +237,9 @@ function dispersionDistance(a: Model, b: Model): Measured | undefined {
       if (!x || !y) return [];
       const n = a.source.spanSeconds / WINDOW_SECONDS[window];
       const m = b.source.spanSeconds / WINDOW_SECONDS[window];
-      return [{ value: Math.exp(Math.abs(Math.log(y / x))) - 1, chance: Math.exp(1.96 * Math.sqrt(2 / n + 2 / m)) - 1 }];
+      return [
+        { value: Math.exp(Math.abs(Math.log(y / x))) - 1, chance: Math.exp(1.96 * Math.sqrt(2 / n + 2 / m)) - 1 },
+      ];
     });
   });
   return measured.sort((x, y) => y.value - y.chance - (x.value - x.chance))[0];

@@ -12,6 +12,9 @@ const EXPONENT = /^\d+e\d*$/i;
 /** The pseudonyms of such words are such words. */
 const HEXADECIMAL = /^[a-f]{4,}$/i;
 
+/** Steps on the walk to a word's pseudonym. */
+const MAX_STEPS = 64;
+
 /** A stretch of bytes that is text: from, to. */
 type Span = [number, number];
 
@@ -33,7 +36,8 @@ export class Disguise {
   /** A copy with other words, as long as `bytes`. */
   apply(bytes: Uint8Array): Uint8Array {
     const out = Uint8Array.from(bytes);
-    for (const [from, to] of messagePackTexts(bytes) ?? [[0, bytes.length] satisfies Span]) this.text(bytes, from, to, out);
+    for (const [from, to] of messagePackTexts(bytes) ?? [[0, bytes.length] satisfies Span])
+      this.text(bytes, from, to, out);
     return out;
   }
 
@@ -81,10 +85,14 @@ export class Disguise {
     const hexadecimal = HEXADECIMAL.test(latin1(bytes.subarray(from, to)));
     let word = bytes.subarray(from, to);
     // Cycle walking: on to the next until it is none of those that stand for themselves, so that no two words meet.
-    do {
+    for (let step = 0; step < MAX_STEPS; step++) {
       this.pseudonyms.key(word, 0, word.length, out, from);
+      // Words of a to f are permuted among themselves: who gets among them from outside would meet one, and moves to n to s.
+      if (!hexadecimal && HEXADECIMAL.test(latin1(out.subarray(from, to))))
+        for (let i = from; i < to; i++) out[i]! += 13;
       word = out.slice(from, to);
-    } while (this.stays(word, 0, word.length) || HEXADECIMAL.test(latin1(word)) !== hexadecimal);
+      if (!this.stays(word, 0, word.length)) return;
+    }
   }
 
   private stays(bytes: Uint8Array, from: number, to: number): boolean {

@@ -25,8 +25,24 @@ const CREATES = new Set([
 ]);
 /** Index of the first element that a command names, and how far apart further ones stand. */
 const ELEMENTS: Record<string, [first: number, step: number]> = {
-  ...{ hget: [2, 0], hset: [2, 2], hsetnx: [2, 0], hdel: [2, 1], hexists: [2, 0], hincrby: [2, 0], hincrbyfloat: [2, 0] },
-  ...{ hmget: [2, 1], hmset: [2, 2], hstrlen: [2, 0], sadd: [2, 1], srem: [2, 1], sismember: [2, 0], smismember: [2, 1] },
+  ...{
+    hget: [2, 0],
+    hset: [2, 2],
+    hsetnx: [2, 0],
+    hdel: [2, 1],
+    hexists: [2, 0],
+    hincrby: [2, 0],
+    hincrbyfloat: [2, 0],
+  },
+  ...{
+    hmget: [2, 1],
+    hmset: [2, 2],
+    hstrlen: [2, 0],
+    sadd: [2, 1],
+    srem: [2, 1],
+    sismember: [2, 0],
+    smismember: [2, 1],
+  },
   ...{ zincrby: [3, 0], zrem: [2, 1], zscore: [2, 0], zmscore: [2, 1], zrank: [2, 0], zrevrank: [2, 0], zadd: [3, 2] },
   ...{ pfadd: [2, 1] },
 };
@@ -35,7 +51,17 @@ const MAX_ELEMENTS = 16;
 /** What is learnt from: an op of a capture, or one that was planned. */
 export type FitOp = Pick<
   OpView,
-  'line' | 'atUs' | 'db' | 'clientId' | 'kind' | 'parentLine' | 'command' | 'argCount' | 'lineBytes' | 'arg' | 'argLength'
+  | 'line'
+  | 'atUs'
+  | 'db'
+  | 'clientId'
+  | 'kind'
+  | 'parentLine'
+  | 'command'
+  | 'argCount'
+  | 'lineBytes'
+  | 'arg'
+  | 'argLength'
 >;
 
 interface Command extends CommandTraits {
@@ -232,7 +258,8 @@ export class Fit {
     callTemplates.length = 0;
     const { indexes, blocking: mayBlock } = keysOf(op);
     const keys: CallKey[] = [];
-    for (let i = 0; i < indexes.length; i++) keys.push({ row: this.key(op, indexes[i]!, command, byClient), gap: NO_GAP });
+    for (let i = 0; i < indexes.length; i++)
+      keys.push({ row: this.key(op, indexes[i]!, command, byClient), gap: NO_GAP });
     const blocking = mayBlock && (!command.blocksOnWord || hasWord(op, 'BLOCK'));
     const shape = shapes.find(op.command, command.number, op.argCount, indexes, callTemplates, blocking);
     if (shapes.learn(shape, op, byClient) && keys.length > 0) {
@@ -296,7 +323,10 @@ export class Fit {
   }
 
   private template(db: number, bytes: Uint8Array): number {
-    const { miner, numbers } = intern(this.databases, db, () => ({ miner: new TemplateMiner(this.globs), numbers: [] }));
+    const { miner, numbers } = intern(this.databases, db, () => ({
+      miner: new TemplateMiner(this.globs),
+      numbers: [],
+    }));
     const local = miner.add(bytes, 0, bytes.length);
     return (numbers[local] ??=
       this.templates.push({

@@ -9,10 +9,7 @@ const count = z.number().int().nonnegative();
 /** Size in keys, hit ratio; ascending. */
 const curve = z.array(z.tuple([z.number(), z.number()]));
 
-const part = z.union([
-  z.string(),
-  z.strictObject({ placeholder: z.enum(PLACEHOLDERS), lengths: counts }),
-]);
+const part = z.union([z.string(), z.strictObject({ placeholder: z.enum(PLACEHOLDERS), lengths: counts })]);
 
 /** What stands at one argument position of a command. */
 const role = z.union([
@@ -171,6 +168,8 @@ export const modelSchema = z.strictObject({
   scripts: z.array(script),
   /** Calls of scripts in their order, from the capture's beginning: arguments of scripts cannot be made up. */
   stretch: z.strictObject({
+    /** Whether words that could name somebody have been replaced. */
+    disguised: z.boolean(),
     /** Arguments, each once: latin1 text. */
     texts: z.array(z.string()),
     /** Units that call scripts, as indexes of `units`; for each script call of it the keys' and the arguments' texts. */
@@ -180,6 +179,22 @@ export const modelSchema = z.strictObject({
   pipelines: z.strictObject({ depths: counts }),
   /** Commands that are never replayed, with how often they came. */
   leftOut: z.record(z.string(), count),
+  /** What a person had changed: who, why, and which families it was. */
+  overrides: z
+    .array(
+      z.strictObject({
+        match: z.string(),
+        merge: z.boolean().optional(),
+        name: z.string().optional(),
+        exclude: z.boolean().optional(),
+        requests: z.number().optional(),
+        keys: z.number().optional(),
+        by: z.string(),
+        why: z.string(),
+        families: z.array(z.string()),
+      }),
+    )
+    .optional(),
 });
 
 export type Model = z.infer<typeof modelSchema>;

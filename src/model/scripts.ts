@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto';
 import type { FitOp } from './fit.ts';
 import { latin1 } from './roles.ts';
-import { intern, tally } from './tally.ts';
+import { intern } from './tally.ts';
 import { type Call, slotsOf } from './units.ts';
 
 const MAX_EFFECTS = 64;
 const MAX_EFFECT_CALLS = 128;
 /** The stretch of calls that is kept whole: enough for the life of many jobs, small enough for a file. */
 const MAX_STRETCH_CALLS = 4096;
-const MAX_STRETCH_BYTES = 384 * 1024;
+const MAX_STRETCH_BYTES = 192 * 1024;
 const MAX_CALL_BYTES = 16_384;
 
 /** A call's keys and arguments, as numbers of texts. */
@@ -92,7 +92,9 @@ export class ScriptBook {
   private keep(op: FitOp, script: number): number | undefined {
     if (this.full) return undefined;
     const keys = op.argCount > 2 ? Number(latin1(op.arg(2))) : Number.NaN;
-    const valid = Number.isInteger(keys) && keys >= 0 && keys + 3 <= op.argCount && op.lineBytes <= MAX_CALL_BYTES;
+    let bytes = 0;
+    for (let i = 3; i < op.argCount; i++) bytes += op.argLength(i);
+    const valid = Number.isInteger(keys) && keys >= 0 && keys + 3 <= op.argCount && bytes <= MAX_CALL_BYTES;
     if (!valid) return undefined;
     if (this.calls.length >= MAX_STRETCH_CALLS || this.bytes >= MAX_STRETCH_BYTES) {
       this.full = true;
@@ -121,10 +123,3 @@ export class ScriptBook {
 }
 
 const sha1 = (bytes: Uint8Array) => createHash('sha1').update(bytes).digest('hex');
-
-/** Words that stand in script bodies: they are code, not data. */
-export function wordsOf(bodies: Iterable<Uint8Array>): Set<string> {
-  const words = new Map<string, number>();
-  for (const body of bodies) for (const [word] of latin1(body).matchAll(/[A-Za-z0-9]+/g)) tally(words, word);
-  return new Set(words.keys());
-}

@@ -40,7 +40,14 @@ export class ShapeTable {
   private readonly byKey = new Map<number, number>();
 
   /** The shape of a call whose keys stand at the argument indexes `keys`, with these templates. */
-  find(command: string, commandNumber: number, argCount: number, keys: readonly number[], templates: number[], blocking: boolean): number {
+  find(
+    command: string,
+    commandNumber: number,
+    argCount: number,
+    keys: readonly number[],
+    templates: number[],
+    blocking: boolean,
+  ): number {
     const long = argCount > MAX_EXACT_ARGUMENTS;
     const period = long && PAIRS.has(command) ? 2 : 1;
     let a = (commandNumber * 4 + (blocking ? 2 : 0) + 1) | 0;
@@ -96,7 +103,15 @@ export class ShapeTable {
     let number = this.byKey.get(id);
     if (number === undefined) {
       number =
-        this.shapes.push({ command, script, blocking: false, positions: [], repeat: undefined, calls: 0, scriptCalls: 0 }) - 1;
+        this.shapes.push({
+          command,
+          script,
+          blocking: false,
+          positions: [],
+          repeat: undefined,
+          calls: 0,
+          scriptCalls: 0,
+        }) - 1;
       this.byKey.set(id, number);
     }
     return number;

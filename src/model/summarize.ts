@@ -375,14 +375,17 @@ function stretchOf(fit: Fit, unitOf: Map<number, number>): Model['stretch'] {
   const units = fit.stretch
     .filter(({ kind, calls: kept }) => {
       const { ops } = fit.units.kinds[kind]!;
-      return unitOf.has(kind) && ops.filter(([shape]) => fit.shapes.shapes[shape]!.script !== undefined).length === kept.length;
+      return (
+        unitOf.has(kind) &&
+        ops.filter(([shape]) => fit.shapes.shapes[shape]!.script !== undefined).length === kept.length
+      );
     })
     .sort((a, b) => a.startUs - b.startUs)
     .map(({ kind, calls: kept }): Model['stretch']['units'][number] => [
       unitOf.get(kind)!,
       kept.map((call) => [calls[call]!.keys, calls[call]!.args]),
     ]);
-  return { texts, units };
+  return { disguised: false, texts, units };
 }
 
 /** Shapes whose templates have become one family are one shape. */

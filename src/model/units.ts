@@ -183,7 +183,12 @@ export class UnitTable {
         return calls.flatMap((call) => this.add(new Unit(number, clientId, db, startUs, lastBytes, [call])));
       }
       const blocking = calls.some((call) => call.blocking);
-      const kind = { count: 0, blocking, ops: slotsOf(calls), steps: (steps ?? []).map(({ at }) => ({ at, gaps: [] })) };
+      const kind = {
+        count: 0,
+        blocking,
+        ops: slotsOf(calls),
+        steps: (steps ?? []).map(({ at }) => ({ at, gaps: [] })),
+      };
       number = this.kinds.push(kind) - 1;
       this.byHash.set(hash, number);
     }

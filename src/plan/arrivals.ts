@@ -60,7 +60,9 @@ export function burstsOf(stream: Stream, spanSeconds: number, curve: RateCurve):
   const variation = curve.factors.reduce((sum, f) => sum + (f - 1) ** 2, 0) / curve.factors.length;
   const points = ([1, 10, 100, 1000] as const).flatMap((ms) => {
     const index = stream.dispersion[`ms${ms}`];
-    return index === null ? [] : [{ seconds: ms / 1000, index: Math.max(0.01, index - rate * (ms / 1000) * variation) }];
+    return index === null
+      ? []
+      : [{ seconds: ms / 1000, index: Math.max(0.01, index - rate * (ms / 1000) * variation) }];
   });
   if (points.length === 0 || points.every(({ index }) => index >= POISSON.low && index <= POISSON.high)) {
     return { kind: 'poisson' };

@@ -35,7 +35,12 @@ const REMOVES = new Set(['del', 'unlink', 'getdel']);
 const ALWAYS_NEW = 0.9;
 
 /** All shapes of a model, ready to be written. */
-export function compileShapes(model: Model, makers: KeyMaker[], labels: Labels, writes: (command: string) => boolean): CompiledShape[] {
+export function compileShapes(
+  model: Model,
+  makers: KeyMaker[],
+  labels: Labels,
+  writes: (command: string) => boolean,
+): CompiledShape[] {
   return model.shapes.map((shape) => {
     const script = shape.script === undefined ? undefined : model.scripts[shape.script]!;
     const family = script ? SCRIPT_FAMILY : shape.family === null ? NO_FAMILY : model.families[shape.family]!.template;
@@ -68,8 +73,7 @@ export function compileShapes(model: Model, makers: KeyMaker[], labels: Labels, 
 function fillOf(role: Role, shape: Shape, position: number, model: Model, makers: KeyMaker[]): Fill {
   if ('key' in role) {
     const maker = makers[role.key]!;
-    return (writer, context) =>
-      writer.text(maker.key(context.keys[context.nextKey++] ?? context.anotherKey(role.key)));
+    return (writer, context) => writer.text(maker.key(context.keys[context.nextKey++] ?? context.anotherKey(role.key)));
   }
   if (!('bytes' in role)) {
     const text = textOf(role);
@@ -106,7 +110,9 @@ export class Elements {
     }
     const share = requests === 0 ? 1 : pairs / requests;
     this.fresh = share > ALWAYS_NEW ? 1 : 0;
-    this.ranks = new Alias(Float64Array.from({ length: this.perKey }, (_, rank) => (rank + 1) ** -(elements?.zipf ?? 0)));
+    this.ranks = new Alias(
+      Float64Array.from({ length: this.perKey }, (_, rank) => (rank + 1) ** -(elements?.zipf ?? 0)),
+    );
   }
 
   draw(key: number, random: Random): number {

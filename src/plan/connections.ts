@@ -1,11 +1,12 @@
 /** Captured clients, which come and go → as few connections as were open at once. */
 import type { PlannedConnection } from './plan.ts';
 
-/** What one client did in one database: from its first op to its last. */
+/** What one client does in one database. */
 export interface Stay {
   db: number;
   /** Its ops wait for data. */
   blocking: boolean;
+  /** When the client was first and last heard of. */
   firstUs: number;
   lastUs: number;
   /** It left keys watched: whoever came next on its connection would inherit them. */

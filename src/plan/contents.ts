@@ -48,7 +48,8 @@ export function creation(key: string, contents: Contents, random: Random): strin
     return [ttl ? ['set', key, number, 'EX', ttl] : ['set', key, number]];
   }
   const named = [...contents.elements.keys()];
-  const names = named.length > 0 ? named : Array.from({ length: DEFAULT_ELEMENTS }, (_, i) => element(ELEMENT_BYTES, i));
+  const names =
+    named.length > 0 ? named : Array.from({ length: DEFAULT_ELEMENTS }, (_, i) => element(ELEMENT_BYTES, i));
   const field = (name: string) => (contents.elements.get(name) ? String(Math.floor(random() * 100)) : value());
   const each = (make: (name: string) => string[]) => names.flatMap(make);
   const filling = ((): string[][] => {

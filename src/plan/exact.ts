@@ -37,6 +37,8 @@ export interface ExactOptions {
 /** Size of values that nothing in the capture tells. */
 const UNKNOWN_VALUE_BYTES = 128;
 const SAME_SPEED = 0.001;
+/** What a slice's 16 bits tell apart; a machine has about as many ports. */
+const MAX_CONNECTIONS = 1 << 16;
 
 export class ExactWorkload implements Workload {
   readonly plan: Plan;
@@ -76,6 +78,14 @@ export class ExactWorkload implements Workload {
   ) {
     const { model, seed } = options;
     const { ops, connections } = recording.finish();
+    if (connections.length > MAX_CONNECTIONS) {
+      throw new CutoverError(
+        'usage',
+        'E_CAPTURE_CLIENTS',
+        `${options.capture} has ${connections.length.toLocaleString('en')} clients at once, more than one machine can be.`,
+        'Use --mode modelled, or a capture behind a proxy that pools connections.',
+      );
+    }
     this.ops = ops;
     this.speed = speed;
     this.plan = {
@@ -92,9 +102,10 @@ export class ExactWorkload implements Workload {
   /** Every round is the same: what was captured. */
   slice(_round: number, fromSeconds: number, seconds: number): Slice {
     const { ops, speed } = this;
-    const fromUs = fromSeconds * 1e6;
+    // Rounded alike, so that one window ends where the next begins.
+    const fromUs = Math.round(fromSeconds * 1e6);
     const first = this.firstAt(fromUs * speed);
-    const end = this.firstAt((fromUs + seconds * 1e6) * speed);
+    const end = this.firstAt(Math.round((fromSeconds + seconds) * 1e6) * speed);
     const base = ops.offset[first]!;
     return {
       seed: `${this.plan.seed} exact ${fromSeconds}s`,

@@ -16,7 +16,11 @@ export interface FidelityRow extends Difference {
 const MAX_OPS = 300_000;
 
 /** The scorecard of a model; `halves`: models of the capture's first and second half, where they can be had. */
-export function fidelityOf(model: Model, halves?: [Model, Model], options: Partial<SynthesisOptions> = {}): FidelityRow[] {
+export function fidelityOf(
+  model: Model,
+  halves?: [Model, Model],
+  options: Partial<SynthesisOptions> = {},
+): FidelityRow[] {
   const noise = halves ? compareModels(...halves) : [];
   return compareModels(model, remodel(model, options)).map((row, i): FidelityRow => {
     const self = noise[i]?.value;

@@ -34,30 +34,31 @@ export function capturedRateOf(mode: Mode, model: Model): number {
   return mode === 'exact' ? capturedRate(model) : Synthesis.capturedRate(model);
 }
 
-/** Throws CutoverError (usage) for what a mode cannot do. */
-export async function openWorkload(request: WorkloadRequest): Promise<Workload> {
-  const { mode, keys, source, model, seed, epochSeconds, rate, seconds, replica } = request;
-  if (mode !== 'exact') {
-    if (keys !== undefined) {
-      throw new CutoverError(
-        'usage',
-        'E_USAGE',
-        '--keys is for --mode exact: the keys of a modelled workload are invented.',
-        'Leave it out, or add --mode exact.',
-      );
-    }
-    return new Synthesis(model, { seed, epochSeconds, rate });
-  }
-  if (source === '-' || source.endsWith('.json')) {
+/** Throws CutoverError (usage) for what a mode cannot do, before anything is read. */
+export function checkMode({ mode, keys, source }: Pick<WorkloadRequest, 'mode' | 'keys' | 'source'>): void {
+  if (mode !== 'exact' && keys !== undefined) {
     throw new CutoverError(
       'usage',
-      'E_EXACT_SOURCE',
-      source === '-'
-        ? '--mode exact reads the capture twice, which stdin does not allow.'
-        : `--mode exact replays a capture's own ops; ${source} is a model, which holds none.`,
-      'Name the file of a capture, or use --mode modelled.',
+      'E_USAGE',
+      '--keys is for --mode exact: the keys of a modelled workload are invented.',
+      'Leave it out, or add --mode exact.',
     );
   }
+  if (mode !== 'exact' || !(source === '-' || source.endsWith('.json'))) return;
+  throw new CutoverError(
+    'usage',
+    'E_EXACT_SOURCE',
+    source === '-'
+      ? '--mode exact reads the capture twice, which stdin does not allow.'
+      : `--mode exact replays a capture's own ops; ${source} is a model, which holds none.`,
+    'Name the file of a capture, or use --mode modelled.',
+  );
+}
+
+/** Throws CutoverError (usage) where an exact workload is longer than its capture. */
+export async function openWorkload(request: WorkloadRequest): Promise<Workload> {
+  const { mode, keys, source, model, seed, epochSeconds, rate, seconds, replica } = request;
+  if (mode === 'modelled') return new Synthesis(model, { seed, epochSeconds, rate });
   const disguise = keys === 'anonymised' ? new ArgumentDisguise(await secretOf(source, seed), model) : undefined;
   return ExactWorkload.read({
     capture: source,

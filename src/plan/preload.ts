@@ -63,7 +63,8 @@ function contentsOf(model: Model, family: Family, number: number): (key: number)
     if (shape.family !== number || shape.script !== undefined || position === undefined) continue;
     const role = shape.roles[position];
     const counts = shape.command.startsWith('hincr');
-    if (role && 'literals' in role) for (const [text] of role.literals) fields.set(text, counts || fields.get(text) === true);
+    if (role && 'literals' in role)
+      for (const [text] of role.literals) fields.set(text, counts || fields.get(text) === true);
     if (role && 'bytes' in role) {
       universe = { sizes: new Sampler(role.bytes, 8), elements: new Elements(family, role.distinct), position };
     }
@@ -71,7 +72,8 @@ function contentsOf(model: Model, family: Family, number: number): (key: number)
     for (let i = 1; i + 1 < shape.roles.length; i += 2) {
       const field = shape.roles[i]!;
       const value = shape.roles[i + 1]!;
-      if ('literals' in field) for (const [text] of field.literals) fields.set(text, fields.get(text) === true || 'integers' in value);
+      if ('literals' in field)
+        for (const [text] of field.literals) fields.set(text, fields.get(text) === true || 'integers' in value);
     }
   }
   const valueBytes = new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES);

@@ -54,6 +54,9 @@ export interface RecordedOps {
 }
 
 interface Client {
+  /** Captured times of its first and last line. */
+  firstUs: number;
+  lastUs: number;
   /** MULTI was seen. Queued commands are not, until EXEC runs them: the lines right before EXEC. */
   multi: boolean;
   /** Its calls of scripts that have done nothing so far. */
@@ -81,7 +84,7 @@ export class Recording {
   /** MULTIs that turned out to begin nothing. */
   private readonly torn = new Set<number>();
 
-  private readonly stays: (Omit<Stay, 'watching'> & { watched: Access[] })[] = [];
+  private readonly stays: { clientId: number; db: number; blocking: boolean; watched: Access[] }[] = [];
   private readonly precedence: Precedence;
   /** Ops that leave together: from which one on. */
   private together = { stay: -1, atUs: 0, first: 0 };
@@ -91,7 +94,15 @@ export class Recording {
   private pipeline = { clientId: -1, startUs: 0, lastUs: 0, lastBytes: 0 };
   /** The transaction that the last command belongs to: its MULTI's op, and what its body uses. */
   private transaction:
-    | { clientId: number; db: number; atUs: number; multi: number; first: number; accesses: Access[]; decisive: boolean }
+    | {
+        clientId: number;
+        db: number;
+        atUs: number;
+        multi: number;
+        first: number;
+        accesses: Access[];
+        decisive: boolean;
+      }
     | undefined;
   /** The last call of a script: its op, or when what it does is replayed instead of it. */
   private call:
@@ -133,7 +144,10 @@ export class Recording {
     this.tear();
     this.offset.push(this.writer.length);
     const { connections, connectionOf } = assignConnections(
-      this.stays.map((stay) => ({ ...stay, watching: stay.watched.length > 0 })),
+      this.stays.map(({ clientId, db, blocking, watched }): Stay => {
+        const { firstUs, lastUs } = this.clients.get(clientId)!;
+        return { db, blocking, firstUs, lastUs, watching: watched.length > 0 };
+      }),
     );
     const kept = this.atUs.map((_, op) => op).filter((op) => !this.torn.has(op));
     const bytes = this.writer.view();
@@ -167,7 +181,12 @@ export class Recording {
   }
 
   private addCommand(op: OpView): void {
-    const client = intern(this.clients, op.clientId, (): Client => ({ multi: false, idleCalls: [] }));
+    const client = intern(
+      this.clients,
+      op.clientId,
+      (): Client => ({ firstUs: op.atUs, lastUs: op.atUs, multi: false, idleCalls: [] }),
+    );
+    client.lastUs = op.atUs;
     const startUs = this.follow(op);
     this.noteBody(op, client);
     if (treatmentOf(op.command) !== 'replay') return;
@@ -325,7 +344,7 @@ export class Recording {
     return intern(
       this.stayNumbers,
       `${clientId} ${db} ${blocking}`,
-      () => this.stays.push({ db, blocking, firstUs: -1, lastUs: -1, watched: [] }) - 1,
+      () => this.stays.push({ clientId, db, blocking, watched: [] }) - 1,
     );
   }
 
@@ -340,9 +359,6 @@ export class Recording {
   ): number {
     // A clock may step back; what was sent later stays later.
     const atUs = Math.max(startUs, this.atUs.at(-1) ?? 0);
-    const { firstUs } = this.stays[stay]!;
-    if (firstUs < 0) this.stays[stay]!.firstUs = atUs;
-    this.stays[stay]!.lastUs = atUs;
     const { together } = this;
     if (together.stay !== stay || together.atUs !== atUs) this.together = { stay, atUs, first: this.atUs.length };
     this.stay.push(stay);
@@ -358,7 +374,8 @@ export class Recording {
 /** BLPOP and the like always wait; commands that read streams only with BLOCK. */
 function waitsForData(op: OpView, info: CommandInfo): boolean {
   if (!info.blocking || info.group !== 'stream') return info.blocking;
-  for (let i = 1; i < op.argCount; i++) if (op.argLength(i) === 5 && textOf(op.arg(i)).toUpperCase() === 'BLOCK') return true;
+  for (let i = 1; i < op.argCount; i++)
+    if (op.argLength(i) === 5 && textOf(op.arg(i)).toUpperCase() === 'BLOCK') return true;
   return false;
 }
 

@@ -40,12 +40,21 @@ export class RespWriter {
   }
 }
 
+type TypedArray = Uint8Array | Uint16Array | Uint32Array | Float64Array;
+type SharedArrayType<T> = { new (buffer: SharedArrayBuffer): T; BYTES_PER_ELEMENT: number };
+
 const ARRAYS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array };
 
-/** A copy in shared memory, so that worker threads read it without another. */
-export function share<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(array: T): T {
+/** An array in shared memory, so that worker threads read it without a copy. */
+export function sharedArray<T extends TypedArray>(type: SharedArrayType<T>, length: number): T {
+  return new type(new SharedArrayBuffer(length * type.BYTES_PER_ELEMENT));
+}
+
+/** A copy in shared memory. */
+export function share<T extends TypedArray>(array: T): T {
   // Not the array's own constructor: a Buffer's is deprecated.
-  const shared = new ARRAYS[array.BYTES_PER_ELEMENT as keyof typeof ARRAYS](new SharedArrayBuffer(array.byteLength));
+  const type = ARRAYS[array.BYTES_PER_ELEMENT as keyof typeof ARRAYS] as unknown as SharedArrayType<T>;
+  const shared = sharedArray(type, array.length);
   shared.set(array);
-  return shared as T;
+  return shared;
 }

@@ -10,11 +10,13 @@ import { type CallContext, type CompiledShape, compileShapes } from './calls.ts'
 import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { KeyMaker } from './keys.ts';
 import { Labels } from './labels.ts';
-import { OpFlag, type Plan, type Slice } from './plan.ts';
+import { OpFlag, type Order, type Plan, type Slice } from './plan.ts';
+import { Precedence } from './precedence.ts';
 import { preloadOf } from './preload.ts';
 import { Alias, type Random, stream } from './random.ts';
-import { RespWriter } from './resp.ts';
+import { RespWriter, sharedArray } from './resp.ts';
 import { scriptsOf } from './scripts.ts';
+import { type ScriptArguments, StretchReplay } from './stretch-replay.ts';
 import type { Workload } from './workload.ts';
 
 export interface SynthesisOptions {
@@ -59,6 +61,8 @@ interface PendingOp {
   label: number;
   flags: number;
   bytes: Uint8Array;
+  /** Of a script's call: database and name of each key. */
+  scriptKeys: string[] | undefined;
 }
 
 export class Synthesis implements Workload {
@@ -261,7 +265,7 @@ class Round {
   private readonly freeFromUs: number[] = [];
   /** By family: keys that were removed and not made again. */
   private readonly removed: Set<number>[];
-  private nextStretch = 0;
+  private readonly stretch: StretchReplay;
   private pending: PendingOp[] = [];
   private readonly writer = new RespWriter();
 
@@ -281,13 +285,16 @@ class Round {
     this.random = random.random;
     const { streams, classes } = this.model.clients;
     this.classesOf = streams.map((_, stream) => {
-      const own = classes.flatMap((klass, i) => (klass.stream === stream && this.classes[i]!.groups.length > 0 ? [i] : []));
+      const own = classes.flatMap((klass, i) =>
+        klass.stream === stream && this.classes[i]!.groups.length > 0 ? [i] : [],
+      );
       return { classes: own, alias: new Alias(own.map((i) => classes[i]!.units)) };
     });
     this.effects = this.model.scripts.map((script) =>
       script.effects.length > 0 ? new Alias(script.effects.map((e) => e.count)) : undefined,
     );
     this.removed = this.model.families.map(() => new Set());
+    this.stretch = new StretchReplay(this.model);
   }
 
   /** Ops from `fromUs`, which is where the last ones ended, until `untilUs`. */
@@ -312,12 +319,12 @@ class Round {
     const slice = {
       durationUs: untilUs - fromUs,
       count: due.length,
-      intendedUs: shared(Float64Array, due.length),
-      connection: shared(Uint16Array, due.length),
-      label: shared(Uint16Array, due.length),
-      flags: shared(Uint8Array, due.length),
-      offset: shared(Uint32Array, due.length + 1),
-      bytes: shared(Uint8Array, bytes),
+      intendedUs: sharedArray(Float64Array, due.length),
+      connection: sharedArray(Uint16Array, due.length),
+      label: sharedArray(Uint16Array, due.length),
+      flags: sharedArray(Uint8Array, due.length),
+      offset: sharedArray(Uint32Array, due.length + 1),
+      bytes: sharedArray(Uint8Array, bytes),
     };
     let offset = 0;
     due.forEach((op, i) => {
@@ -330,7 +337,8 @@ class Round {
       offset += op.bytes.length;
     });
     slice.offset[due.length] = offset;
-    return slice;
+    const order = orderOf(due);
+    return order ? { ...slice, order } : slice;
   }
 
   private arrive(stream: number, atUs: number, recordedClass: number | undefined): void {
@@ -343,11 +351,10 @@ class Round {
     const group = klass.groups[(before?.alias ?? klass.alias).draw(random)]!;
     let unit: number;
     let key: number | undefined;
-    let calls: Model['stretch']['units'][number][1] | undefined;
-    const { units: stretch } = this.model.stretch;
-    if (group.family === SCRIPTS && stretch.length > 0) {
+    let calls: ScriptArguments[] | undefined;
+    if (group.family === SCRIPTS && this.stretch.length > 0) {
       // Whatever the class: scripts hand over to each other, so their order is kept across connections.
-      [unit, calls] = stretch[this.nextStretch++ % stretch.length]!;
+      ({ unit, calls } = this.stretch.next());
       klass = this.classes[this.model.units[unit]!.class]!;
       connection = this.idleConnection(klass, atUs);
     } else if (group.family < 0) {
@@ -404,7 +411,8 @@ class Round {
         return all === 0 ? 0 : (count * like) / all;
       });
     const byKey = keyState < 0 ? [] : weigh((at) => at === keyState);
-    const byState = keyState < 0 || byKey.some((w) => w > 0) ? byKey : weigh((at) => Math.floor(at / POPULARITIES) === state);
+    const byState =
+      keyState < 0 || byKey.some((w) => w > 0) ? byKey : weigh((at) => Math.floor(at / POPULARITIES) === state);
     const weights = byState.some((w) => w > 0) ? byState : group.units.map((u) => units[u]!.count);
     const likely = group.units.filter((_, i) => weights[i]! > 0);
     return { units: likely, alias: new Alias(weights.filter((w) => w > 0)) };
@@ -415,7 +423,7 @@ class Round {
     connection: number,
     atUs: number,
     firstKey: number | undefined,
-    calls: Model['stretch']['units'][number][1] | undefined,
+    calls: ScriptArguments[] | undefined,
   ): void {
     const slots = new Map<number, number>();
     const families = this.sources.length;
@@ -469,7 +477,7 @@ class Round {
   private writeScript(
     compiled: CompiledShape,
     number: number,
-    call: [keys: number[], args: number[]] | undefined,
+    call: ScriptArguments | undefined,
     connection: number,
     atUs: number,
   ): void {
@@ -483,32 +491,47 @@ class Round {
       return;
     }
     if (!call) return;
-    const { texts } = this.model.stretch;
     const from = this.writer.length;
-    const [keys, args] = call;
+    const { keys, args } = call;
     this.writer.begin(3 + keys.length + args.length);
     this.writer.text(compiled.shape.command);
     if (compiled.shape.command.startsWith('eval') && !compiled.shape.command.startsWith('evalsha'))
       this.writer.bytes(Buffer.from(script.body, 'latin1'));
     else this.writer.text(script.sha1);
     this.writer.text(String(keys.length));
-    for (const text of keys) this.writer.text(texts[text]!);
-    for (const text of args) this.writer.text(texts[text]!);
-    this.emit(compiled, connection, atUs, from);
+    for (const text of keys) this.writer.text(text);
+    for (const text of args) this.writer.text(text);
+    this.emit(compiled, connection, atUs, from, keys);
   }
 
-  private emit({ label, shape }: CompiledShape, connection: number, atUs: number, from: number): void {
+  private emit(
+    { label, shape }: CompiledShape,
+    connection: number,
+    atUs: number,
+    from: number,
+    scriptKeys?: string[],
+  ): void {
     const bytes = Uint8Array.from(this.writer.view().subarray(from));
     this.writer.length = 0;
-    this.pending.push({ atUs, connection, label, flags: shape.blocking ? OpFlag.blocking : OpFlag.none, bytes });
+    const flags = shape.blocking ? OpFlag.blocking : OpFlag.none;
+    this.pending.push({ atUs, connection, label, flags, bytes, scriptKeys });
   }
 }
 
-type TypedArray = Float64Array | Uint16Array | Uint8Array | Uint32Array;
-
-function shared<T extends TypedArray>(
-  type: { new (buffer: SharedArrayBuffer): T; BYTES_PER_ELEMENT: number },
-  length: number,
-): T {
-  return new type(new SharedArrayBuffer(length * type.BYTES_PER_ELEMENT));
+/** Scripts hand over to each other through their keys: a job that another worker has got is not finished by this one. */
+function orderOf(ops: PendingOp[]): Order | undefined {
+  if (!ops.some((op) => op.scriptKeys)) return undefined;
+  const precedence = new Precedence(false);
+  let first = 0;
+  ops.forEach((op, i) => {
+    const leader = ops[first]!;
+    if (leader.connection !== op.connection || leader.atUs !== op.atUs) first = i;
+    for (const id of op.scriptKeys ?? [])
+      precedence.note({ id, writes: true, atUs: op.atUs, ttlUs: undefined }, i, first, true);
+  });
+  return precedence.finish(
+    ops.length,
+    (op) => op,
+    (a, b) => ops[a]!.connection === ops[b]!.connection,
+  );
 }

@@ -106,7 +106,10 @@ test('each reject is counted under its reason, with its first line and offset', 
     ),
     'bytes-after-argument': [`${head}[0 1.2.3.4:5] "get" "k"x`, `${head}[0 lua] "get"\t`, `${head}[0 lua] "get"'k'`],
   };
-  assert.deepEqual([...Object.keys(lines), 'too-long', 'too-many-arguments'].sort(), [...REJECT_REASONS].sort());
+  assert.deepEqual(
+    [...Object.keys(lines), 'too-long', 'too-many-arguments', 'no-command'].sort(),
+    [...REJECT_REASONS].sort(),
+  );
   for (const [reason, forms] of Object.entries(lines)) {
     for (const line of forms) {
       const { ops, tokenizer } = read(`${good}${line}\n${line}\n${good}`);

@@ -52,7 +52,8 @@ test('what is no capture is named', async () => {
     ['no such command', "ERR unknown command 'MONITOR'\n", 'E_CAPTURE_REFUSED', /unknown command 'MONITOR'/],
     ['document', '%PDF-1.7\n%\u00e2\u00e3\n1 0 obj\n', 'E_CAPTURE_FORMAT', /not a MONITOR capture/],
     ['snapshot', 'REDIS0011\u00fa\tredis-ver\u00057.0.15', 'E_CAPTURE_FORMAT', /RDB snapshot/],
-    ['append-only file', '*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n', 'E_CAPTURE_FORMAT', /append-only/],
+    ['append-only file without writes', '*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n', 'E_CAPTURE_EMPTY', /no command/],
+    ['redis-cli -D', 'OKX1700000000.000001 [0 1.2.3.4:5] "get" "k"X', 'E_CAPTURE_DELIMITER', /end in "X"/],
     ['prose', 'Dear reader,\nthis is a letter.\n', 'E_CAPTURE_FORMAT', /not a MONITOR capture/],
     ['noise', Buffer.alloc(100_000, 0xff), 'E_CAPTURE_FORMAT', /not a MONITOR capture/],
   ];

@@ -121,11 +121,58 @@ test('bounds of loops', () => {
   ]);
   assert.deepEqual(bounds("for _, v in ipairs(redis.call('SMEMBERS', 'k')) do local x = v end"), []);
   assert.deepEqual(bounds("while true do redis.call('LPOP', 'k') end"), ['open']);
+  assert.deepEqual(bounds("local i = 0 while i < 10 do i = i + 1 redis.call('GET', 'k') end"), [10], 'a counter');
+  assert.deepEqual(bounds("local i = 1 while i <= #ARGV and ok do redis.call('GET', 'k') i = i + 2 end"), ['argv']);
+  assert.deepEqual(
+    bounds("local n = 0 while true do n = n + 1 if n > 5 then break end redis.call('LPOP', 'k') end"),
+    [5],
+  );
+  assert.deepEqual(
+    bounds("local n = 0 while true do n = n + 1 if n > 5 and x then break end redis.call('LPOP', 'k') end"),
+    ['open'],
+    'the counter alone does not end it',
+  );
+  assert.deepEqual(
+    bounds("for _, v in ipairs(redis.call('LRANGE', 'k', 0, 9)) do redis.call('DEL', v) end"),
+    [10],
+    'a window',
+  );
+  assert.deepEqual(
+    bounds(
+      "for _, v in ipairs(redis.call('ZRANGEBYSCORE', 'k', 0, 1, 'LIMIT', 0, ARGV[1])) do redis.call('DEL', v) end",
+    ),
+    ['argv'],
+  );
+  assert.deepEqual(
+    bounds(
+      "local t = {} for _, v in ipairs(redis.call('SMEMBERS', 'k')) do t[#t + 1] = v end for i = 1, #t do redis.call('DEL', t[i]) end",
+    ),
+    ['reply'],
+    'a table filled from a reply',
+  );
+  assert.deepEqual(bounds("local t = {} for i = 1, #t do t[#t + 1] = 1 redis.call('GET', 'k') end"), [0]);
+  assert.deepEqual(
+    bounds(
+      "local m = tonumber(ARGV[1]) while m > 0 do local r = redis.call('ZRANGE', 'k', 0, m - 1) m = m - #r redis.call('DEL', r[1]) end",
+    ),
+    ['argv'],
+    'counted down from an argument; the limit depends on the reply that it limits',
+  );
   assert.deepEqual(
     bounds("local function f() redis.call('GET', 'k') end\nfor i = 1, 3 do f() end"),
     [3],
     'a loop around the call of a function is around what the function does',
   );
+});
+
+test('a loop that goes on with the cursor that it was answered', () => {
+  const scans = (text: string) => {
+    const script = read(text);
+    return script.scopes.loops.map((loop) => script.cursorScanOf(script.loopOf(loop)) !== undefined);
+  };
+  assert.deepEqual(scans("local c = '0' repeat local r = redis.call('SCAN', c) c = r[1] until c == '0'"), [true]);
+  assert.deepEqual(scans("for i = 1, 9 do redis.call('SCAN', '0') end"), [false]);
+  assert.deepEqual(scans("repeat local r = redis.call('SCAN', ARGV[1]) until r[2][1] == 'x'"), [false]);
 });
 
 test('guards: clauses, early returns, and/or, versions', () => {

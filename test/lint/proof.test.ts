@@ -1,6 +1,7 @@
 /**
  * Examples on real servers: what a rule says differs does, and what it lets pass does not.
- * Servers: the installed binaries, and those that LINT_SERVERS names (`redis@8.0=127.0.0.1:7001 valkey@8.1=…`).
+ * Servers: the installed binaries, those that test/support/more-servers.sh fetched, and those that LINT_SERVERS names
+ * (`redis@7.4=127.0.0.1:7001 valkey@9.0=…`).
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -9,14 +10,20 @@ import { Redis } from 'ioredis';
 import { parseProfile, type Server } from '../../src/lint/profile.ts';
 import { type BadExample, type Example, type GoodExample, kindOf, type Run } from '../../src/lint/rule.ts';
 import { RULES } from '../../src/lint/rules/index.ts';
-import { type ForeignServer, installedVersion, PRODUCTS, startForeignServer } from '../support/servers.ts';
+import { type ForeignServer, installedVersion, moreServers, PRODUCTS, startForeignServer } from '../support/servers.ts';
 
+/** `RULE=D11 node --test test/lint/proof.test.ts` proves one rule. */
+const chosen = RULES.filter(({ code, name }) => [undefined, '', code, name].includes(process.env.RULE));
 /** Longer than any example needs. */
 const PATIENCE_MS = 2000;
 const minorOf = (version: string) => version.split('.').slice(0, 2).join('.');
 const labelOf = ({ product, major, minor }: Server) => `${product}@${major}.${minor}`;
 
-const installed = new Map(PRODUCTS.map((product) => [`${product}@${minorOf(installedVersion(product))}`, product]));
+/** How to start each server: the installed ones go before fetched ones. */
+const startable = new Map<string, Parameters<typeof startForeignServer>[0]>([
+  ...[...moreServers()].map(([label, binary]) => [label, { binary }] as const),
+  ...PRODUCTS.map((product) => [`${product}@${minorOf(installedVersion(product))}`, product] as const),
+]);
 const named = new Map(
   (process.env.LINT_SERVERS ?? '')
     .split(' ')
@@ -24,11 +31,19 @@ const named = new Map(
     .map((word) => word.split('=') as [string, string]),
 );
 const started = new Map<string, ForeignServer>();
+/** Servers of examples that are to be run. */
+const needed = new Set(
+  chosen
+    .flatMap(({ examples }) => [...examples.bad, ...examples.good])
+    .flatMap(({ profile, proof }) => {
+      const { from, to } = parseProfile(profile);
+      return proof ? [labelOf(from), labelOf(to)] : [];
+    }),
+);
 
 before(async () => {
-  for (const [label, product] of installed) {
-    if (!named.has(label)) started.set(label, await startForeignServer(product));
-  }
+  const wanted = [...startable].filter(([label]) => !named.has(label) && needed.has(label));
+  await Promise.all(wanted.map(async ([label, server]) => started.set(label, await startForeignServer(server))));
 });
 after(() => {
   for (const server of started.values()) server[Symbol.dispose]();
@@ -40,13 +55,17 @@ function connect(label: string): Redis {
 }
 
 /** What the server answers to the example, as text. */
-async function answer(label: string, example: Example, { setup = [], keys = [], argv = [] }: Run): Promise<string> {
+async function answer(
+  label: string,
+  example: Example,
+  { setup = [], keys = [], argv = [], send }: Run,
+): Promise<string> {
   const client = connect(label);
   const killer = connect(label);
   try {
     await client.call('FLUSHALL');
     for (const [name, ...args] of setup) await client.call(name!, ...args);
-    const reply = 'lua' in example ? run(client, example.lua, keys, argv) : lines(client, example);
+    const reply = 'lua' in example ? run(client, example.lua, keys, argv) : lastReply(client, send ?? linesOf(example));
     const text = reply.then(
       (value) => JSON.stringify(value),
       (error: Error) => error.message,
@@ -67,21 +86,26 @@ const run = (client: Redis, lua: string, keys: string[], argv: string[]) =>
     ? client.call('FUNCTION', 'LOAD', 'REPLACE', lua)
     : client.call('EVAL', lua, keys.length, ...keys, ...argv);
 
-async function lines(client: Redis, example: Example): Promise<unknown> {
-  assert.ok('commands' in example, 'only scripts and commands can be run');
+function linesOf(example: Example): string[][] {
+  assert.ok('commands' in example, 'what no server reads needs what its client would send');
+  return example.commands.split('\n').map((line) => line.split(' '));
+}
+
+async function lastReply(client: Redis, commands: string[][]): Promise<unknown> {
   let reply: unknown;
-  for (const line of example.commands.split('\n')) {
-    const [name, ...args] = line.split(' ');
+  for (const [name, ...args] of commands)
     reply = await client.call(name!, ...args).catch((error: Error) => error.message);
-  }
   return reply;
 }
 
 /** Why an example cannot be run here; false when it can. */
 function lacking(example: Example): string | false {
   const { from, to } = parseProfile(example.profile);
-  const missing = [from, to].map(labelOf).filter((label) => !installed.has(label) && !named.has(label));
-  return missing.length > 0 && `no server ${missing.join(' and ')}: start it and name it in LINT_SERVERS`;
+  const missing = [from, to].map(labelOf).filter((label) => !startable.has(label) && !named.has(label));
+  return (
+    missing.length > 0 &&
+    `no server ${missing.join(' and ')}: run test/support/more-servers.sh, or start it and name it in LINT_SERVERS`
+  );
 }
 
 const sides = (example: BadExample | GoodExample) => {
@@ -89,7 +113,7 @@ const sides = (example: BadExample | GoodExample) => {
   return Promise.all([from, to].map((server) => answer(labelOf(server), example, example.proof!)));
 };
 
-for (const rule of RULES) {
+for (const rule of chosen) {
   describe(`${rule.code} ${rule.name}`, () => {
     for (const [i, example] of rule.examples.bad.entries()) {
       const { proof } = example;

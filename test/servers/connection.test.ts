@@ -1,7 +1,8 @@
 /** What servers say about themselves, as text that was recorded or may come: identity and log lines. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { identify, parseInfo } from '../../src/servers/control/connection.ts';
+import { parseInfo } from '../../src/capture/record/identity.ts';
+import { identify } from '../../src/servers/control/connection.ts';
 import { tailLines } from '../../src/servers/control/log.ts';
 
 const identityOf = (info: string) => {

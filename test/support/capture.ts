@@ -13,6 +13,7 @@ export interface PlainOp {
   db: number;
   client: string;
   kind: string;
+  command: string;
   parentLine: number;
   args: Buffer[];
 }
@@ -59,13 +60,14 @@ export async function readAll(path: string, options?: CaptureOptions): Promise<{
 }
 
 function plain(view: OpView, client: string): PlainOp {
-  const { line, atUs, db, kind, parentLine } = view;
+  const { line, atUs, db, kind, command, parentLine } = view;
   return {
     line,
     atUs,
     db,
     client,
     kind,
+    command,
     parentLine,
     args: Array.from({ length: view.argCount }, (_, i) => Buffer.from(view.arg(i))),
   };

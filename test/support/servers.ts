@@ -1,9 +1,9 @@
 /** What tests of servers run on: what this machine has, and servers that "someone else" runs. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
@@ -11,6 +11,14 @@ import { root } from './cli.ts';
 
 export const PRODUCTS = ['redis', 'valkey'] as const;
 export type Product = (typeof PRODUCTS)[number];
+
+/** Servers of other releases, by `redis@8.0`, as test/support/more-servers.sh leaves them; empty where it has not run. */
+export function moreServers(): Map<string, string> {
+  const folder =
+    process.env.CUTOVER_SERVERS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cutover/servers');
+  if (!existsSync(folder)) return new Map();
+  return new Map(readdirSync(folder).flatMap((name) => (name.includes('@') ? [[name, join(folder, name)]] : [])));
+}
 
 /** The version that the installed binary prints. */
 export function installedVersion(product: Product): string {
@@ -76,8 +84,12 @@ export interface ForeignServer extends Disposable {
   cli(...args: string[]): string;
 }
 
-/** A server that cutover did not start: plain port, TLS port and Unix socket. */
-export async function startForeignServer(product: Product, ...args: string[]): Promise<ForeignServer> {
+/** A server that cutover did not start: plain port, TLS port and Unix socket. `binary`: one of `moreServers`. */
+export async function startForeignServer(
+  server: Product | { binary: string },
+  ...args: string[]
+): Promise<ForeignServer> {
+  const binary = typeof server === 'string' ? `${server}-server` : server.binary;
   const folder = mkdtempSync(join(tmpdir(), 'cutover-foreign-'));
   const [socket, key, certificate] = ['s.sock', 'key.pem', 'cert.pem'].map((name) => join(folder, name)) as [
     string,
@@ -99,12 +111,12 @@ export async function startForeignServer(product: Product, ...args: string[]): P
     'no',
   ];
   const child = spawn(
-    `${product}-server`,
+    binary,
     ['--port', `${port}`, '--bind', '127.0.0.1', '--unixsocket', socket, '--save', '', ...tls, ...args],
     { cwd: folder, stdio: 'ignore' },
   );
   while (!existsSync(socket)) {
-    if (child.exitCode !== null) throw new Error(`${product}-server ended with code ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`${binary} ended with code ${child.exitCode}`);
     await sleep(10);
   }
   return {

@@ -6,14 +6,15 @@ import { CutoverError, messageOf } from '../../errors.ts';
 import type { Cost } from './advisor.ts';
 import { type Control, openControl } from './connection.ts';
 import { type Guard, startGuard } from './guard.ts';
+import { HarmFinder } from './harm.ts';
 import type { Info } from './identity.ts';
 import { type MonitorStream, openMonitor } from './monitor-stream.ts';
 import { type Baseline, between, type Primary } from './primary.ts';
 import type { Pseudonyms } from './pseudonym.ts';
 import { Reader } from './reader.ts';
-import type { Redaction } from './redact.ts';
+import { type Redaction, Redactor } from './redact.ts';
 import { unguardable } from './refusals.ts';
-import type { Burst } from './sidecar.ts';
+import type { Burst, EndReason } from './sidecar.ts';
 import {
   completenessOf,
   countCommands,
@@ -29,30 +30,6 @@ import type { LogWriter } from './writer.ts';
 const LAST_LINE_TIMEOUT_MS = 5000;
 const PROGRESS_MS = 200;
 const LOOK_MS = 1000;
-/** A main thread that is busier than this is saturated. */
-const BUSY = 0.9;
-/** Fewer commands than this share of what the accepted cost leaves, while it is busy, twice in a row. */
-const SLOWER = 0.8;
-/** Turns of the event loop that are longer, and so many times longer than before. */
-const LONG_TURN_US = 20_000;
-const LONGER_TURN = 5;
-/** Growth of the memory of all clients that a reader without a watchdog ends itself at. */
-const MAX_CLIENTS_GROWTH_BYTES = 64 << 20;
-
-/** In the order of seriousness; the first two are how a burst should end. */
-export type EndReason =
-  | 'time'
-  | 'interrupted'
-  | 'max-bytes'
-  | 'min-free'
-  | 'buffer-full'
-  | 'disk'
-  | 'watchdog'
-  | 'evictions'
-  | 'memory'
-  | 'slowdown'
-  | 'event-loop'
-  | 'connection';
 
 export interface End {
   reason: EndReason;
@@ -110,7 +87,7 @@ interface Line {
   last: Info | undefined;
   lastMs: number;
   cpuShare: number | undefined;
-  slowLooks: number;
+  harm: HarmFinder | undefined;
   latency: Burst['latency'];
 }
 
@@ -121,7 +98,7 @@ export async function runBurst(servers: Recorded[], options: BurstOptions): Prom
   await using stack = new AsyncDisposableStack();
   const lines: Line[] = [];
   for (const measured of servers) lines.push(await openLine(measured, options, stop, stack));
-  const guard = options.unguarded ? undefined : stack.use(await guardLines(lines, stop));
+  if (!options.unguarded) stack.use(await guardLines(lines, stop));
   const onAbort = () => stop('interrupted', 'interrupted');
   options.signal.addEventListener('abort', onAbort);
   stack.defer(() => options.signal.removeEventListener('abort', onAbort));
@@ -129,11 +106,11 @@ export async function runBurst(servers: Recorded[], options: BurstOptions): Prom
 
   const startedAt = new Date();
   const startMs = performance.now();
-  for (const line of lines) await start(line, stop);
+  for (const line of lines) await start(line, options, stop);
   const timer = setTimeout(() => stop('time', 'time is up'), options.seconds * 1000);
   stack.defer(() => clearTimeout(timer));
   const over = new AbortController();
-  const looking = look(lines, options, startMs, guard, stop, over.signal);
+  const looking = look(lines, options, startMs, stop, over.signal);
   const end = await ending;
   over.abort();
   await looking;
@@ -156,16 +133,17 @@ async function openLine(
   stop: (reason: EndReason, message: string) => void,
   stack: AsyncDisposableStack,
 ): Promise<Line> {
-  const { endpoint, spec } = measured.primary;
+  const { endpoint, spec, identity } = measured.primary;
+  const unescaped = identity.product === 'valkey' && /^8\.1\.[01]$/.test(identity.version);
   const control = stack.use(await openControl(endpoint));
   const ownAddress = await readConnectionAddress(control);
   const latency = await readLatency(control);
   const stream = stack.use(await openMonitor(endpoint));
-  const reader = new Reader(measured.writer, redaction, pseudonyms, ownAddress, stop);
+  const reader = new Reader(measured.writer, new Redactor(redaction, pseudonyms, { ownAddress, unescaped }), stop);
   void control.lost.then((reason) => stop('connection', `${spec} does not answer any more: ${reason}`));
   return {
     ...{ measured, control, stream, reader, ownAddress, latency },
-    ...{ infos: 0, first: undefined, firstMs: 0, last: undefined, lastMs: 0, cpuShare: undefined, slowLooks: 0 },
+    ...{ infos: 0, first: undefined, firstMs: 0, last: undefined, lastMs: 0, cpuShare: undefined, harm: undefined },
   };
 }
 
@@ -188,14 +166,19 @@ async function guardLines(lines: Line[], stop: (reason: EndReason, message: stri
     if (report.kind === 'failed') stop('watchdog', `the watchdog is gone (${report.message})`);
     else if (report.why === 'silence') stop('watchdog', 'the watchdog ended it: this process was stopped');
     else {
+      const { spec } = lines[report.node]!.measured.primary;
       const bytes = `${(report.bufferedBytes / 2 ** 20).toFixed(1)} MiB`;
-      stop('watchdog', `the watchdog ended it: the server had to buffer ${bytes} for this process`);
+      stop('watchdog', `the watchdog ended it: ${spec} had to buffer ${bytes} for this process`);
     }
   };
   return guard;
 }
 
-async function start(line: Line, stop: (reason: EndReason, message: string) => void): Promise<void> {
+async function start(
+  line: Line,
+  { maxCost, unguarded }: BurstOptions,
+  stop: (reason: EndReason, message: string) => void,
+): Promise<void> {
   const { reader, stream, control, measured } = line;
   await stream.start((chunk) => reader.take(chunk));
   // A moment for the watchdog's word, which says more.
@@ -210,6 +193,9 @@ async function start(line: Line, stop: (reason: EndReason, message: string) => v
   line.firstMs = performance.now();
   line.last = line.first;
   line.lastMs = line.firstMs;
+  const { baseline, primary } = measured;
+  const limits = { maxCost, unguarded, reserveBytes: primary.maxBufferBytes() };
+  line.harm = line.first && new HarmFinder(baseline, line.first, limits);
 }
 
 /** Shows progress, and looks after servers and disk, until it is over. */
@@ -217,7 +203,6 @@ async function look(
   lines: Line[],
   options: BurstOptions,
   startMs: number,
-  guard: Guard | undefined,
   stop: (reason: EndReason, message: string) => void,
   over: AbortSignal,
 ): Promise<void> {
@@ -231,7 +216,7 @@ async function look(
     if (performance.now() - looked < LOOK_MS) continue;
     looked = performance.now();
     try {
-      await Promise.all(lines.map((line) => lookAt(line, options, guard === undefined, stop)));
+      await Promise.all(lines.map((line) => lookAt(line, options, stop)));
     } catch (error) {
       stop('connection', messageOf(error));
     }
@@ -240,11 +225,10 @@ async function look(
 
 async function lookAt(
   line: Line,
-  { maxCost, minFreeBytes }: BurstOptions,
-  unguarded: boolean,
+  { minFreeBytes }: BurstOptions,
   stop: (reason: EndReason, message: string) => void,
 ): Promise<void> {
-  const { primary, baseline } = line.measured;
+  const { primary } = line.measured;
   if ((await freeBytes(primary.file)) < minFreeBytes) {
     stop('min-free', `less than ${Math.round(minFreeBytes / 2 ** 20)} MiB are free on the disk of ${primary.file}`);
   }
@@ -254,52 +238,28 @@ async function lookAt(
   const info = await readInfo(line.control);
   const nowMs = performance.now();
   if (!info) return;
-  const now = between(earlier, info, (nowMs - line.lastMs) / 1000);
+  const rates = between(earlier, info, (nowMs - line.lastMs) / 1000);
   line.last = info;
   line.lastMs = nowMs;
-  line.cpuShare = now.cpuShare;
-  const memory = (from: Info | undefined, field: string) => Number(from?.memory?.[field] ?? 0);
-  const free = (from: Info | undefined) => memory(from, 'maxmemory') - memory(from, 'used_memory');
-  const usual = baseline?.evictedPerSecond ?? 0;
-  if (now.evictedPerSecond > 2 * usual + (usual > 0 ? 100 : 0)) {
-    stop(
-      'evictions',
-      `${primary.spec} evicts ${Math.round(now.evictedPerSecond)} keys/s, before it ${Math.round(usual)}`,
-    );
-  }
-  const reserve = primary.maxBufferBytes();
-  if (memory(info, 'maxmemory') > 0 && free(info) < reserve && free(line.first) >= reserve) {
-    stop('memory', `${primary.spec} comes close to maxmemory`);
-  }
-  const growth = memory(info, 'mem_clients_normal') - memory(line.first, 'mem_clients_normal');
-  if (unguarded && growth > MAX_CLIENTS_GROWTH_BYTES)
-    stop('memory', `${primary.spec} buffers too much for its clients`);
-  if (!baseline || maxCost >= 1) return;
-  const slow =
-    (now.cpuShare ?? 0) > BUSY && now.commandsPerSecond < SLOWER * (1 - maxCost) * baseline.commandsPerSecond;
-  line.slowLooks = slow ? line.slowLooks + 1 : 0;
-  if (line.slowLooks >= 2) {
-    const [is, was] = [now, baseline].map((rates) => Math.round(rates.commandsPerSecond).toLocaleString('en'));
-    stop('slowdown', `${primary.spec} is saturated: ${is} commands/s, before it ${was}`);
-  }
-  if ((now.turnUs ?? 0) > Math.max(LONG_TURN_US, LONGER_TURN * (baseline.turnUs ?? 0))) {
-    stop('event-loop', `turns of the event loop of ${primary.spec} take ${Math.round(now.turnUs! / 1000)} ms`);
-  }
+  line.cpuShare = rates.cpuShare;
+  const harm = line.harm?.look(info, rates);
+  if (harm) stop(harm.reason, `${primary.spec} ${harm.message}`);
 }
 
 async function finish(line: Line, { reason }: End): Promise<Omit<Burst, 'startedAt'>> {
   const { reader, control, stream, measured } = line;
   const { redactor } = reader;
   // Where the stream was cut, the server has counted more than it could have sent.
-  const whole = !['buffer-full', 'watchdog', 'connection', 'disk'].includes(reason);
+  let whole = !['buffer-full', 'watchdog', 'connection', 'disk'].includes(reason);
   let after: Info | undefined;
   if (whole) {
     line.infos++;
+    // Marked before it can come; where it cannot be told, what has come a moment after the answer counts.
+    const marked = line.ownAddress === undefined ? undefined : reader.markLast(line.infos, LAST_LINE_TIMEOUT_MS);
     after = await readInfo(control).catch(() => undefined);
-    const endMs = performance.now();
-    await reader.markLast(line.ownAddress === undefined ? undefined : line.infos, LAST_LINE_TIMEOUT_MS);
+    line.lastMs = performance.now();
+    whole = await (marked ?? reader.markLast(undefined, LAST_LINE_TIMEOUT_MS));
     stream[Symbol.dispose]();
-    line.lastMs = endMs;
   } else {
     stream[Symbol.dispose]();
     after = await readInfo(control).catch(() => undefined);

@@ -24,8 +24,6 @@ const BEAT_MS = 200;
 const START_TIMEOUT_MS = 15_000;
 
 export interface Guard extends AsyncDisposable {
-  /** The watchdog's own process. */
-  readonly pid: number;
   /** What it did or suffered, in the order it happened. `failed` also when it died. */
   onReport: (report: Exclude<FromWatchdog, { kind: 'watching' }>) => void;
 }
@@ -44,7 +42,6 @@ export async function startGuard(targets: Target[]): Promise<Guard> {
   const { promise: watching, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => reject(new Error('it did not start in time')), START_TIMEOUT_MS);
   const guard: Guard = {
-    pid: child.pid ?? 0,
     onReport: () => {},
     async [Symbol.asyncDispose]() {
       closing = true;

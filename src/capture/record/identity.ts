@@ -9,8 +9,9 @@ export interface Identity {
 export type Info = Record<string, Record<string, string>>;
 
 export function parseSections(text: string): Info {
-  const sections: Info = {};
   let fields: Record<string, string> = {};
+  // What stands before the first heading, if anything does.
+  const sections: Info = { '': fields };
   for (const line of text.split(/\r?\n/)) {
     const colon = line.indexOf(':');
     if (line.startsWith('#')) {
@@ -18,7 +19,13 @@ export function parseSections(text: string): Info {
       sections[line.slice(1).trim().toLowerCase()] = fields;
     } else if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1);
   }
+  if (Object.keys(sections['']!).length === 0) delete sections[''];
   return sections;
+}
+
+/** The same as name → value, whatever the section. */
+export function parseInfo(text: string): Record<string, string> {
+  return Object.assign({}, ...Object.values(parseSections(text)));
 }
 
 /**

@@ -1,12 +1,13 @@
 /** Chunks of one MONITOR stream → its file, through a bounded buffer: the socket never waits for the disk. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../errors.ts';
-import type { Pseudonyms } from './pseudonym.ts';
-import { type Redaction, Redactor, type Seen } from './redact.ts';
+import type { Redactor, Seen } from './redact.ts';
 import type { LogWriter } from './writer.ts';
 
 /** More waiting than this means that the disk, or this process, cannot keep up. */
 const MAX_QUEUED_BYTES = 64 << 20;
+/** Lines that the server has executed are here after so long, unless it or the network is overloaded. */
+const SETTLE_MS = 250;
 /** As redis-cli prints it: whoever reads the log knows by it that a burst begins. */
 const OK = Buffer.from('OK\n');
 
@@ -30,16 +31,10 @@ export class Reader {
   private reached: (() => void) | undefined;
 
   /** `stop` is called once something keeps the log from being written. */
-  constructor(
-    writer: LogWriter,
-    redaction: Redaction,
-    pseudonyms: Pseudonyms,
-    ownAddress: string | undefined,
-    stop: (reason: 'buffer-full' | 'disk', message: string) => void,
-  ) {
+  constructor(writer: LogWriter, redactor: Redactor, stop: (reason: 'buffer-full' | 'disk', message: string) => void) {
     this.writer = writer;
     this.stop = stop;
-    this.redactor = new Redactor(redaction, pseudonyms, (source) => source === ownAddress);
+    this.redactor = redactor;
     this.redactor.onOwnLine = () => {
       if (this.redactor.ownLines === this.firstMark) this.redactor.seen.clear();
       if (this.redactor.ownLines === this.lastMark) this.finishCount();
@@ -64,17 +59,25 @@ export class Reader {
     else this.firstMark = ownLine;
   }
 
-  /** Counting ends at that line; resolves when it has come, or after `timeoutMs`. */
-  async markLast(ownLine: number | undefined, timeoutMs: number): Promise<void> {
-    if (ownLine !== undefined) {
+  /**
+   * Counting ends at that line, or, where own lines cannot be told, with what comes in a moment. False if it has not
+   * come within `timeoutMs`: there is more on its way than was counted.
+   */
+  async markLast(ownLine: number | undefined, timeoutMs: number): Promise<boolean> {
+    let whole = true;
+    if (ownLine === undefined) {
+      await sleep(SETTLE_MS);
+      await this.pumping;
+    } else if (this.redactor.ownLines < ownLine) {
       this.lastMark = ownLine;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.reached = resolve;
-      const timer = setTimeout(resolve, timeoutMs);
-      if (this.redactor.ownLines < ownLine) await promise;
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      this.reached = () => resolve(true);
+      const timer = setTimeout(() => resolve(false), timeoutMs);
+      whole = await promise;
       clearTimeout(timer);
     }
     if (!this.counted) this.finishCount();
+    return whole;
   }
 
   /** Writes what has been taken. Throws what the disk answers. */
@@ -86,7 +89,7 @@ export class Reader {
   }
 
   private finishCount(): void {
-    this.counted ??= new Map(this.redactor.seen);
+    this.counted ??= structuredClone(this.redactor.seen);
     this.reached?.();
   }
 

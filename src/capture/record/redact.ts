@@ -58,8 +58,8 @@ export class Redactor {
 
   private readonly redaction: Redaction;
   private readonly pseudonyms: Pseudonyms;
-  private readonly isOwn: (source: string) => boolean;
-  private readonly tokenizer = new Tokenizer();
+  private readonly ownAddress: string | undefined;
+  private readonly tokenizer: Tokenizer;
   private readonly state = new OpState();
   /** By number of the source: 1 for those of the recorder. */
   private readonly own: boolean[] = [];
@@ -71,12 +71,20 @@ export class Redactor {
   private out = Buffer.allocUnsafe(OUTPUT_BYTES);
   private length = 0;
 
-  /** `isOwn`: whether a source, as the server prints it, is a connection of the recorder. */
-  constructor(redaction: Redaction, pseudonyms: Pseudonyms, isOwn: (source: string) => boolean = () => false) {
+  /**
+   * `ownAddress`: of the recorder's own connection, as the server prints it. `unescaped`: the server is known to leave
+   * quotes as they are.
+   */
+  constructor(
+    redaction: Redaction,
+    pseudonyms: Pseudonyms,
+    { ownAddress, unescaped = false }: { ownAddress?: string | undefined; unescaped?: boolean } = {},
+  ) {
     this.redaction = redaction;
     this.keepsAll = redaction.values === 'keep' && redaction.keys === 'keep';
     this.pseudonyms = pseudonyms;
-    this.isOwn = isOwn;
+    this.ownAddress = ownAddress;
+    this.tokenizer = new Tokenizer({ unescaped });
   }
 
   /** The log's text for all lines that end in this chunk; a copy that the caller owns. */
@@ -97,7 +105,7 @@ export class Redactor {
     const view = new OpView(batch, this.state);
     for (let r = 0; view.next(); r++) {
       const source = batch.source[r]!;
-      this.own[source] ??= this.isOwn(this.tokenizer.source(source));
+      this.own[source] ??= this.tokenizer.source(source) === this.ownAddress;
       if (this.own[source]) {
         this.ownLines++;
         this.onOwnLine?.();

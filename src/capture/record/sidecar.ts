@@ -15,14 +15,32 @@ const commandSchema = z.looseObject({
   failed: z.number().optional(),
 });
 
+/** `time` and `interrupted` are how a burst should end; all others ended it early. */
+const END_REASONS = [
+  'time',
+  'interrupted',
+  'max-bytes',
+  'min-free',
+  'buffer-full',
+  'disk',
+  'watchdog',
+  'evictions',
+  'memory',
+  'slowdown',
+  'event-loop',
+  'connection',
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
 const burstSchema = z.looseObject({
   startedAt: z.string(),
   endedAt: z.string().optional(),
-  /** Why it ended: `time`, `interrupted`, or what stopped it early. */
-  ended: z.string().optional(),
+  ended: z.enum(END_REASONS).optional(),
   lines: z.number().optional(),
   /** Lines that were no MONITOR output. */
   rejected: z.number().optional(),
+  /** Lines of Valkey 8.1.0 or 8.1.1, whose quotes had to be guessed: the log escapes them, and their sizes are approximate. */
+  approximate: z.number().optional(),
   /** As the server sent them. */
   bytes: z.number().optional(),
   /** INFO, by section. */

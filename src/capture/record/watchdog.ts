@@ -15,11 +15,11 @@ const SILENCE_MS = 3000;
 const say = (message: FromWatchdog) => {
   if (process.connected) process.send!(message);
 };
-const beat = { atMs: Date.now() };
+const beat = { atMs: performance.now() };
 const watched: { target: Target; control: Control }[] = [];
 
 process.on('message', (message: ToWatchdog) => {
-  beat.atMs = Date.now();
+  beat.atMs = performance.now();
   if (message.kind === 'watch') {
     void begin(message.targets).catch((error: unknown) => {
       say({ kind: 'failed', message: messageOf(error) });
@@ -53,7 +53,7 @@ async function watch(target: Target, control: Control): Promise<void> {
       listed = await control.ask('CLIENT', 'LIST');
     }
     const buffered = bufferedBytes(String(listed ?? ''), target.clientId);
-    const silentMs = Date.now() - beat.atMs;
+    const silentMs = performance.now() - beat.atMs;
     if (buffered > target.maxBufferBytes) {
       await kill({ target, control });
       say({ kind: 'killed', node: target.node, why: 'buffer', bufferedBytes: buffered });

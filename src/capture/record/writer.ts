@@ -16,10 +16,10 @@ export class LogWriter {
   private readonly done: Promise<void>;
   private failure: Error | undefined;
 
-  /** Makes `path`, which must not be there. */
-  constructor(path: string) {
+  /** Makes `path`, which must not be there; `a` takes what is. */
+  constructor(path: string, flags: 'wx' | 'a' = 'wx') {
     this.compressor = compressorFor(path);
-    this.file = createWriteStream(path, { flags: 'wx', mode: 0o600, highWaterMark: BUFFER_BYTES });
+    this.file = createWriteStream(path, { flags, mode: 0o600, highWaterMark: BUFFER_BYTES });
     this.compressor.pipe(this.file);
     const fail = (error: Error) => {
       this.failure ??= error;
@@ -46,9 +46,10 @@ export class LogWriter {
   /** Brings what was written into the file, so that a recorder that is killed later leaves it there. Throws what the disk answers. */
   async flush(): Promise<void> {
     const { compressor } = this;
-    if (compressor instanceof PassThrough) return;
-    const flushed = new Promise<void>((resolve) => (compressor as Gzip | ZstdCompress).flush(resolve));
-    await Promise.race([flushed, this.done]);
+    if (!this.failure && !(compressor instanceof PassThrough)) {
+      const flushed = new Promise<void>((resolve) => (compressor as Gzip | ZstdCompress).flush(resolve));
+      await Promise.race([flushed, this.done]);
+    }
     if (this.failure) throw this.failure;
   }
 

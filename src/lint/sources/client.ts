@@ -362,6 +362,7 @@ export function scriptsIn(source: ClientSource): ScriptUnit[] {
     const { value, regexp } = string;
     if (regexp || !CALLS_A_COMMAND.test(value) || !LOOKS_LIKE_LUA.test(value)) return [];
     const { line } = source.place(string.start);
+    const declaredKeys = declaredKeysOf(source, string);
     return [
       {
         name: `${source.file}:${line}`,
@@ -369,9 +370,22 @@ export function scriptsIn(source: ClientSource): ScriptUnit[] {
         holes: string.holes,
         fragment: string.holes.length > 0,
         place: (offset: number) => source.place(string.origin(offset)),
+        ...(declaredKeys === undefined ? {} : { declaredKeys }),
       },
     ];
   });
+}
+
+/** The number of keys, where it stands beside the script: `eval("…", 2, …)`, `{ numberOfKeys: 2, lua: "…" }`. */
+function declaredKeysOf({ code }: ClientSource, { start, end }: ClientString): number | undefined {
+  const before = code.slice(Math.max(0, start - 80), start);
+  const after = code.slice(end, end + 80);
+  const count = /\beval(?:_?ro)?\s*\(\s*$/i.test(before)
+    ? /^\s*,\s*(\d{1,3})\s*[,)]/.exec(after)
+    : /\blua:\s*$/.test(before)
+      ? (/\bnumberOfKeys:\s*(\d{1,3})\s*,\s*lua:\s*$/.exec(before) ?? /^\s*,\s*numberOfKeys:\s*(\d{1,3})\b/.exec(after))
+      : undefined;
+  return count ? Number(count[1]) : undefined;
 }
 
 /** A hole that has its line to itself stands for statements: blank, the rest can be read. */

@@ -1,6 +1,6 @@
 /** Paths as the user gave them → everything in them that rules can look at. */
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { CutoverError, messageOf } from '../../errors.ts';
 import { type CapturedCommand, readCapture } from './capture.ts';
 import { type ClientSource, LANGUAGES, readClient, scriptsIn } from './client.ts';
@@ -53,6 +53,7 @@ export async function readSources(paths: string[], options: { replica?: boolean 
     }
   }
   readLua(luaFiles, sources);
+  introduceNeighbours(sources.scripts);
   return sources;
 }
 
@@ -61,6 +62,37 @@ function readLua(files: string[], sources: Sources): void {
   const read = files.map((file) => ({ file, ...readLuaFile(file) }));
   const included = new Set(read.flatMap(({ includes }) => includes));
   for (const { file, unit } of read) if (!included.has(resolve(file))) sources.scripts.push(unit);
+}
+
+const LOCALS = /^[ \t]*local[ \t]+(?:function[ \t]+)?([A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*)/gm;
+
+/** Some packages keep a script in parts that only make sense together: each may use what another one declares. */
+function introduceNeighbours(units: ScriptUnit[]): void {
+  const groups = new Map<string, ScriptUnit[]>();
+  for (const unit of units) {
+    if (unit.capture) continue;
+    const { file } = unit.place(0);
+    const home = extname(file) === '.lua' ? dirname(file) : file;
+    groups.set(home, [...(groups.get(home) ?? []), unit]);
+  }
+  for (const group of groups.values()) {
+    let declarers: Map<string, Set<ScriptUnit>> | undefined;
+    const find = () => {
+      const found = new Map<string, Set<ScriptUnit>>();
+      for (const unit of group) {
+        for (const [, names] of unit.text.matchAll(LOCALS)) {
+          for (const name of names!.split(/[ \t]*,[ \t]*/)) found.set(name, (found.get(name) ?? new Set()).add(unit));
+        }
+      }
+      return found;
+    };
+    for (const unit of group) {
+      unit.declaredNearby = (name) => {
+        declarers ??= find();
+        return [...(declarers.get(name) ?? [])].some((other) => other !== unit);
+      };
+    }
+  }
 }
 
 function filesIn(path: string): { file: string; named: boolean }[] {

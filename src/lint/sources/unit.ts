@@ -21,6 +21,8 @@ export interface ScriptUnit {
   holes: [start: number, end: number][];
   /** Parts of it are elsewhere (includes, templates): names that it does not define may be defined there. */
   fragment: boolean;
+  /** Whether a neighbour (of the same file, or folder) declares a local of this name: scripts are put together from parts. */
+  declaredNearby?(name: string): boolean;
   /** Where a byte of `text` stands. */
   place(offset: number): Place;
   /** The capture it came with, and the line of its text there; `place` then tells places in the script alone. */

@@ -205,9 +205,9 @@ function sortWords(
 const busiestFirst = (a: Member, b: Member) =>
   b.branch.accesses - a.branch.accesses || (a.branch.token.text < b.branch.token.text ? -1 : 1);
 
-/** True for more words than anyone gives names. */
+/** True for more words than anyone gives names; of words that begin titles and paths, fewer are enough. */
 function areMany({ members, profile }: Cluster, isFirst: boolean): boolean {
-  const limit = profile.isLast ? MAX_LAST_WORDS : MAX_WORDS;
+  const limit = profile.isLast || profile.runs > MAX_DISTINCT * profile.keys ? MAX_LAST_WORDS : MAX_WORDS;
   return members.length > (isFirst ? FIRST_FACTOR : 1) * limit;
 }
 
@@ -295,6 +295,8 @@ interface Profile {
   rests: Map<string, { keys: number; accesses: number; touches: Float64Array }>;
   /** Nothing follows but glue and what it joins. */
   isLast: boolean;
+  /** How many different ways there are from here to the next delimiter that is no joint. */
+  runs: number;
   /** Bytes from here to the next delimiter that is no glue. */
   shortest: number;
   longest: number;
@@ -305,12 +307,28 @@ interface Profile {
 
 function profileOf(branch: Branch, shapes: Shape[]): Profile {
   const profile: Profile = {
-    ...{ rests: new Map(), isLast: true, shortest: Number.POSITIVE_INFINITY, longest: 0, meanBytes: 0, keys: 0 },
+    ...{
+      rests: new Map(),
+      isLast: true,
+      runs: 0,
+      shortest: Number.POSITIVE_INFINITY,
+      longest: 0,
+      meanBytes: 0,
+      keys: 0,
+    },
   };
+  const runs = new Set<string>();
   visit(branch, (number, depth) => {
     const shape = shapes[number]!;
     const { tokens, keys } = shape;
     const from = tokens.length - depth;
+    const next = tokens.findIndex(({ delimiters }, i) => i > from && !isJoint(delimiters));
+    runs.add(
+      tokens
+        .slice(from, next < 0 ? tokens.length : next)
+        .map(idOf)
+        .join('\0\0'),
+    );
     let skeleton = '';
     let end = tokens.length;
     for (let i = tokens.length - 1; i > from; i--) {
@@ -333,6 +351,7 @@ function profileOf(branch: Branch, shapes: Shape[]): Profile {
     profile.meanBytes = (profile.meanBytes * profile.keys + run.mean() * keys) / (profile.keys + keys);
     profile.keys += keys;
   });
+  profile.runs = runs.size;
   return profile;
 }
 
@@ -356,6 +375,7 @@ function addTo(into: Profile, from: Profile): void {
     for (let g = 0; g < TOUCH_GROUPS; g++) own.touches[g]! += touches[g]!;
   }
   into.isLast &&= from.isLast;
+  into.runs += from.runs;
   into.shortest = Math.min(into.shortest, from.shortest);
   into.longest = Math.max(into.longest, from.longest);
   into.meanBytes = (into.meanBytes * into.keys + from.meanBytes * from.keys) / Math.max(1, into.keys + from.keys);
@@ -534,22 +554,31 @@ function unitLengths(draft: Draft, { lead, from, to }: Unit, shapes: Shape[]) {
 /** Ids of one length have almost one: the few that differ were mistaken for something else. */
 const ONE_LENGTH = 2;
 
+/** A family and what is known of one of its units. */
+interface Candidate {
+  draft: Draft;
+  unit: Unit;
+  keys: number;
+  touches: Float64Array;
+  lengths: ReturnType<typeof unitLengths>;
+}
+
 /** Merges families that differ from a much larger one only in that an id was mistaken for words and numbers. */
 function absorbStrays(drafts: Draft[], shapes: Shape[]): Draft[] {
   const sorted = drafts
     .map((draft) => ({ draft, units: unitsOf(draft), keys: keysOf(draft, shapes) }))
     .sort((a, b) => b.keys - a.keys);
-  const hosts = new Map<string, { draft: Draft; unit: Unit; keys: number }>();
+  const hosts = new Map<string, Candidate>();
   return sorted.flatMap(({ draft, units, keys }) => {
+    const candidate = (unit: Unit): Candidate => ({
+      ...{ draft, unit, keys, touches: touchesOf(draft, shapes), lengths: unitLengths(draft, unit, shapes) },
+    });
     for (const [u, unit] of units.entries()) {
       const isId = unit.to === unit.from + 1 && unit.lead === '' && draft.tokens[unit.from]!.kind === Kind.id;
       const form = formWith(draft, units, u);
       const host = hosts.get(form);
-      if (!host) {
-        if (isId) hosts.set(form, { draft, unit, keys });
-        continue;
-      }
-      if (isId || !isStray({ draft, unit, keys }, host, shapes)) continue;
+      if (!host && isId) hosts.set(form, candidate(unit));
+      if (!host || isId || !isStray(candidate(unit), host)) continue;
       for (const { number, spans } of draft.templates) {
         const whole: Span = [spans[unit.from]![0], spans[unit.to - 1]![1]];
         host.draft.templates.push({ number, spans: [...spans.slice(0, unit.from), whole, ...spans.slice(unit.to)] });
@@ -560,19 +589,13 @@ function absorbStrays(drafts: Draft[], shapes: Shape[]): Draft[] {
   });
 }
 
-interface Candidate {
-  draft: Draft;
-  unit: Unit;
-  keys: number;
-}
-
-function isStray(stray: Candidate, host: Candidate, shapes: Shape[]): boolean {
-  const { shortest, longest } = unitLengths(host.draft, host.unit, shapes);
-  const { mean } = unitLengths(stray.draft, stray.unit, shapes);
+function isStray(stray: Candidate, host: Candidate): boolean {
+  const { shortest, longest } = host.lengths;
+  const { mean } = stray.lengths;
   if (mean < shortest - 0.5 || mean > longest + 0.5) return false;
   if (stray.keys * (longest - shortest <= ONE_LENGTH ? 3 : 20) > host.keys) return false;
-  const [own, theirs] = [touchesOf(stray.draft, shapes), touchesOf(host.draft, shapes)];
-  return total(own) * host.keys <= 10 * total(theirs) * stray.keys && likeTouches(own, theirs);
+  const isAsBusy = total(stray.touches) * host.keys <= 10 * total(host.touches) * stray.keys;
+  return isAsBusy && likeTouches(stray.touches, host.touches);
 }
 
 /** Drafts of equally many tokens as one; kinds that differ become ids. */

@@ -13,6 +13,8 @@ const MAX_WORDS = 128;
 const MAX_EDGES = 1024;
 const MAX_NODES = 1 << 16;
 const MAX_TEMPLATES = 1 << 13;
+/** Where so many ways go on, and more of them than keys, there is no structure, but titles, paths, noise. */
+const MANY_BELOW = 512;
 /** Lengths are taken from so many keys of a template, and then from every 16th. */
 const EVERY_KEY = 4096;
 const EVERY = 16;
@@ -29,6 +31,10 @@ interface Node extends Token {
   parent: number;
   words: number;
   edges: number;
+  /** Nodes that begin with this one. */
+  below: number;
+  /** What is behind it is not told apart any more, up to the next delimiter that ids do not have. */
+  isFull: boolean;
 }
 
 interface Template {
@@ -63,11 +69,15 @@ export interface TemplateMinerState {
 export class TemplateMiner {
   private readonly globs: Glob[];
   private readonly scanner = new KeyScanner();
-  private readonly nodes: Node[] = [{ parent: -1, delimiters: '', kind: Kind.constant, text: '', words: 0, edges: 0 }];
+  private readonly nodes: Node[] = [
+    { parent: -1, delimiters: '', kind: Kind.constant, text: '', words: 0, edges: 0, below: 0, isFull: false },
+  ];
   /** Open addressing, linear probing: parent, label, child; an empty slot has child 0. At most half full. */
   private slots = new Int32Array(3 * 1024);
   private mask = 1023;
+  /** Of each node: its template or -1, and how many keys begin with it. */
   private templateOf = new Int32Array(512).fill(-1);
+  private keysOf = new Float64Array(512);
   private readonly templates: Template[] = [];
   private readonly templateOfGlob = new Map<number, number>();
   private touches = new Float64Array(64 * TOUCH_GROUPS);
@@ -78,7 +88,7 @@ export class TemplateMiner {
     this.globs = globs.map((glob) => new Glob(glob));
   }
 
-  /** Number of the template of the key `bytes[start..end)`. Call it for every distinct key, or for every access. */
+  /** Number of the template of the key `bytes[start..end)`. Call it for each distinct key; a key may come again. */
   add(bytes: Uint8Array, start: number, end: number): number {
     const { scanner } = this;
     for (let g = 0; g < this.globs.length; g++) {
@@ -136,7 +146,7 @@ export class TemplateMiner {
         const { path, count } = theirs;
         const text = Buffer.from(path.map((token) => token.delimiters + token.text).join(''), 'latin1');
         this.scanner.load(path);
-        ours = this.locate(text, 0, text.length);
+        ours = this.locate(text, 0, text.length, count);
         // Words that have no place of their own here stand at a placeholder now.
         const spans = this.spans(path.length);
         lengths = spans.map(([from, to]) => spanLengths(path, theirs.lengths, count, from, to).entries());
@@ -164,11 +174,14 @@ export class TemplateMiner {
   }
 
   /** Template of the key that the scanner holds, made if it is new; the scanner then has the tokens that it was taken for. */
-  private locate(bytes: Uint8Array, start: number, end: number): number {
+  private locate(bytes: Uint8Array, start: number, end: number, keys = 1): number {
     const { scanner } = this;
     let node = ROOT;
     for (let i = 0; i < scanner.count; i++) {
-      node = this.child(node, scanner.labels[i]!) || this.step(node, i, bytes, end);
+      const known = this.child(node, scanner.labels[i]!);
+      if (known !== 0) node = known;
+      else [node, i] = this.step(node, i, bytes, end);
+      this.keysOf[node]! += keys;
     }
     const template = this.templateOf[node]!;
     if (template >= 0) return template;
@@ -188,21 +201,37 @@ export class TemplateMiner {
     }
   }
 
-  /** The way on from a node that has none yet for token i: a new one, the one for further words, or the one for any rest. */
-  private step(node: number, i: number, bytes: Uint8Array, end: number): number {
+  /**
+   * The way on from a node that has none yet for token i: a new one, the one for further words, or one for whatever comes.
+   * With it, the index of the token that it is for: earlier than i if tokens were joined.
+   */
+  private step(node: number, i: number, bytes: Uint8Array, end: number): [node: number, token: number] {
     const { scanner } = this;
-    const from = scanner.froms[i]!;
-    const start = scanner.starts[i]!;
-    const isWord = scanner.kinds[i] === Kind.constant && scanner.ends[i]! > start;
-    if (isWord && this.nodes[node]!.words >= (node === ROOT ? MAX_FIRST_WORDS : MAX_WORDS)) {
+    for (let at = node, depth = i; at !== ROOT; at = this.nodes[at]!.parent, depth--) {
+      const above = this.nodes[at]!;
+      above.isFull ||= above.below >= MANY_BELOW && above.below > this.keysOf[at]!;
+      if (!above.isFull || !scanner.takeRun(depth, bytes)) continue;
+      return [this.child(at, scanner.labels[depth]!) || this.grow(at, depth, bytes, end), depth];
+    }
+    const { words } = this.nodes[node]!;
+    const isWord = scanner.kinds[i] === Kind.constant && scanner.ends[i]! > scanner.starts[i]!;
+    if (isWord && words >= (node === ROOT ? MAX_FIRST_WORDS : MAX_WORDS)) {
       scanner.takeWord(i);
       const known = this.child(node, scanner.labels[i]!);
-      if (known !== 0) return known;
+      if (known !== 0) return [known, i];
     }
+    return [this.grow(node, i, bytes, end), i];
+  }
+
+  /** A new node for token i, or the one for any rest if there are too many. */
+  private grow(node: number, i: number, bytes: Uint8Array, end: number): number {
+    const { scanner } = this;
+    const from = scanner.froms[i]!;
     if (this.nodes[node]!.edges >= MAX_EDGES || this.nodes.length >= MAX_NODES) {
       scanner.takeRest(i, from, end);
       return this.child(node, REST_LABEL) || this.newNode(node, REST_LABEL, REST);
     }
+    const start = scanner.starts[i]!;
     const kind = scanner.kinds[i] as Kind;
     const latin1 = (a: number, b: number) => Buffer.from(bytes.buffer, bytes.byteOffset + a, b - a).toString('latin1');
     const text = kind === Kind.constant ? latin1(start, scanner.ends[i]!) : '';
@@ -213,7 +242,8 @@ export class TemplateMiner {
     const above = this.nodes[parent]!;
     above.edges++;
     if (token.text !== '') above.words++;
-    const node = this.nodes.push({ ...token, parent, words: 0, edges: 0 }) - 1;
+    const node = this.nodes.push({ ...token, parent, words: 0, edges: 0, below: 0, isFull: false }) - 1;
+    for (let at = parent; at !== -1; at = this.nodes[at]!.parent) this.nodes[at]!.below++;
     if (this.nodes.length * 2 > this.mask) {
       const old = this.slots;
       this.mask = this.mask * 2 + 1;
@@ -226,6 +256,9 @@ export class TemplateMiner {
       const wider = new Int32Array(this.templateOf.length * 2).fill(-1);
       wider.set(this.templateOf);
       this.templateOf = wider;
+      const keysOf = new Float64Array(wider.length);
+      keysOf.set(this.keysOf);
+      this.keysOf = keysOf;
     }
     return node;
   }
@@ -289,12 +322,12 @@ export class TemplateMiner {
     if (known !== text && text !== NONE) template.texts[placeholder] = known === NONE ? text : VARIES;
   }
 
-  /** Ranges of a path of so many tokens that the scanner's placeholders stand for. */
+  /** Ranges of a loaded path of so many tokens that the scanner's placeholders stand for. */
   private spans(tokens: number): [from: number, to: number][] {
-    const { scanner } = this;
+    const { count, kinds, origins } = this.scanner;
     const spans: [number, number][] = [];
-    for (let i = 0; i < scanner.count; i++)
-      if (scanner.kinds[i] !== Kind.constant) spans.push([i, i === scanner.count - 1 ? tokens : i + 1]);
+    for (let i = 0; i < count; i++)
+      if (kinds[i] !== Kind.constant) spans.push([origins[i]!, i === count - 1 ? tokens : origins[i + 1]!]);
     return spans;
   }
 

@@ -48,7 +48,7 @@ const [DASH, DOT, SLASH, AT, EQUALS, OPEN, CLOSE] = [
   code('{'),
   code('}'),
 ];
-const [ZERO, LETTER_V] = [code('0'), code('v')];
+const [ZERO, COLON, LETTER_V] = [code('0'), code(':'), code('v')];
 
 // FNV-1a.
 export const EMPTY_HASH = 0x811c9dc5 | 0;
@@ -66,8 +66,14 @@ export class KeyScanner {
   readonly froms = new Float64Array(MAX_TOKENS + 2);
   readonly starts = new Float64Array(MAX_TOKENS + 2);
   readonly ends = new Float64Array(MAX_TOKENS + 2);
+  /** Of a loaded path: which of its tokens each token begins with. */
+  readonly origins = new Uint8Array(MAX_TOKENS + 2);
   /** Hash of the key's first 256 bytes and its length. */
   hash = 0;
+
+  private readonly tokens = [
+    ...[this.kinds, this.labels, this.delimiterHashes, this.froms, this.starts, this.ends, this.origins],
+  ];
 
   /** Up to here the bytes are known to be no random id with glue in it. */
   private plainEnd = 0;
@@ -213,7 +219,9 @@ export class KeyScanner {
     let first = from;
     for (; this.count > 0; this.count--) {
       const last = this.count - 1;
-      if (this.kinds[last] === Kind.constant && this.ends[last]! - this.starts[last]! >= MIN_REAL_WORD) break;
+      const length = this.ends[last]! - this.starts[last]!;
+      const isFirst = this.starts[last] === keyStart && bytes[this.ends[last]!] === COLON;
+      if (this.kinds[last] === Kind.constant && (length >= MIN_REAL_WORD || (isFirst && length > 0))) break;
       first = this.froms[last]!;
     }
     const start = (CLASS[bytes[first]!]! & ANY_DELIMITER) === 0 || first === keyStart ? first : first + 1;
@@ -313,6 +321,7 @@ export class KeyScanner {
       const delimiterHash = hashText(delimiters, EMPTY_HASH);
       if (kind === Kind.constant) this.pushWord(at, start, end, hashText(text, delimiterHash), delimiterHash);
       else this.push(kind, at, start, end, delimiterHash);
+      this.origins[this.count - 1] = this.count - 1;
       at = end;
     }
   }
@@ -321,6 +330,19 @@ export class KeyScanner {
   takeWord(i: number): void {
     this.kinds[i] = Kind.word;
     this.labels[i] = labelOf(Kind.word, this.delimiterHashes[i]!);
+  }
+
+  /** Takes token i and those that joints join to it for one id; false if that is what it is. */
+  takeRun(i: number, bytes: Uint8Array): boolean {
+    let next = i + 1;
+    while (next < this.count && isJoint(bytes, this.froms[next]!, this.starts[next]!)) next++;
+    if (next === i + 1 && this.kinds[i] === Kind.id) return false;
+    this.kinds[i] = Kind.id;
+    this.labels[i] = labelOf(Kind.id, this.delimiterHashes[i]!);
+    this.ends[i] = this.ends[next - 1]!;
+    for (const tokens of this.tokens) tokens.copyWithin(i + 1, next, this.count);
+    this.count -= next - i - 1;
+    return true;
   }
 
   /** Takes `from` to `end` for one id, token i and the last. */
@@ -375,6 +397,13 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
 function hashText(latin1: string, hash: number): number {
   for (let i = 0; i < latin1.length; i++) hash = Math.imul(hash ^ latin1.charCodeAt(i), HASH_PRIME);
   return hash;
+}
+
+/** Glue, or the dots and slashes that join the parts of paths and of base64. */
+function isJoint(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++)
+    if ((CLASS[bytes[i]!]! & GLUE) === 0 && bytes[i] !== DOT && bytes[i] !== SLASH) return false;
+  return true;
 }
 
 /** Delimiters that stand inside of ids as well: what is behind them may belong to what is before them. */

@@ -1,6 +1,7 @@
 /** A server's address → a control connection: what the server says about itself, and whether it still answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { identify as identifyServer, parseInfo } from '../../capture/record/identity.ts';
 import { CutoverError, messageOf } from '../../errors.ts';
 import type { ServerAddress, ServerIdentity } from '../server.ts';
 
@@ -134,24 +135,7 @@ export async function askOrReport<T>(spec: string, question: Promise<T>): Promis
   }
 }
 
-/** INFO's text as name → value; section headings are dropped. */
-export function parseInfo(text: string): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (const line of text.split(/\r?\n/)) {
-    const colon = line.indexOf(':');
-    if (colon > 0 && !line.startsWith('#')) fields[line.slice(0, colon)] = line.slice(colon + 1);
-  }
-  return fields;
-}
-
-/**
- * Who answers. Valkey says `redis_version:7.2.4` for ever, so its own `valkey_version` decides; a server with a version
- * field of yet another name (Dragonfly, Kvrocks, …) is neither.
- */
+/** Who answers, and which allocator it was built with. */
 export function identify(fields: Record<string, string>): Pick<ServerIdentity, 'product' | 'version' | 'allocator'> {
-  const allocator = fields.mem_allocator ?? 'unknown';
-  if (fields.valkey_version) return { product: 'valkey', version: fields.valkey_version, allocator };
-  const foreign = Object.keys(fields).find((name) => /^(?!redis_|gcc_)[a-z]+_version$/.test(name));
-  if (foreign) return { product: 'other', version: fields[foreign]!, allocator };
-  return { product: fields.redis_version ? 'redis' : 'other', version: fields.redis_version ?? 'unknown', allocator };
+  return { ...identifyServer(fields), allocator: fields.mem_allocator ?? 'unknown' };
 }

@@ -1,0 +1,42 @@
+/** A model's stretch of script calls → calls without end: after the last, the first again, about other things. */
+import { Disguise } from '../model/disguise.ts';
+import type { Model } from '../model/model.ts';
+import { latin1 } from '../model/roles.ts';
+import { vocabularyOf } from '../model/vocabulary.ts';
+
+/** Latin1 texts of one script call. */
+export interface ScriptArguments {
+  keys: string[];
+  args: string[];
+}
+
+export class StretchReplay {
+  private readonly model: Pick<Model, 'stretch' | 'scripts'>;
+  private at = 0;
+  /** Undefined the first time over. */
+  private disguise: Disguise | undefined;
+
+  constructor(model: Pick<Model, 'stretch' | 'scripts'>) {
+    this.model = model;
+  }
+
+  get length(): number {
+    return this.model.stretch.units.length;
+  }
+
+  /** Number of the next unit, and what its script calls say. */
+  next(): { unit: number; calls: ScriptArguments[] } {
+    const { units, texts } = this.model.stretch;
+    if (this.at > 0 && this.at % units.length === 0) {
+      // Whatever was done has been done: jobs are finished, locks are taken. Queues and ids of another name are new,
+      // and scripts that never saw them do what they did.
+      const vocabulary = vocabularyOf({ families: [], scripts: this.model.scripts });
+      this.disguise = new Disguise(`repeat ${this.at / units.length}`, vocabulary);
+    }
+    const [unit, calls] = units[this.at++ % units.length]!;
+    const { disguise } = this;
+    const text = (number: number) =>
+      disguise ? latin1(disguise.apply(Buffer.from(texts[number]!, 'latin1'))) : texts[number]!;
+    return { unit, calls: calls.map(([keys, args]) => ({ keys: keys.map(text), args: args.map(text) })) };
+  }
+}

@@ -1,0 +1,341 @@
+/** A capture replayed as it is: what leaves together, on which connection, in which order, at what time. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { buildModel } from '../../src/model/build.ts';
+import { ExactWorkload } from '../../src/plan/exact.ts';
+import { monitorLines } from '../../src/plan/monitor-log.ts';
+import { OpFlag } from '../../src/plan/plan.ts';
+import { temporaryFile } from '../support/capture.ts';
+import { type Line, monitorLine } from '../support/workload.ts';
+
+const T0 = 1_700_000_000e6;
+const EPOCH = 1_800_000_000;
+
+interface Options {
+  rate?: number;
+  seconds?: number;
+  /** Keys that each database held before. */
+  keyspace?: Record<string, string>;
+}
+
+/** Lines at times since T0; the last one only ends the capture. */
+async function exact(lines: Line[], { rate, seconds, keyspace }: Options = {}) {
+  const end: Line = { atUs: 2e6, client: '10.9.9.9:9', args: ['ping'] };
+  const text = [...lines, end].map((line) => monitorLine({ ...line, atUs: T0 + line.atUs })).join('');
+  const capture = temporaryFile('capture.log', `OK\n${text}`);
+  if (keyspace) writeFileSync(capture.replace('.log', '.capture.json'), JSON.stringify({ before: { keyspace } }));
+  const { model } = await buildModel(capture);
+  const span = 2 - lines[0]!.atUs / 1e6;
+  return ExactWorkload.read({
+    ...{ capture, model, seed: '1', epochSeconds: EPOCH, seconds: seconds ?? span },
+    ...(rate === undefined ? {} : { rate }),
+  });
+}
+
+/** `connection:command at µs` of each op of the first two seconds. */
+function opsOf(workload: ExactWorkload, seconds = 1.9) {
+  const slice = workload.slice(0, 0, seconds);
+  return [...monitorLines(workload.plan, slice, 0)].map((line, op) => ({
+    text: line.slice(line.indexOf('] ') + 2).replaceAll('"', ''),
+    connection: slice.connection[op]!,
+    db: workload.plan.connections[slice.connection[op]!]!.db,
+    atUs: slice.intendedUs[op]!,
+    blocking: slice.flags[op] === OpFlag.blocking,
+    label: workload.plan.labels[slice.label[op]!]!,
+  }));
+}
+
+const textsOf = (workload: ExactWorkload) => opsOf(workload).map(({ text }) => text);
+const client = (number: number) => `10.0.0.${number}:1000`;
+const idsOf = (workload: { caveats: { id: string }[] }) => workload.caveats.map(({ id }) => id);
+
+test('ops keep order, connection and time; children of scripts and handshakes are left out', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['set', 'a:1', 'x'] },
+    { atUs: 1000, client: client(2), args: ['hello', '3'] },
+    { atUs: 2000, client: client(2), args: ['eval', "return redis.call('get', KEYS[1])", '1', 'a:1'] },
+    { atUs: 2100, client: 'lua', args: ['get', 'a:1'] },
+    { atUs: 5000, client: client(1), args: ['get', 'a:1'] },
+  ]);
+  assert.deepEqual(
+    opsOf(workload).map(({ text, connection, atUs }) => [text, connection, atUs]),
+    [
+      ['set a:1 x', 0, 0],
+      [`eval return redis.call('get', KEYS[1]) 1 a:1`, 1, 2000],
+      ['get a:1', 0, 5000],
+    ],
+  );
+  assert.deepEqual(opsOf(workload)[2]!.label, { family: 'a:{int}', command: 'get' });
+  assert.equal(opsOf(workload)[1]!.label.family, '(script)');
+});
+
+test('another rate stretches all times alike, and a window is a window', async () => {
+  const lines = Array.from({ length: 10 }, (_, i) => ({ atUs: i * 100_000, args: ['get', `k:${i}`] }));
+  const captured = (await exact(lines)).plan.rate;
+  const workload = await exact(lines, { rate: captured / 2, seconds: 2 });
+  assert.deepEqual(
+    opsOf(workload).map(({ atUs }) => Math.round(atUs)),
+    lines.map(({ atUs }) => atUs * 2),
+  );
+  const parts = [0, 0.5, 1, 1.5].map((from) => workload.slice(3, from, 0.5));
+  const bytes = Buffer.concat(parts.map((slice) => slice.bytes));
+  assert.deepEqual(bytes, Buffer.from(workload.slice(0, 0, 2).bytes));
+  assert.ok(parts.every(({ intendedUs }) => intendedUs.every((us) => us >= 0 && us < 500_000)));
+});
+
+test('a pipeline leaves as one', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['get', 'a'] },
+    { atUs: 10, client: client(1), args: ['get', 'b'] },
+    { atUs: 20, client: client(1), args: ['get', 'c'] },
+    { atUs: 30, client: client(2), args: ['get', 'd'] },
+    { atUs: 5000, client: client(1), args: ['get', 'e'] },
+  ]);
+  assert.deepEqual(
+    opsOf(workload).map(({ atUs }) => atUs),
+    [0, 0, 0, 30, 5000],
+  );
+});
+
+test('a transaction is one unit though MONITOR shows its MULTI early', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['watch', 'a'] },
+    { atUs: 500, client: client(1), args: ['multi'] },
+    { atUs: 600, client: client(2), args: ['multi'] },
+    { atUs: 700, client: client(3), args: ['get', 'x'] },
+    { atUs: 900, client: client(1), args: ['set', 'a', '1'] },
+    { atUs: 901, client: client(1), args: ['incr', 'b'] },
+    { atUs: 902, client: client(1), args: ['exec'] },
+    // Aborted, or empty: nothing between.
+    { atUs: 1500, client: client(2), args: ['exec'] },
+    { atUs: 1600, client: client(2), args: ['multi'] },
+    { atUs: 1700, client: client(2), args: ['discard'] },
+  ]);
+  assert.deepEqual(
+    opsOf(workload).map(({ text, connection, atUs }) => `${connection} ${atUs} ${text}`),
+    [
+      '0 0 watch a',
+      '2 700 get x',
+      ...['0 900 multi', '0 900 set a 1', '0 900 incr b', '0 900 exec'],
+      ...['1 1500 multi', '1 1500 exec', '1 1700 multi', '1 1700 discard'],
+    ],
+  );
+  assert.deepEqual(idsOf(workload), []);
+});
+
+test('what only looks like a transaction is none', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['set', 'a', '1'] },
+    { atUs: 1, client: client(1), args: ['exec'] },
+    { atUs: 100, client: client(2), args: ['multi'] },
+    // The client is gone; later another one has its address.
+    { atUs: 900, client: client(2), args: ['set', 'b', '1'] },
+    { atUs: 1000, client: client(3), args: ['set', 'c', '1'] },
+    { atUs: 1900, client: client(2), args: ['get', 'b'] },
+  ]);
+  assert.deepEqual(textsOf(workload), ['set a 1', 'set b 1', 'set c 1', 'get b']);
+  assert.deepEqual(idsOf(workload), ['transactions-torn']);
+});
+
+test('an op runs in its database, and connections are as many as were open at once', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['get', 'a'] },
+    { atUs: 100, client: client(1), db: 3, args: ['get', 'a'] },
+    { atUs: 200, client: client(1), args: ['get', 'b'] },
+    ...Array.from({ length: 5 }, (_, i) => [
+      { atUs: 1000 + i * 100, client: `10.1.0.${i}:1`, db: 7, args: ['get', 'c'] },
+      { atUs: 1050 + i * 100, client: `10.1.0.${i}:1`, db: 7, args: ['get', 'd'] },
+    ]).flat(),
+  ]);
+  assert.deepEqual(workload.plan.connections, [{ db: 0 }, { db: 3 }, { db: 7 }]);
+  assert.deepEqual(
+    opsOf(workload)
+      .slice(0, 3)
+      .map(({ db }) => db),
+    [0, 3, 0],
+  );
+});
+
+test('a watched key is not inherited with the connection', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['watch', 'a'] },
+    { atUs: 5000, client: client(2), args: ['get', 'a'] },
+  ]);
+  assert.equal(workload.plan.connections.length, 2);
+});
+
+test('blocking ops have a connection of their own', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['get', 'a'] },
+    { atUs: 500, client: client(1), args: ['blpop', 'q', '1'] },
+    { atUs: 700, client: client(1), args: ['xread', 'BLOCK', '100', 'STREAMS', 's', '$'] },
+    { atUs: 900, client: client(1), args: ['xread', 'STREAMS', 's', '0'] },
+  ]);
+  assert.deepEqual(
+    opsOf(workload).map(({ connection, blocking }) => [connection, blocking]),
+    [
+      [0, false],
+      [1, true],
+      [1, true],
+      [0, false],
+    ],
+  );
+});
+
+const body = "return redis.call('incr', KEYS[1])";
+const sha1 = createHash('sha1').update(body).digest('hex');
+
+test('a call that met NOSCRIPT meets it again, though the script is loaded', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['evalsha', sha1, '1', 'n'] },
+    { atUs: 400, client: client(1), args: ['eval', body, '1', 'n'] },
+    { atUs: 450, client: 'lua', args: ['incr', 'n'] },
+    { atUs: 900, client: client(1), args: ['evalsha', sha1, '1', 'n'] },
+    { atUs: 950, client: 'lua', args: ['incr', 'n'] },
+  ]);
+  assert.deepEqual(textsOf(workload), [`evalsha ${'0'.repeat(40)} 1 n`, `eval ${body} 1 n`, `evalsha ${sha1} 1 n`]);
+  assert.deepEqual(
+    workload.plan.scripts.map((script) => Buffer.from(script.body).toString()),
+    [body],
+  );
+});
+
+test('a script that nobody knows is replaced by what it did', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['evalsha', 'f'.repeat(40), '1', 'n'] },
+    { atUs: 50, client: 'lua', args: ['hset', 'n', 'a', '1'] },
+    { atUs: 60, client: 'lua', args: ['expire', 'n', '9'] },
+    { atUs: 900, client: client(2), args: ['get', 'x'] },
+  ]);
+  assert.deepEqual(
+    opsOf(workload).map(({ text, connection, atUs }) => [text, connection, atUs]),
+    [
+      ['hset n a 1', 0, 0],
+      ['expire n 9', 0, 0],
+      ['get x', 0, 900],
+    ],
+  );
+  assert.deepEqual(idsOf(workload), ['scripts-unknown']);
+});
+
+test('expiries and stream ids move to the time of the replay, values stay', async () => {
+  const seconds = T0 / 1e6;
+  const workload = await exact([
+    { atUs: 0, args: ['expireat', 'a', `${seconds + 60}`] },
+    { atUs: 1000, args: ['pexpireat', 'a', `${seconds * 1000 + 5000}`] },
+    { atUs: 2000, args: ['set', 'b', 'v', 'PXAT', `${seconds * 1000 + 5000}`] },
+    { atUs: 3000, args: ['zadd', 'z', `${seconds}`, `${seconds}-m`] },
+    { atUs: 4000, args: ['xread', 'STREAMS', 's', `${seconds * 1000}-3`] },
+    { atUs: 5000, args: ['xadd', 's', 'MAXLEN', '~', '100', `${seconds * 1000}-4`, 'at', `${seconds * 1000}`] },
+    { atUs: 6000, args: ['expireat', 'a', '0'] },
+  ]);
+  assert.deepEqual(textsOf(workload), [
+    `expireat a ${EPOCH + 60}`,
+    `pexpireat a ${EPOCH * 1000 + 5000}`,
+    `set b v PXAT ${EPOCH * 1000 + 5000}`,
+    `zadd z ${seconds} ${seconds}-m`,
+    `xread STREAMS s ${EPOCH * 1000}-3`,
+    `xadd s MAXLEN ~ 100 ${EPOCH * 1000}-4 at ${seconds * 1000}`,
+    'expireat a 0',
+  ]);
+});
+
+test('times in the arguments of scripts move only where the script reads the clock', async () => {
+  const now = `${T0 / 1000}`;
+  for (const [body, planned] of [
+    ["return redis.call('pexpireat', KEYS[1], ARGV[1])", `${EPOCH * 1000}`],
+    ["return redis.call('zadd', KEYS[1], ARGV[1], 'm')", now],
+  ] as const) {
+    const workload = await exact([{ atUs: 0, args: ['eval', body, '1', 'k', now] }]);
+    assert.deepEqual(textsOf(workload), [`eval ${body} 1 k ${planned}`]);
+  }
+});
+
+test('scripts wait for the writes that they followed, plain commands for none of their like', async () => {
+  const call = (atUs: number, number: number): Line[] => [
+    { atUs, client: client(number), args: ['eval', body, '1', 'n'] },
+    { atUs: atUs + 10, client: 'lua', args: ['incr', 'n'] },
+    { atUs: atUs + 11, client: 'lua', args: ['pexpire', 'n', '100'] },
+  ];
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['incr', 'n'] },
+    { atUs: 100, client: client(2), args: ['incr', 'n'] },
+    ...call(200, 1),
+    ...call(300, 2),
+    { atUs: 400, client: client(3), args: ['get', 'n'] },
+    { atUs: 500, client: client(3), args: ['set', 'n', '1'] },
+    // The key had just expired.
+    ...call(101_000, 2),
+  ]);
+  const { order, count } = workload.slice(0, 0, 1.9);
+  const waits = Array.from({ length: count }, (_, op) =>
+    [...order!.after.subarray(order!.from[op], order!.from[op + 1])].map(
+      (after, i) => [after, order!.delayUs[order!.from[op]! + i]!] as const,
+    ),
+  );
+  assert.deepEqual(waits, [
+    [],
+    [],
+    [[1, 0]],
+    [[2, 0]],
+    [],
+    [[3, 0]],
+    [
+      [5, 0],
+      [3, 101_000],
+    ],
+  ]);
+  // What came before a window is over.
+  const later = workload.slice(0, 0.0003, 1);
+  assert.deepEqual([...later.order!.after], [0, 2, 0]);
+});
+
+test('a guarded transaction waits as a whole, and its end is what others wait for', async () => {
+  const workload = await exact([
+    { atUs: 0, client: client(1), args: ['set', 'a', '0'] },
+    { atUs: 100, client: client(2), args: ['watch', 'a'] },
+    { atUs: 200, client: client(2), args: ['multi'] },
+    { atUs: 210, client: client(2), args: ['set', 'a', '1'] },
+    { atUs: 211, client: client(2), args: ['exec'] },
+    { atUs: 400, client: client(1), args: ['set', 'a', '2'] },
+  ]);
+  const { order } = workload.slice(0, 0, 1.9);
+  assert.deepEqual([...order!.from], [0, 0, 1, 2, 2, 2, 3]);
+  assert.deepEqual([...order!.after], [0, 0, 4]);
+});
+
+test('keys that are read first are there, with what is asked of them', async () => {
+  const lines: Line[] = [
+    { atUs: 0, args: ['get', 'text:1'] },
+    { atUs: 1000, args: ['get', 'cached:1'] },
+    { atUs: 2000, args: ['set', 'cached:1', 'x'] },
+    { atUs: 3000, args: ['hget', 'profile:1', 'name'] },
+    { atUs: 4000, args: ['hincrby', 'profile:1', 'visits', '1'] },
+    { atUs: 5000, args: ['set', 'made:1', 'x'] },
+    { atUs: 6000, args: ['get', 'made:1'] },
+    { atUs: 7000, client: client(2), args: ['eval', "return redis.call('get', KEYS[1])", '1', 'asked:1'] },
+    { atUs: 7010, client: 'lua', args: ['get', 'asked:1'] },
+    { atUs: 8000, client: client(3), args: ['xread', 'BLOCK', '9', 'STREAMS', 'events:1', '$'] },
+  ];
+  const { preload } = (await exact(lines)).plan;
+  const text = Buffer.concat(preload.databases.map(({ bytes }) => bytes)).toString();
+  assert.equal(preload.keys, 2);
+  assert.match(text, /set\r\n\$6\r\ntext:1/);
+  assert.match(text, /hset\r\n\$9\r\nprofile:1\r\n\$4\r\nname\r\n[\s\S]*\$6\r\nvisits\r\n\$\d\r\n\d+\r\n/);
+  assert.equal((await exact(lines, { keyspace: {} })).plan.preload.keys, 0);
+  assert.equal((await exact(lines, { keyspace: { db0: 'keys=1,expires=0' } })).plan.preload.keys, 1);
+});
+
+test('a capture that is too short is refused with its length', async () => {
+  const lines = [{ atUs: 0, args: ['get', 'a'] }];
+  await assert.rejects(exact(lines, { seconds: 5 }), {
+    code: 'E_CAPTURE_SHORT',
+    message: /holds 2 s of workload; 5 s/,
+  });
+  const captured = (await exact(lines)).plan.rate;
+  await assert.rejects(exact(lines, { seconds: 2, rate: captured * 4 }), {
+    message: /holds 0\.5 s of workload at 4 times its rate/,
+  });
+});
