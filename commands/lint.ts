@@ -3,7 +3,7 @@ import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { CutoverError, EXIT_CODES } from '../src/errors.ts';
 import { withoutKnown, writeBaseline } from '../src/lint/baseline.ts';
-import { isGating, selectRules } from '../src/lint/engine.ts';
+import { hasFailed, type LintResult, selectRules } from '../src/lint/engine.ts';
 import { lintPaths } from '../src/lint/index.ts';
 import { parseServer } from '../src/lint/profile.ts';
 import { reportGithub } from '../src/lint/report/github.ts';
@@ -13,11 +13,12 @@ import { reportSarif } from '../src/lint/report/sarif.ts';
 import { reportTerminal } from '../src/lint/report/terminal.ts';
 import type { Rule } from '../src/lint/rule.ts';
 import { RULES } from '../src/lint/rules/index.ts';
+import { openCompiler, startServer } from '../src/servers/index.ts';
 
 export default class Lint extends BaseCommand {
   static override summary = 'Say what in scripts and commands changes on the other server.';
   static override description =
-    `Reads .lua files, folders, captures (scripts and commands in them), sources in JavaScript, TypeScript, Python, Ruby, Go, Java and PHP, and redis.conf. Runs nothing, needs no server.
+    `Reads .lua files, folders, captures (scripts and commands in them), sources in JavaScript, TypeScript, Python, Ruby, Go, Java and PHP, and redis.conf. Runs nothing, needs no server; --verify asks one whether it compiles the scripts.
 Reports what differs between the two servers; --hygiene adds what is slow or unsafe on both.
 A comment in the script accepts a finding: -- cutover-ignore RULE: reason
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage.`;
@@ -58,6 +59,12 @@ Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage.`;
       description: 'how to print the findings (JSON: --json)',
     })({ default: 'terminal' }),
     explain: Flags.string({ description: 'print why a rule exists, with examples and evidence', helpValue: 'RULE' }),
+    verify: Flags.string({
+      helpValue: 'SERVER',
+      env: 'CUTOVER_VERIFY',
+      description:
+        'ask this server whether it compiles the scripts (SCRIPT LOAD: they stay in its script cache): a URL, or redis, valkey, process:PATH to start one',
+    }),
     'replica-capture': Flags.boolean({ description: 'accept the capture of a replica' }),
   };
 
@@ -88,7 +95,7 @@ Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage.`;
       rollback: flags.rollback,
       cluster: flags.cluster,
     };
-    const found = await lintPaths(paths, { profile, rules, replica: flags['replica-capture'] });
+    const found = await lintFor(paths, { profile, rules, replica: flags['replica-capture'] }, flags.verify);
     const result = flags.baseline === undefined ? found : withoutKnown(found, flags.baseline);
     if (flags['write-baseline'] !== undefined) writeBaseline(found, flags['write-baseline']);
     if (!this.jsonEnabled()) {
@@ -100,9 +107,23 @@ Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage.`;
             : reportTerminal(result, process.stdout);
       process.stdout.write(text);
     }
-    if (result.findings.some((finding) => isGating(finding, flags['fail-on']))) process.exitCode = EXIT_CODES.fail.code;
+    if (hasFailed(result, flags['fail-on'])) process.exitCode = EXIT_CODES.fail.code;
     return lintDocument(result, flags['fail-on']);
   }
+}
+
+/** Starts or reaches the server that shall compile the scripts, if one is named, for as long as it is needed. */
+async function lintFor(
+  paths: string[],
+  options: Parameters<typeof lintPaths>[1],
+  spec: string | undefined,
+): Promise<LintResult> {
+  if (spec === undefined) return lintPaths(paths, options);
+  await using server = await startServer(spec);
+  using scripts = await openCompiler(server);
+  const { product, version } = server.identity;
+  // Awaited here: the server is stopped when this function returns.
+  return await lintPaths(paths, { ...options, compiler: { name: `${product} ${version}`, compile: scripts.compile } });
 }
 
 /** Throws CutoverError (usage) for a rule that does not exist. */

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 const root = resolve(import.meta.dirname, '..');
 const RANKS = [
   'errors',
+  'printable',
   'capture',
   'model',
   'plan',
@@ -19,7 +20,9 @@ const RANKS = [
   'cli',
   'commands',
 ];
-/** Folders that stand apart: what they may import besides themselves and `errors`. */
+/** What any file may import. */
+const EVERYWHERE = ['errors', 'printable'];
+/** Folders that stand apart: what they may import besides themselves and that. */
 const APART: Record<string, string[]> = { lint: ['capture'], fuzz: ['plan', 'servers', 'drive'] };
 const NEVER: Record<string, string[]> = { compare: ['drive', 'servers'], report: ['drive', 'servers'] };
 const HOMES: Record<string, string[]> = {
@@ -49,7 +52,7 @@ test('a file imports from its own folder or a lower rank', () => {
     for (const { specifier, typeOnly } of importsOf(file)) {
       if (!specifier.startsWith('.')) continue;
       const to = folderOf(relative(root, resolve(root, dirname(file), specifier)));
-      if (to === from || to === 'errors') continue;
+      if (to === from || EVERYWHERE.includes(to)) continue;
       const allowed =
         from in APART ? APART[from]!.includes(to) : RANKS.indexOf(to) < RANKS.indexOf(from) && RANKS.includes(to);
       assert.ok(

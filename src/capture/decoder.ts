@@ -2,7 +2,8 @@
 import type { Batch } from './batch.ts';
 import type { Traits } from './dialect.ts';
 import type { RejectReason } from './line.ts';
-import { CHUNK_BYTES, Scanner, TEXT_START } from './scan.ts';
+import { CHUNK_BYTES, TEXT_START } from './scan.ts';
+import { Scanner } from './scanner.ts';
 
 export interface Reject {
   count: number;

@@ -6,7 +6,7 @@ import type { OpView } from './ops.ts';
 export type Clock = 'start' | 'end' | 'unknown';
 
 /** What a command tells of who sent it. */
-export const Role = { none: 0, connection: 1, read: 2, write: 3, clientWrite: 4, set: 5, effect: 6 } as const;
+const Role = { none: 0, connection: 1, read: 2, write: 3, clientWrite: 4, set: 5, effect: 6 } as const;
 
 /** Visible since Redis 7.0. */
 const SHOWN_SINCE_7 = new Set(['client', 'quit']);
@@ -51,6 +51,7 @@ export interface Traits {
   /** Module children: 7.2 and later have no source for them, 7.0 and earlier a question mark. */
   emptySource: boolean;
   questionSource: boolean;
+  blanks: number;
   /** `OK`: one where a recording begins. */
   starts: number;
   /** Of redis-cli, script(1), telnet: neither records nor damage. One of them may say that the connection was closed. */
@@ -64,7 +65,16 @@ export interface Traits {
 
 export const noTraits = (): Traits => ({
   ...{ oldHeaders: 0, namespaces: 0, longFractions: 0, replicationSource: false, shortFractions: 0 },
-  ...{ emptySource: false, questionSource: false, starts: 0, notices: 0, closed: false, proxied: 0, containers: [] },
+  ...{
+    emptySource: false,
+    questionSource: false,
+    blanks: 0,
+    starts: 0,
+    notices: 0,
+    closed: false,
+    proxied: 0,
+    containers: [],
+  },
 });
 
 /** What the commands show. */
@@ -99,11 +109,10 @@ export class Dialect {
   private isClient = new Uint8Array(256);
 
   /** Must see every command of a client, in order. */
-  see(op: OpView, role: number): void {
-    const { clientId } = op;
+  see(op: OpView, role: number, clientId: number, db: number): void {
     if (clientId >= this.dbs.length) this.grow(clientId);
     const before = this.dbs[clientId]!;
-    this.dbs[clientId] = op.db;
+    this.dbs[clientId] = db;
     if (role === Role.connection) this.seeConnection(op, before);
     else if (role !== Role.none && this.writer !== MANY_WRITERS) this.seeData(op, role);
   }
@@ -203,6 +212,7 @@ export function addEvidence(a: Evidence, b: Evidence): Evidence {
     shortFractions: a.shortFractions + b.shortFractions,
     emptySource: a.emptySource || b.emptySource,
     questionSource: a.questionSource || b.questionSource,
+    blanks: a.blanks + b.blanks,
     starts: a.starts + b.starts,
     notices: a.notices + b.notices,
     closed: a.closed || b.closed,

@@ -26,7 +26,7 @@ export const hexValue = (byte: number) =>
   byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1;
 
 /** Byte that stands behind a backslash → the byte it means; 0 where it is no named escape. */
-export const namedEscape = (byte: number) => (byte < 128 ? UNNAMED[byte]! : 0);
+const namedEscape = (byte: number) => (byte < 128 ? UNNAMED[byte]! : 0);
 
 /** What the byte behind a backslash makes of it. Those of quotes and backslashes are the ones that some servers leave out. */
 export const EscapeClass = { none: 0, named: 1, ambiguous: 2, hex: 4 } as const;

@@ -9,7 +9,8 @@
 import { NO_COMMAND, SourceKind, UNQUOTED } from './batch.ts';
 import type { Traits } from './dialect.ts';
 import { EscapeClass, escapeClass, hexValue } from './encode.ts';
-import { MAX_ARGUMENTS, type Scanner } from './scan.ts';
+import { MAX_ARGUMENTS } from './scan.ts';
+import type { Scanner } from './scanner.ts';
 
 /** Why a line was rejected. */
 export const REJECT_REASONS = [

@@ -89,6 +89,10 @@ class MergedView extends OpView {
     this.nodes = nodes;
   }
 
+  override get clientId(): number {
+    return super.clientId * this.nodes + this.node;
+  }
+
   override next(): boolean {
     const { cursors } = this;
     if (this.shown >= 0 && !cursors[this.shown]!.view.next()) {
@@ -101,7 +105,6 @@ class MergedView extends OpView {
     const { view, node } = cursors[first]!;
     this.show(view);
     this.node = node;
-    this.clientId = view.clientId * this.nodes + node;
     return true;
   }
 }

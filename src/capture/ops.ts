@@ -40,10 +40,12 @@ interface Name {
   /** The same for every spelling. */
   id: number;
   info: CommandInfo | undefined;
+  role: number;
+  /** Whether it has any of those below. */
+  special: boolean;
   callsScript: boolean;
   allowedWhileBusy: boolean;
   secretive: boolean;
-  role: number;
 }
 
 /** Numbers of commands by name, the same in all captures that are read together. */
@@ -79,12 +81,22 @@ export class OpState {
   unixCommands = 0;
   private readonly names: Names;
   /** By number of the spelling, in the tables of the scanner and of this class. */
-  private readonly scanned: Name[] = [];
+  readonly scanned: Name[] = [];
   private readonly spelled: Name[] = [];
   private readonly spellings = new ByteTable();
 
   constructor(names = new Names()) {
     this.names = names;
+  }
+
+  /** Must see the time of every op. */
+  seeTime(atUs: number): void {
+    if (this.firstUs === 0) this.firstUs = atUs;
+    else if (atUs < this.lastUs - MIN_STEP_US) {
+      this.stepsBack++;
+      this.largestStepUs = Math.max(this.largestStepUs, this.lastUs - atUs);
+    }
+    this.lastUs = atUs;
   }
 
   /** The name that `bytes[start..end)` spells; `number`: of the spelling, if the scanner knows it. */
@@ -107,38 +119,28 @@ export class OpState {
       .toString('latin1')
       .toLowerCase();
     const info = COMMANDS.get(text);
-    return {
-      text,
-      id: this.names.id(text),
-      info,
-      role: roleOf(text, info),
-      callsScript: SCRIPT_CALLS.has(text),
-      allowedWhileBusy: ALLOWED_WHILE_BUSY.has(text),
-      secretive: SECRETIVE.has(text),
-    };
+    const callsScript = SCRIPT_CALLS.has(text);
+    const allowedWhileBusy = ALLOWED_WHILE_BUSY.has(text);
+    const secretive = SECRETIVE.has(text);
+    const special = callsScript || allowedWhileBusy || secretive;
+    const id = this.names.id(text);
+    return { text, id, info, role: roleOf(text, info), special, callsScript, allowedWhileBusy, secretive };
   }
 }
 
+const NO_NAME: Name = {
+  ...{ text: '', id: 0, info: undefined, role: 0 },
+  ...{ special: false, callsScript: false, allowedWhileBusy: false, secretive: false },
+};
+/** By SourceKind. */
+const KINDS: readonly OpKind[] = ['command', 'command', 'script-child', 'module-child'];
+
 const isLower = (byte: number) => byte >= 0x61 && byte <= 0x7a;
 
-/** A cursor over a batch: `while (view.next())`. Its fields and arguments are those of the current op. */
+/** A cursor over a batch: `while (view.next())`. Its properties and arguments are those of the current op. */
 export class OpView {
-  line = 0;
-  /** Unix time in µs. */
-  atUs = 0;
-  db = 0;
-  clientId = 0;
-  kind: OpKind = 'command';
   /** Line of the command that a child belongs to; 0 for commands and orphans. */
   parentLine = 0;
-  /** Lower case. */
-  command = '';
-  /** The command as a small number, the same in the whole capture and dense from 0: for tables instead of maps. */
-  commandId = 0;
-  /** What is known of the command; undefined for those of modules. */
-  info: CommandInfo | undefined;
-  argCount = 0;
-  lineBytes = 0;
   /** Number of the file among those that are read together. */
   node = 0;
   /** What `argStart` and `argEnd` refer to. */
@@ -147,10 +149,11 @@ export class OpView {
   private batch: Batch;
   private readonly state: OpState;
   private record = -1;
+  private name = NO_NAME;
+  private first = 0;
   /** The record behind the module children that are being shown, and its line if it is their parent. */
   private parentRecord = 0;
   private nextLine = 0;
-  private first = 0;
 
   constructor(batch: Batch, state: OpState) {
     this.batch = batch;
@@ -163,30 +166,71 @@ export class OpView {
     return [this.batch, this.state];
   }
 
+  get line(): number {
+    return this.batch.line[this.record]!;
+  }
+
+  /** Unix time in µs. */
+  get atUs(): number {
+    return this.batch.atUs[this.record]!;
+  }
+
+  get db(): number {
+    return this.batch.db[this.record]!;
+  }
+
+  get clientId(): number {
+    return this.batch.source[this.record]!;
+  }
+
+  get kind(): OpKind {
+    return KINDS[this.batch.kind[this.record]!]!;
+  }
+
+  /** Lower case. */
+  get command(): string {
+    return this.name.text;
+  }
+
+  /** The command as a small number, the same in the whole capture and dense from 0: for tables instead of maps. */
+  get commandId(): number {
+    return this.name.id;
+  }
+
+  /** What is known of the command; undefined for those of modules. */
+  get info(): CommandInfo | undefined {
+    return this.name.info;
+  }
+
+  get argCount(): number {
+    return this.batch.firstArg[this.record + 1]! - this.first;
+  }
+
+  get lineBytes(): number {
+    return this.batch.length[this.record]!;
+  }
+
   /** Goes to the next op; false at the end of the batch. */
   next(): boolean {
     const { batch, state } = this;
     if (this.record + 1 >= batch.count) return false;
     const r = ++this.record;
-    const atUs = batch.atUs[r]!;
-    this.line = batch.line[r]!;
-    this.atUs = atUs;
-    this.db = batch.db[r]!;
-    this.clientId = batch.source[r]!;
-    this.lineBytes = batch.length[r]!;
     this.first = batch.firstArg[r]!;
-    this.argCount = batch.firstArg[r + 1]! - this.first;
-    if (state.firstUs === 0) state.firstUs = atUs;
-    else if (atUs < state.lastUs - MIN_STEP_US) {
-      state.stepsBack++;
-      state.largestStepUs = Math.max(state.largestStepUs, state.lastUs - atUs);
+    state.seeTime(batch.atUs[r]!);
+    const number = batch.command[r]!;
+    this.name = (number === NO_COMMAND ? undefined : state.scanned[number]) ?? this.readName(number);
+    const { name } = this;
+    const source = batch.kind[r]!;
+    if (source >= SourceKind.script) this.attach(source);
+    else {
+      this.parentLine = 0;
+      state.commands++;
+      if (source === SourceKind.unix) state.unixCommands++;
+      state.dialect.see(this, name.role, batch.source[r]!, batch.db[r]!);
+      if (!name.special) state.openScript = 0;
+      else if (name.callsScript) state.openScript = batch.line[r]!;
+      else if (!name.allowedWhileBusy) state.openScript = 0;
     }
-    state.lastUs = atUs;
-    const name = this.name(batch.command[r]!);
-    this.command = name.text;
-    this.commandId = name.id;
-    this.info = name.info;
-    this.attach(batch.kind[r]!, name);
     if (name.secretive) this.hideSecrets();
     return true;
   }
@@ -230,50 +274,33 @@ export class OpView {
     return word.every((byte, i) => byte === (isLower(bytes[i]!) ? bytes[i]! - 0x20 : bytes[i]));
   }
 
-  private name(number: number): Name {
+  /** Shows the current op of another one. */
+  protected show(other: OpView): void {
+    this.bytes = other.bytes;
+    this.batch = other.batch;
+    this.record = other.record;
+    this.name = other.name;
+    this.first = other.first;
+    this.parentLine = other.parentLine;
+  }
+
+  private readName(number: number): Name {
     if (this.isPlain(0)) return this.state.name(this.bytes, this.argStart(0), this.argEnd(0), number);
     // Decoded first: `"a\x75th"` is AUTH, and its arguments are secrets.
     const decoded = this.arg(0);
     return this.state.name(decoded, 0, decoded.length, NO_COMMAND);
   }
 
-  /** Has the fields and arguments of another one from now on. */
-  protected show(other: OpView): void {
-    this.line = other.line;
-    this.atUs = other.atUs;
-    this.db = other.db;
-    this.clientId = other.clientId;
-    this.kind = other.kind;
-    this.parentLine = other.parentLine;
-    this.command = other.command;
-    this.commandId = other.commandId;
-    this.info = other.info;
-    this.argCount = other.argCount;
-    this.lineBytes = other.lineBytes;
-    this.bytes = other.bytes;
-    this.batch = other.batch;
-    this.first = other.first;
-  }
-
-  private attach(source: number, name: Name): void {
+  /** Finds the parent of a child. */
+  private attach(source: number): void {
     const { state } = this;
-    this.parentLine = 0;
-    if (source === SourceKind.script) {
-      this.kind = 'script-child';
-      state.scriptChildren++;
-      if (state.openScript > 0) this.parentLine = state.openScript;
-      else state.orphans++;
-    } else if (source === SourceKind.module) {
-      this.kind = 'module-child';
+    if (source === SourceKind.module) {
       state.moduleChildren++;
       this.parentLine = this.nextCommandLine();
     } else {
-      this.kind = 'command';
-      state.commands++;
-      if (source === SourceKind.unix) state.unixCommands++;
-      state.dialect.see(this, name.role);
-      if (name.callsScript) state.openScript = this.line;
-      else if (!name.allowedWhileBusy) state.openScript = 0;
+      state.scriptChildren++;
+      this.parentLine = state.openScript;
+      if (state.openScript === 0) state.orphans++;
     }
   }
 

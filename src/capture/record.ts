@@ -345,7 +345,9 @@ function holdings({ bursts, config, connections, dataset }: Sidecar): string[] {
   if (config) holds.push('configuration');
   if (connections) holds.push('client libraries');
   if (dataset) {
-    const keys = Object.values(dataset.keys).reduce((total, count) => total + count, 0);
+    // Keys may have come while they were looked at.
+    const counted = Object.values(dataset.keys).reduce((total, count) => total + count, 0);
+    const keys = Math.max(counted, dataset.sampled.length);
     holds.push(`${dataset.sampled.length.toLocaleString('en')} of ${keys.toLocaleString('en')} keys`);
   }
   return holds.length > 0 ? holds : ['nothing: the server answers no question'];

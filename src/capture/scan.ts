@@ -1,5 +1,6 @@
 /**
- * Whole lines of the common form → records, sixteen bytes at a time: WebAssembly that works where the bytes lie.
+ * Whole lines of the common form → records: a WebAssembly program that looks at 64 bytes at a time where they lie, and the layout
+ * of its memory.
  *
  * A line is of the common form if its time has 10 and 6 digits, its database one or two, its source and its command's
  * name were seen before, and its arguments keep to the strict grammar. At any other line the scanner stops and leaves it to
@@ -33,8 +34,7 @@ import {
   type V128,
   when,
 } from './assembler.ts';
-import { type Batch, NO_COMMAND, REDACTED, SourceKind } from './batch.ts';
-import { hashOf } from './byte-table.ts';
+import { REDACTED } from './batch.ts';
 import { EscapeClass, escapeClass, hexValue } from './encode.ts';
 
 /** A batch ends at the line where it has so many. */
@@ -65,18 +65,21 @@ const place = (size: number) => {
   return at;
 };
 
-const CELLS = place(64);
-const COUNT = CELLS;
-const ARGUMENTS = CELLS + 4;
-const AMBIGUOUS_LINES = CELLS + 8;
-const STOP_AT_AMBIGUOUS = CELLS + 12;
-const LINE = CELLS + 24;
-const MAX_LINE = CELLS + 16;
-/** Vectors that the program needs: a load is cheaper than what engines make of a constant. */
-const VECTORS: Uint8Array[] = [];
-const VECTORS_AT = place(16 * 16);
+/** What the program and its caller tell each other. */
+const COUNT = place(4);
+const ARGUMENTS = place(4);
+const LINE = place(8);
+const AMBIGUOUS_LINES = place(4);
+const STOP_AT_AMBIGUOUS = place(4);
+const MAX_LINE = place(4);
+/** Value of each byte as a hexadecimal digit, 255 if it is none; and its EscapeClass. */
 const HEX = place(256);
 const ESCAPE = place(256);
+const MAX_VECTORS = 16;
+const VECTORS = place(16 * MAX_VECTORS);
+const REDACTED_AT = place(REDACTED.length);
+const NAME_AT = place(MAX_NAME_BYTES);
+/** The batch: an array for each of its parts. */
 const AT_US = place(8 * BATCH_RECORDS);
 const LINES = place(8 * BATCH_RECORDS);
 const LENGTH = place(4 * BATCH_RECORDS);
@@ -104,6 +107,9 @@ interface TableLayout {
   textBytes: number;
 }
 const ENTRY_BYTES = 32;
+const ENTRY_LENGTH = 16;
+const ENTRY_TAG = 20;
+const ENTRY_TEXT = 24;
 
 function placeTable(capacity: number, bytesPerText: number): TableLayout {
   const slots = capacity * 4;
@@ -121,12 +127,31 @@ function placeTable(capacity: number, bytesPerText: number): TableLayout {
 
 const COMMANDS = placeTable(MAX_COMMANDS, 24);
 const SOURCES = placeTable(MAX_SOURCES, 24);
-const REDACTED_AT = place(16);
-const NAME_AT = place(MAX_NAME_BYTES);
 
 /** Where a capture's text lies: a line of the greatest length, and the chunk that it ends in. */
 export const TEXT_START = place(0);
-export const TEXT_END = TEXT_START + MAX_LINE_BYTES + CHUNK_BYTES;
+const MEMORY_BYTES = TEXT_START + MAX_LINE_BYTES + CHUNK_BYTES + SLACK;
+
+/** Addresses of what the caller reads and writes, and how many there are of it. */
+export const LAYOUT = {
+  ...{ COUNT, ARGUMENTS, LINE, AMBIGUOUS_LINES, STOP_AT_AMBIGUOUS, MAX_LINE, REDACTED_AT, NAME_AT },
+  ...{ AT_US, LINES, LENGTH, DB, SOURCE, COMMAND, KIND, FIRST_ARG, ARG_START, ARG_END, ARG_LENGTH },
+  ...{ RECORDS: BATCH_RECORDS, FULL_ARGUMENTS: BATCH_ARGUMENTS, ALL_ARGUMENTS: BATCH_ARGUMENTS + MAX_ARGUMENTS },
+  ...{ MAX_NAME_BYTES, SOURCES, ENTRY_BYTES, ENTRY_LENGTH, ENTRY_TEXT },
+};
+
+/** Exported functions of the program. `text` and `length`: of a name in the memory. */
+export interface ScanProgram {
+  memory: { buffer: ArrayBuffer };
+  /** Adds records of whole lines; returns where the first line begins that it did not take, or `end`. */
+  scan(start: number, end: number): number;
+  /** Number of a name, or -1. */
+  findSource(text: number, length: number): number;
+  findCommand(text: number, length: number): number;
+  /** Number of a name that is not there yet, or -1 if there is no room. */
+  addSource(text: number, length: number, tag: number): number;
+  addCommand(text: number, length: number, tag: number): number;
+}
 
 const LF = 0x0a;
 const SP = 0x20;
@@ -138,12 +163,28 @@ const BACKSLASH = 0x5c;
 /** Characters as they stand in a 32-bit word. */
 const text = (characters: string) => Buffer.from(characters.padEnd(4, '\0'), 'latin1').readUInt32LE();
 
-const program = new Assembly();
-const commands = defineTable('Command', COMMANDS);
-const sources = defineTable('Source', SOURCES);
+/** The program's bytes. */
+export function assembleScan(): Uint8Array<ArrayBuffer> {
+  const program = new Assembly();
+  const vectors = new Vectors();
+  const commands = defineTable(program, 'Command', COMMANDS);
+  const sources = defineTable(program, 'Source', SOURCES);
+  program.define('scan', (routine) => scanLines(routine, vectors, commands.find, sources));
+  program.data(
+    HEX,
+    Uint8Array.from({ length: 256 }, (_, byte) => hexValue(byte) & 0xff),
+  );
+  program.data(
+    ESCAPE,
+    Uint8Array.from({ length: 256 }, (_, byte) => escapeClass(byte)),
+  );
+  program.data(VECTORS, Buffer.concat(vectors.all));
+  program.data(REDACTED_AT, REDACTED);
+  return program.assemble(MEMORY_BYTES);
+}
 
-/** scan(start, end): records of the lines in there; returns where the first line begins that it did not take, or `end`. */
-program.define('scan', (routine) => {
+/** scan(start, end). */
+function scanLines(routine: Routine, vectors: Vectors, findCommand: Find, sources: Table): Code[] {
   const start = routine.parameter();
   const end = routine.parameter();
   const line = routine.i32();
@@ -157,13 +198,16 @@ program.define('scan', (routine) => {
   const source = routine.i32();
   const command = routine.i32();
   const digit = routine.i32();
+  const sourceLength = routine.i32();
+  const nameStart = routine.i32();
+  const nameLength = routine.i32();
   const argument = routine.i32();
   const surplus = routine.i32();
   const escaped = routine.i32();
   const escapes = routine.i32();
   const next = routine.i32();
   const at = routine.i32();
-  const specials = specialBytes(routine);
+  const specials = specialBytes(routine, vectors);
   const addArgument = [
     store32(args.shiftLeft(2), argument, ARG_START),
     store32(args.shiftLeft(2), at, ARG_END),
@@ -184,7 +228,7 @@ program.define('scan', (routine) => {
         branchIf(stop, count.atLeast(BATCH_RECORDS)),
         branchIf(stop, args.atLeast(BATCH_ARGUMENTS)),
         p.set(line.add(load8(line).equals(PLUS))),
-        ...readTime(routine, p, atUs, stop),
+        ...readTime(routine, vectors, p, atUs, stop),
         db.set(load8(p, 19).subtract(ZERO)),
         branchIf(stop, db.above(9)),
         p.set(p.add(20)),
@@ -202,8 +246,8 @@ program.define('scan', (routine) => {
         ...specials.pop(),
         branchIf(stop, specials.at.below(p.add(2))),
         branchIf(stop, load32(specials.at.subtract(2)).and(0xffffff).differs(text('] "'))),
-        digit.set(specials.at.subtract(p).subtract(2)),
-        ...sources.find(routine, p, digit, source),
+        sourceLength.set(specials.at.subtract(p).subtract(2)),
+        ...sources.find(routine, p, sourceLength, source),
         branchIf(stop, source.isNegative()),
         argument.set(specials.at.add(1)),
         surplus.set(0),
@@ -256,11 +300,11 @@ program.define('scan', (routine) => {
         branchIf(stop, p.subtract(line).above(load32(i32(MAX_LINE)))),
         // The name, unless it has escapes: then what it spells is not what stands there.
         at.set(firstArg.shiftLeft(2)),
-        argument.set(load32(at, ARG_START)),
-        surplus.set(load32(at, ARG_LENGTH)),
+        nameStart.set(load32(at, ARG_START)),
+        nameLength.set(load32(at, ARG_LENGTH)),
         command.set(-1),
-        when(load32(at, ARG_END).subtract(argument).equals(surplus), [
-          ...commands.find(routine, argument, surplus, command),
+        when(load32(at, ARG_END).subtract(nameStart).equals(nameLength), [
+          ...findCommand(routine, nameStart, nameLength, command),
           branchIf(stop, command.isNegative().and(load32(i32(COMMANDS.size)).below(MAX_COMMANDS))),
         ]),
         when(escapes.and(EscapeClass.ambiguous), [
@@ -288,27 +332,21 @@ program.define('scan', (routine) => {
     storeF64(i32(LINE), lines),
     line.code,
   ];
-});
+}
 
 /** `1700000000.123456 [` at p → µs. Sixteen digits at once: pairs, then fours, then eights of them. */
-function readTime(routine: Routine, p: I32, atUs: ReturnType<Routine['f64']>, stop: Label): Code[] {
+function readTime(routine: Routine, vectors: Vectors, p: I32, atUs: ReturnType<Routine['f64']>, stop: Label): Code[] {
   const digits = routine.v128();
   const last = routine.i32();
-  const zeros = vector(bytes(ZERO));
-  const words = (...lanes: number[]) => vector(Int16Array.from({ length: 8 }, (_, i) => lanes[i % lanes.length]!));
+  const zeros = vectors.bytes(ZERO);
+  const words = (...lanes: number[]) => vectors.words(lanes);
   const seconds = Array.from({ length: 10 }, (_, i) => i);
   // The fraction's digits, from the vector that begins one byte later: 16 is its first byte.
   const micros = Array.from({ length: 6 }, (_, i) => 16 + 10 + i);
   return [
     // Sixteen bytes of which all but the dot are digits; then the last digit, a space and the bracket.
     digits.set(load128(p).subtractBytes(zeros)),
-    branchIf(
-      stop,
-      digits
-        .belowBytes(vector(bytes(10)))
-        .mask()
-        .differs(0xfbff),
-    ),
+    branchIf(stop, digits.belowBytes(vectors.bytes(10)).mask().differs(0xfbff)),
     branchIf(stop, load8(p, 10).differs(DOT)),
     last.set(load32(p, 16)),
     branchIf(stop, last.and(0xffff00).differs(text('\0 ['))),
@@ -322,7 +360,7 @@ function readTime(routine: Routine, p: I32, atUs: ReturnType<Routine['f64']>, st
 }
 
 /** Quotes, backslashes and what is no printable ASCII, one after the other, found in 64 bytes at a time. */
-function specialBytes(routine: Routine) {
+function specialBytes(routine: Routine, vectors: Vectors) {
   const base = routine.i32();
   const left = routine.i64();
   const at = routine.i32();
@@ -345,10 +383,10 @@ function specialBytes(routine: Routine) {
   return {
     /** To be done once. */
     prepare: [
-      one.set(vector(bytes(1))),
-      afterSpace.set(vector(bytes(SP + 1))),
-      quote.set(vector(bytes(QUOTE))),
-      backslash.set(vector(bytes(BACKSLASH))),
+      one.set(vectors.bytes(1)),
+      afterSpace.set(vectors.bytes(SP + 1)),
+      quote.set(vectors.bytes(QUOTE)),
+      backslash.set(vectors.bytes(BACKSLASH)),
     ],
     /** Where the one is that was popped last. */
     at,
@@ -359,17 +397,37 @@ function specialBytes(routine: Routine) {
   };
 }
 
-function bytes(value: number): Uint8Array {
-  return new Uint8Array(16).fill(value);
+/** Constants of 16 bytes, in memory: a load is cheaper than what engines make of a constant. */
+class Vectors {
+  readonly all: Uint8Array[] = [];
+
+  bytes(value: number): V128 {
+    return this.place(new Uint8Array(16).fill(value));
+  }
+
+  /** Eight 16-bit lanes. */
+  words(lanes: number[]): V128 {
+    return this.place(new Uint8Array(Int16Array.from({ length: 8 }, (_, i) => lanes[i % lanes.length]!).buffer));
+  }
+
+  private place(vector: Uint8Array): V128 {
+    const number = this.all.push(vector) - 1;
+    if (number >= MAX_VECTORS) throw new Error('no room for another vector');
+    return load128(i32(VECTORS + 16 * number));
+  }
 }
 
-function vector(lanes: Uint8Array | Int16Array): V128 {
-  VECTORS.push(new Uint8Array(lanes.buffer));
-  return load128(i32(VECTORS_AT + 16 * (VECTORS.length - 1)));
+/** Sets `number` to that of the name, or -1. */
+type Find = (routine: Routine, text: I32, length: I32, number: LocalI32) => Code[];
+
+interface Table {
+  find: Find;
+  /** Address of the tag of an entry. */
+  tag(number: I32): I32;
 }
 
-/** Defines find(text, length) and add(text, length, tag): the entry's number, or -1 if there is none, or no room. */
-function defineTable(name: string, table: TableLayout) {
+/** Defines find(text, length) and add(text, length, tag). */
+function defineTable(program: Assembly, name: string, table: TableLayout): Table {
   const entryOf = (number: I32) => number.multiply(ENTRY_BYTES).add(table.entries);
 
   /** First and last eight bytes, zeros behind shorter texts; their slot follows from both. */
@@ -399,8 +457,7 @@ function defineTable(name: string, table: TableLayout) {
     return { first, last, slot, code };
   };
 
-  /** Sets `number` to that of the text. */
-  const find = (routine: Routine, text: I32, length: I32, number: LocalI32): Code[] => {
+  const find: Find = (routine, text, length, number) => {
     const { first, last, slot, code } = digest(routine, text, length);
     const entry = routine.i32();
     const probes = routine.i32();
@@ -416,12 +473,12 @@ function defineTable(name: string, table: TableLayout) {
           block((different) => [
             branchIf(different, load64(entry).differs(first)),
             branchIf(different, load64(entry, 8).differs(last)),
-            branchIf(different, load32(entry, 16).differs(length)),
+            branchIf(different, load32(entry, ENTRY_LENGTH).differs(length)),
             // What lies between the first and the last eight bytes.
             i.set(8),
             loop((more) => [
               branchIf(found, i.add(8).atLeast(length)),
-              branchIf(different, load64(text.add(i)).differs(load64(load32(entry, 24).add(i)))),
+              branchIf(different, load64(text.add(i)).differs(load64(load32(entry, ENTRY_TEXT).add(i)))),
               i.set(i.add(8)),
               branch(more),
             ]),
@@ -465,9 +522,9 @@ function defineTable(name: string, table: TableLayout) {
       entry.set(entryOf(number)),
       store64(entry, first),
       store64(entry, last, 8),
-      store32(entry, length, 16),
-      store32(entry, tag, 20),
-      store32(entry, at.add(table.text), 24),
+      store32(entry, length, ENTRY_LENGTH),
+      store32(entry, tag, ENTRY_TAG),
+      store32(entry, at.add(table.text), ENTRY_TEXT),
       copyMemory(at.add(table.text), text, length),
       store32(slot.shiftLeft(2), number.add(1), table.slots),
       store32(i32(table.size), number.add(1)),
@@ -476,150 +533,5 @@ function defineTable(name: string, table: TableLayout) {
     ];
   });
 
-  return { find, tag: (number: I32) => entryOf(number).add(20) };
-}
-
-interface Exports {
-  memory: { buffer: ArrayBuffer };
-  scan(start: number, end: number): number;
-  findSource(text: number, length: number): number;
-  addSource(text: number, length: number, tag: number): number;
-  findCommand(text: number, length: number): number;
-  addCommand(text: number, length: number, tag: number): number;
-}
-
-/** What the types of Node leave out. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object) => { exports: object };
-};
-
-let compiled: object | undefined;
-
-/** Memory for one capture's text and for the records found in it; the pages that nothing is written to take none. */
-export class Scanner {
-  readonly batch: Batch;
-  private readonly program: Exports;
-  private readonly cells: Uint32Array;
-  private readonly lineCell: Float64Array;
-  private readonly sourceEntries: Uint32Array;
-
-  /** Longer lines stop the scanner. */
-  constructor(maxLineBytes: number) {
-    compiled ??= new WebAssembly.Module(program.assemble(TEXT_END + SLACK));
-    this.program = new WebAssembly.Instance(compiled).exports as Exports;
-    const { buffer } = this.program.memory;
-    this.cells = new Uint32Array(buffer, CELLS, 6);
-    this.cells[(MAX_LINE - CELLS) / 4] = maxLineBytes;
-    this.lineCell = new Float64Array(buffer, LINE, 1);
-    this.sourceEntries = new Uint32Array(buffer, SOURCES.entries, (MAX_SOURCES * ENTRY_BYTES) / 4);
-    const bytes = Buffer.from(buffer);
-    for (let byte = 0; byte < 256; byte++) {
-      bytes[HEX + byte] = hexValue(byte) & 0xff;
-      bytes[ESCAPE + byte] = escapeClass(byte);
-    }
-    bytes.set(Buffer.concat(VECTORS), VECTORS_AT);
-    bytes.set(REDACTED, REDACTED_AT);
-    const integers = (at: number, count: number) => new Uint32Array(buffer, at, count);
-    this.batch = {
-      bytes,
-      count: 0,
-      atUs: new Float64Array(buffer, AT_US, BATCH_RECORDS),
-      line: new Float64Array(buffer, LINES, BATCH_RECORDS),
-      length: integers(LENGTH, BATCH_RECORDS),
-      db: integers(DB, BATCH_RECORDS),
-      source: integers(SOURCE, BATCH_RECORDS),
-      kind: new Uint8Array(buffer, KIND, BATCH_RECORDS),
-      command: integers(COMMAND, BATCH_RECORDS),
-      firstArg: integers(FIRST_ARG, BATCH_RECORDS + 1),
-      argStart: integers(ARG_START, BATCH_ARGUMENTS + MAX_ARGUMENTS),
-      argEnd: integers(ARG_END, BATCH_ARGUMENTS + MAX_ARGUMENTS),
-      argLength: integers(ARG_LENGTH, BATCH_ARGUMENTS + MAX_ARGUMENTS),
-      redactedAt: REDACTED_AT,
-    };
-  }
-
-  /** Number of the last line read. */
-  get lines(): number {
-    return this.lineCell[0]!;
-  }
-
-  set lines(lines: number) {
-    this.lineCell[0] = lines;
-  }
-
-  /** Arguments of the batch so far. */
-  get args(): number {
-    return this.cells[(ARGUMENTS - CELLS) / 4]!;
-  }
-
-  /** Whether the batch takes no other record. */
-  get full(): boolean {
-    return this.batch.count >= BATCH_RECORDS || this.args >= BATCH_ARGUMENTS;
-  }
-
-  /** Begins another batch. */
-  clear(): void {
-    this.batch.count = 0;
-    this.commit(0);
-  }
-
-  /**
-   * Adds records of the lines in `bytes[start..end)`, which begin and end there, to the batch; returns where the first
-   * line begins that is not of the common form, `end` if there is none, or where the batch is full.
-   */
-  scan(start: number, end: number, stopAtAmbiguous: boolean): number {
-    this.cells[(COUNT - CELLS) / 4] = this.batch.count;
-    this.cells[(STOP_AT_AMBIGUOUS - CELLS) / 4] = stopAtAmbiguous ? 1 : 0;
-    const stop = this.program.scan(start, end);
-    this.batch.count = this.cells[(COUNT - CELLS) / 4]!;
-    this.batch.firstArg[this.batch.count] = this.args;
-    return stop;
-  }
-
-  /** Lines with an escaped quote or backslash that `scan` took since this was asked last. */
-  takeAmbiguousLines(): number {
-    const lines = this.cells[(AMBIGUOUS_LINES - CELLS) / 4]!;
-    this.cells[(AMBIGUOUS_LINES - CELLS) / 4] = 0;
-    return lines;
-  }
-
-  /** The batch's last record has its arguments up to `args`; those that are added go behind them. */
-  commit(args: number): void {
-    this.cells[(ARGUMENTS - CELLS) / 4] = args;
-    this.batch.firstArg[this.batch.count] = args;
-  }
-
-  /** Number of the source `bytes[start..end)`. Beyond a million of them, several share one. */
-  sourceNumber(start: number, end: number, kind: number): number {
-    const known = this.program.findSource(start, end - start);
-    if (known >= 0) return known;
-    const added = this.program.addSource(start, end - start, kind);
-    if (added >= 0) return added;
-    return hashOf(this.batch.bytes, start, end) % this.sourceCount;
-  }
-
-  /** Number of a source that the input does not name. */
-  sourceNamed(text: string): number {
-    const end = NAME_AT + this.batch.bytes.write(text, NAME_AT, MAX_NAME_BYTES, 'latin1');
-    return this.sourceNumber(NAME_AT, end, SourceKind.client);
-  }
-
-  get sourceCount(): number {
-    return new Uint32Array(this.program.memory.buffer, SOURCES.size, 1)[0]!;
-  }
-
-  /** Text of a source. */
-  source(number: number): string {
-    const entry = (number * ENTRY_BYTES) / 4;
-    const start = this.sourceEntries[entry + 6]!;
-    return this.batch.bytes.toString('latin1', start, start + this.sourceEntries[entry + 4]!);
-  }
-
-  /** Number of the spelling `bytes[start..end)`; NO_COMMAND if it is too long for one, or there are too many. */
-  commandNumber(start: number, end: number): number {
-    if (end - start > MAX_NAME_BYTES) return NO_COMMAND;
-    const known = this.program.findCommand(start, end - start);
-    return (known >= 0 ? known : this.program.addCommand(start, end - start, 0)) >>> 0;
-  }
+  return { find, tag: (number: I32) => entryOf(number).add(ENTRY_TAG) };
 }

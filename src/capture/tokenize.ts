@@ -140,8 +140,9 @@ export class Tokenizer extends Decoder {
   /** Whether the line is blank, or the OK with which a recording begins. */
   private isStart(from: number, end: number): boolean {
     const p = this.bytes[from] === PLUS ? from + 1 : from;
-    if (end - p !== OK.length || !startsWith(this.bytes, p, OK)) return from === end;
-    this.traits.starts++;
+    if (from === end) this.traits.blanks++;
+    else if (end - p === OK.length && startsWith(this.bytes, p, OK)) this.traits.starts++;
+    else return false;
     return true;
   }
 

@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import { Command, Errors } from '@oclif/core';
 import { CutoverError, EXIT_CODES } from '../errors.ts';
+import { printable } from '../printable.ts';
 import { stringifySafely } from '../report/json.ts';
 
 type Failure = Parameters<Command['catch']>[0] & { code?: string | undefined; suggestions?: string[] | undefined };
@@ -52,7 +53,7 @@ export abstract class BaseCommand extends Command {
 
 /** One paragraph, then what to do next. Nothing from a file or a server reaches the terminal but printable text. */
 function explain({ message, suggestions }: CutoverError): string {
-  const printable = (text: string) => text.replace(/[^\P{C}\n]/gu, '?');
+  const lines = (text: string) => text.split('\n').map(printable).join('\n');
   const title = styleText(['bold', 'red'], 'Error:', { stream: process.stderr });
-  return [`${title} ${printable(message)}`, ...suggestions.map((advice) => `  → ${printable(advice)}`)].join('\n');
+  return [`${title} ${lines(message)}`, ...suggestions.map((advice) => `  → ${lines(advice)}`)].join('\n');
 }

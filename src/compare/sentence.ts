@@ -1,7 +1,9 @@
 /** Turns a judgement into the one sentence that its reader takes to a meeting, and a rule into its figures. */
+
+import { printable } from '../printable.ts';
 import { ALL_FAMILIES } from './budget.ts';
 import type { JudgedRule, Judgement } from './judgement.ts';
-import { bytes, count, digits, duration, percent, plural, printable, quote, signedPercent } from './wording.ts';
+import { bytes, count, digits, duration, percent, plural, quote, signedPercent } from './wording.ts';
 
 /** `P99.9 rose by 240 % [180 %, 310 %] where 25 % is allowed`. */
 export function sentenceOf({ verdict, reasons, rules, rounds }: Omit<Judgement, 'sentence'>): string {

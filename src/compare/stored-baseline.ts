@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { CutoverError } from '../errors.ts';
 import type { StoredRehearsal } from '../measure/folder.ts';
 import type { Rehearsal } from '../measure/rehearsal.ts';
+import { printable } from '../printable.ts';
 import type { LatencyOf } from './evidence.ts';
-import { printable } from './wording.ts';
 
 /**
  * Pairs the rounds of two runs of the same plan on the same machine: round k of both sent the same bytes.

@@ -1,8 +1,9 @@
 /** Turns a rehearsal's own health into the rounds that may be judged, and into what makes the run invalid or unable to pass. */
 import type { Caveat } from '../errors.ts';
 import type { Arm, Rehearsal, Round } from '../measure/rehearsal.ts';
+import { printable } from '../printable.ts';
 import { meanOf } from './statistics.ts';
-import { percent, plural, printable, quote, shorten } from './wording.ts';
+import { percent, plural, quote, shorten } from './wording.ts';
 
 export interface Validity {
   /** Complete rounds whose measurement was not spoiled. */

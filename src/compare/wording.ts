@@ -1,4 +1,5 @@
-/** Turns numbers and hostile names into what a reader sees: durations, bytes, percentages, printable text. */
+/** Turns numbers and hostile names into what a reader sees: durations, bytes, percentages, quoted names. */
+import { printable } from '../printable.ts';
 
 /** 1,204 */
 export const count = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 0 });
@@ -46,16 +47,6 @@ export const percentileName = (percentile: number) => `P${percentile}`;
 
 /** `1 round`, `5 rounds`. */
 export const plural = (n: number, noun: string) => `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
-
-/**
- * Text from outside as a terminal or a browser may see it: control bytes, escape sequences, line separators, bidirectional
- * and other invisible characters, lone surrogates and code points without a glyph become `\xNN` or `\u{NNNN}`.
- */
-export const printable = (text: string) =>
-  text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (character) => {
-    const code = character.codePointAt(0)!;
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
-  });
 
 /** At most `width` characters, the loss shown by an ellipsis. */
 export const shorten = (text: string, width: number) => {

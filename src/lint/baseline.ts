@@ -2,8 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { CutoverError, messageOf } from '../errors.ts';
+import { printable } from '../printable.ts';
 import type { LintResult } from './engine.ts';
-import { decode, printable } from './printable.ts';
+import { decode } from './sources/unit.ts';
 
 const SCHEMA = 'cutover/lint-baseline@1';
 

@@ -34,8 +34,19 @@ const OBSERVED_GLOBALS = observe(globalTable.servers);
 
 const minorOf = (version: string) => version.split('.').slice(0, 2).join('.');
 
+/** What `nearest` found: rules ask for the same two servers at every command. */
+const NEAREST = new WeakMap<Server, Map<Observed[], Observed>>();
+
 /** The dump to ask for a server: of its own minor release, else the newest that is older, else the oldest. */
 function nearest(observed: Observed[], server: Server): Observed {
+  const known = NEAREST.get(server) ?? new Map<Observed[], Observed>();
+  NEAREST.set(server, known);
+  const found = known.get(observed) ?? findNearest(observed, server);
+  known.set(observed, found);
+  return found;
+}
+
+function findNearest(observed: Observed[], server: Server): Observed {
   const own = observed.filter(({ product }) => product === server.product);
   return (
     own.find(({ version }) => minorOf(version) === `${server.major}.${server.minor}`) ??

@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto';
 import type { Profile } from './profile.ts';
 import { type CommandCall, Script } from './program.ts';
 import { type FindingDetail, kindOf, type Listeners, type Rule, SEVERITIES, type Severity } from './rule.ts';
+import { fillPrintf } from './sources/printf.ts';
 import type { Sources } from './sources/read.ts';
 import type { ParseError, Place, ScriptUnit } from './sources/unit.ts';
-import { type Node, parseLua, rangeOf } from './syntax.ts';
+import { type Node, type Parsed, parseLua, rangeOf } from './syntax.ts';
+import type { Verification } from './verify.ts';
 
 export interface Finding {
   /** Kebab-case name. */
@@ -48,6 +50,8 @@ export interface LintResult {
   /** Left out because the baseline has them. */
   known: number;
   notes: string[];
+  /** What a server said of the scripts, where one was asked. */
+  verification?: Verification;
 }
 
 export interface LintOptions {
@@ -123,7 +127,7 @@ const MAX_SCRIPT_BYTES = 1 << 20;
 type Add = (finding: Finding, suppressions: Suppression[]) => void;
 
 function lintScript(
-  unit: ScriptUnit,
+  given: ScriptUnit,
   copies: string[],
   rules: readonly Rule[],
   profile: Profile,
@@ -132,15 +136,15 @@ function lintScript(
 ): void {
   result.scripts++;
   const problemAt = (offset: number, message: string) => {
-    const { file, line, column } = unit.place(offset);
-    const hint = unit.fragment || unit.holes.length > 0 ? ' (a template, or a part of a script)' : '';
+    const { file, line, column } = given.place(offset);
+    const hint = given.fragment || given.holes.length > 0 ? ' (a template, or a part of a script)' : '';
     result.parseErrors.push({ file, line, column, message: `${message}${hint}` });
   };
-  if (unit.text.length > MAX_SCRIPT_BYTES) {
+  if (given.text.length > MAX_SCRIPT_BYTES) {
     problemAt(0, `larger than ${MAX_SCRIPT_BYTES >> 10} KiB`);
     return;
   }
-  const parsed = parseLua(unit.text);
+  const { unit, parsed } = parseUnit(given);
   if ('problem' in parsed) {
     problemAt(parsed.problem.offset, parsed.problem.message);
     return;
@@ -166,6 +170,14 @@ function lintScript(
     if (!(error instanceof RangeError)) throw error;
     problemAt(0, 'nested too deeply to be analysed');
   }
+}
+
+/** Parses a script; one that does not parse is tried as a template of printf. */
+function parseUnit(unit: ScriptUnit): { unit: ScriptUnit; parsed: Parsed } {
+  const parsed = parseLua(unit.text);
+  const template = 'problem' in parsed && !unit.capture ? fillPrintf(unit) : undefined;
+  const again = template && parseLua(template.text);
+  return template && again && 'chunk' in again ? { unit: template, parsed: again } : { unit, parsed };
 }
 
 function suppressionsIn(text: string, place: (offset: number) => Place): Suppression[] {
@@ -312,9 +324,10 @@ function withoutRepeats(findings: Finding[]): Finding[] {
   });
 }
 
-/** Whether a finding is at least as bad as `threshold`. */
-export const isGating = ({ severity }: Finding, threshold: Severity) =>
-  SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(threshold);
+/** Whether there is a finding at least as bad as `threshold`, or a script that a server does not compile. */
+export const hasFailed = ({ findings, verification }: LintResult, threshold: Severity) =>
+  findings.some(({ severity }) => SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(threshold)) ||
+  (verification?.refused.length ?? 0) > 0;
 
 /** The rules of a run: drift, with hygiene if asked for; or those that are named. */
 export function selectRules(all: readonly Rule[], { hygiene, named }: { hygiene: boolean; named: string[] }): Rule[] {

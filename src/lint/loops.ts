@@ -1,7 +1,7 @@
 /** Loops of a script → how often they turn, and what leaves them. */
 import type { CommandCall } from './command-call.ts';
 import type { Script } from './program.ts';
-import { callSitesOf, isMulti } from './scopes.ts';
+import { callSitesOf, isMulti, type Variable } from './scopes.ts';
 import { argumentsOf, type Expression, type FunctionNode, isCall, isLoop, type LoopNode, type Node } from './syntax.ts';
 import { numberOf, partsOf, type Value } from './values.ts';
 
@@ -21,6 +21,8 @@ export type Bound =
 export interface Loop {
   node: LoopNode;
   bound: Bound;
+  /** By how much its counter goes on per turn; 1 for loops without, undefined where it is not known. */
+  step: number | undefined;
   /** The `break` and `return` statements that leave it. */
   exits: Node[];
 }
@@ -42,7 +44,7 @@ export function loopsAround(script: Script, node: Node, seen = new Set<FunctionN
 }
 
 export function loopOf(script: Script, node: LoopNode): Loop {
-  return { node, bound: boundOf(script, node), exits: loopExits(script, node) };
+  return { node, bound: boundOf(script, node), step: stepOf(script, node), exits: loopExits(script, node) };
 }
 
 function loopExits(script: Script, node: LoopNode): Node[] {
@@ -54,6 +56,18 @@ function loopExits(script: Script, node: LoopNode): Node[] {
     }
     return false;
   });
+}
+
+function stepOf(script: Script, node: LoopNode): number | undefined {
+  if (node.type === 'ForNumericStatement') {
+    const step = node.step ? numberOf(script.valueOf(node.step)) : 1;
+    return step === undefined ? undefined : Math.abs(step);
+  }
+  if (node.type === 'ForGenericStatement') return 1;
+  const counter = counters(script, node)[0];
+  if (counter === undefined) return 1;
+  const steps = counter.writes.map(({ left, right }) => numberOf(script.valueOf(counter.reads(left) ? right : left)));
+  return steps.every((step) => step === steps[0]) ? steps[0] : undefined;
 }
 
 /** Whether a child of a loop runs once per turn: iterators and limits run once. */
@@ -93,12 +107,36 @@ function boundOf(script: Script, node: LoopNode, seen: ReadonlySet<Node> = new S
   }
 }
 
+type ConditionalLoop = Extract<LoopNode, { condition: Expression }>;
+
+/** A variable that ends a loop, and that the loop changes by adding to it, or by taking from it, alone. */
+interface Counter {
+  operator: '+' | '-';
+  /** The sums or differences that it is set to in the loop. */
+  writes: Extract<Expression, { type: 'BinaryExpression' }>[];
+  reads(side: Expression): boolean;
+  /** What it is compared with. */
+  limit: Expression;
+  variable: Variable;
+}
+
 /** The bound of a `while` or `repeat` that a counter ends: `while i <= #ARGV`, `if turns > 100 then break end`. */
-function counterBound(
-  script: Script,
-  loop: Extract<LoopNode, { condition: Expression }>,
-  seen: ReadonlySet<Node>,
-): Bound | undefined {
+function counterBound(script: Script, loop: ConditionalLoop, seen: ReadonlySet<Node>): Bound | undefined {
+  const [counter] = counters(script, loop);
+  if (counter?.operator === '+') return boundOfValue(script, script.valueOf(counter.limit), seen);
+  if (counter) {
+    // Counted down: from what it was before the loop.
+    const bounds = counter.variable.writes
+      .filter(({ by }) => !script.scopes.isInside(by, loop))
+      .map(({ value }): Bound => (value ? boundOfValue(script, script.valueOf(value), seen) : { kind: 'unknown' }));
+    return largest(bounds) ?? { kind: 'unknown' };
+  }
+  // A number that changes in a way that is not followed: it may well be a counter.
+  return comparisons(loop.condition).length > 0 ? { kind: 'unknown' } : undefined;
+}
+
+/** The counters each of which alone ends the loop. */
+function counters(script: Script, loop: ConditionalLoop): Counter[] {
   const ways = alternatives(loop.condition, loop.type === 'WhileStatement' ? 'and' : 'or');
   for (const exit of loopExits(script, loop)) {
     const inner = script
@@ -107,30 +145,32 @@ function counterBound(
     const [only] = inner;
     if (only && inner.length === 1) ways.push(...alternatives(only.condition, only.holds ? 'or' : 'and'));
   }
-  for (const way of ways) {
-    if (way.type !== 'BinaryExpression' || !/^[<>]=?$/.test(way.operator)) continue;
-    for (const [counter, limit] of [
-      [way.left, way.right],
-      [way.right, way.left],
-    ] as const) {
-      const operator = countingOperator(script, counter, loop);
-      if (operator === '+') return boundOfValue(script, script.valueOf(limit), seen);
-      if (operator === '-') return boundOfStart(script, counter, loop, seen);
-    }
-  }
-  return undefined;
+  return ways
+    .flatMap(comparisons)
+    .flatMap(({ left, right }) =>
+      [counterOf(script, left, right, loop), counterOf(script, right, left, loop)].filter(
+        (counter) => counter !== undefined,
+      ),
+    );
 }
 
-/** What a variable has before a loop that counts it down. */
-function boundOfStart(script: Script, counter: Expression, loop: LoopNode, seen: ReadonlySet<Node>): Bound {
-  const variable = counter.type === 'Identifier' ? script.scopes.variableOf(counter) : undefined;
-  const starts = variable?.writes.filter(({ by }) => !script.scopes.isInside(by, loop)) ?? [];
-  const bounds = starts.map(
-    ({ value }): Bound =>
-      value === undefined ? { kind: 'unknown' } : boundOfValue(script, script.valueOf(value), seen),
-  );
-  return largest(bounds) ?? { kind: 'unknown' };
+function counterOf(script: Script, node: Expression, limit: Expression, loop: LoopNode): Counter | undefined {
+  const variable = node.type === 'Identifier' ? script.scopes.variableOf(node) : undefined;
+  if (variable === undefined) return undefined;
+  const reads = (side: Expression) => side.type === 'Identifier' && script.scopes.variableOf(side) === variable;
+  const writes: Counter['writes'] = [];
+  for (const { by, value } of variable.writes) {
+    if (!script.scopes.isInside(by, loop)) continue;
+    if (value?.type !== 'BinaryExpression' || !(reads(value.left) || reads(value.right))) return undefined;
+    writes.push(value);
+  }
+  const operator = writes[0]?.operator;
+  if ((operator !== '+' && operator !== '-') || writes.some((write) => write.operator !== operator)) return undefined;
+  return { operator, writes, reads, limit, variable };
 }
+
+const comparisons = (node: Expression) =>
+  node.type === 'BinaryExpression' && /^[<>]=?$/.test(node.operator) ? [node] : [];
 
 /** The parts of `a and b` (or `a or b`): each alone decides. */
 function alternatives(node: Expression, operator: 'and' | 'or'): Expression[] {
@@ -139,24 +179,9 @@ function alternatives(node: Expression, operator: 'and' | 'or'): Expression[] {
     : [node];
 }
 
-/** How the loop changes a variable, if it only ever adds to it, or only ever takes from it. */
-function countingOperator(script: Script, node: Expression, loop: LoopNode): '+' | '-' | undefined {
-  const variable = node.type === 'Identifier' ? script.scopes.variableOf(node) : undefined;
-  const inside = variable?.writes.filter(({ by }) => script.scopes.isInside(by, loop)) ?? [];
-  const operators = inside.map(({ value }) => {
-    if (value?.type !== 'BinaryExpression') return undefined;
-    const { left, right, operator } = value;
-    const itself = [left, right].some(
-      (side) => side.type === 'Identifier' && script.scopes.variableOf(side) === variable,
-    );
-    return itself && (operator === '+' || operator === '-') ? operator : undefined;
-  });
-  return operators.every((operator) => operator === operators[0]) ? operators[0] : undefined;
-}
-
 /** The call of SCAN, SSCAN, HSCAN or ZSCAN whose cursor drives a loop: it goes on with what the call before answered. */
 export function cursorScanOf(script: Script, loop: Loop): CommandCall | undefined {
-  if (loop.bound.kind !== 'open') return undefined;
+  if (loop.bound.kind !== 'open' && loop.bound.kind !== 'unknown') return undefined;
   for (const node of script.scopes.inside(loop.node)) {
     const call = script.commandCallOf(node);
     const name = call?.names.find((candidate) => SCANS.has(candidate));
@@ -193,12 +218,8 @@ export function boundOfValue(script: Script, value: Value, seen: ReadonlySet<Nod
       if (value.name === 'math.min') return smallest(value.args.map((arg) => boundOfValue(script, arg, seen)));
       return value.args[0] === undefined ? { kind: 'unknown' } : boundOfValue(script, value.args[0], seen);
     case 'arithmetic':
-    case 'union': {
-      const bounds = (value.kind === 'union' ? value.options : value.operands).map((part) =>
-        boundOfValue(script, part, seen),
-      );
-      return largest(bounds) ?? { kind: 'unknown' };
-    }
+    case 'union':
+      return largest(leavesOf(value).map((leaf) => boundOfValue(script, leaf, seen))) ?? { kind: 'unknown' };
     default:
       return { kind: 'unknown' };
   }
@@ -252,38 +273,48 @@ const smallest = (bounds: Bound[]): Bound =>
 /** How many elements a command answers: by a limit among its arguments, else by the data. */
 function boundOfReply(script: Script, call: CommandCall, outer: ReadonlySet<Node>): Bound {
   const data: Bound = { kind: 'reply', call };
-  const { name, args, literals } = call;
+  const { names, args, literals } = call;
+  const every = (set: ReadonlySet<string>) => names.length > 0 && names.every((name) => set.has(name));
   // A limit that is worked out from this very reply is none.
-  if (name === undefined || outer.has(call.node)) return data;
+  if (names.length === 0 || outer.has(call.node)) return data;
   const seen = new Set([...outer, call.node]);
   const valueBehind = (...tokens: string[]) => {
     const at = literals.findIndex((word) => word !== undefined && tokens.includes(word.toUpperCase()));
     return at < 0 ? undefined : args[at + (tokens[0] === 'LIMIT' ? 2 : 1)];
   };
   const boundBy = (limit: Value | undefined) => (limit === undefined ? data : boundOfValue(script, limit, seen));
-  if (name === 'time') return { kind: 'constant', count: 2 };
-  if (SCANS.has(name)) return boundBy(valueBehind('COUNT') ?? { kind: 'literal', value: SCAN_PAGE });
-  if (SIZED_BY_ARGUMENTS.has(name)) {
+  if (call.name === 'time') return { kind: 'constant', count: 2 };
+  if (every(SCANS)) return boundBy(valueBehind('COUNT') ?? { kind: 'literal', value: SCAN_PAGE });
+  if (every(SIZED_BY_ARGUMENTS)) {
     const spread = args.find(({ kind }) => kind === 'spread');
     return spread?.kind === 'spread' ? boundOfValue(script, spread.of, seen) : { kind: 'constant', count: args.length };
   }
-  if (POPS.has(name)) return boundBy(args[1]);
-  if (/^(lrange|zrange|zrevrange)$/.test(name)) {
+  if (every(POPS)) return boundBy(args[1]);
+  const byRank = every(WINDOWS) && !literals.some((word) => /^by(score|lex)$/i.test(word ?? ''));
+  if (byRank && args[1] && args[2]) {
     const [start, stop] = [numberOf(args[1]), numberOf(args[2])];
-    const byRank = !literals.some((word) => /^by(score|lex)$/i.test(word ?? ''));
-    if (byRank && start !== undefined && stop !== undefined && start < 0 === stop < 0)
-      return { kind: 'constant', count: Math.max(0, stop - start + 1) };
-    // A window that begins at a constant ends where the client says, if it says.
-    if (byRank && start !== undefined && stop === undefined && args[2]) {
-      const end = boundOfValue(script, args[2], seen);
-      return end.kind === 'argv' || end.kind === 'keys' ? end : data;
+    if (start !== undefined && stop !== undefined) {
+      return start < 0 === stop < 0 ? { kind: 'constant', count: Math.max(0, stop - start + 1) } : data;
     }
+    // A window that the client moves is as large as the client says, even if its place comes from the data.
+    const bounds = [args[1], args[2]].flatMap((end) => leavesOf(end)).map((leaf) => boundOfValue(script, leaf, seen));
+    const kinds = new Set(bounds.map(({ kind }) => kind));
+    if (stop === -1 || !(kinds.has('argv') || kinds.has('keys'))) return data;
+    return kinds.has('reply') || kinds.has('unknown') ? { kind: 'unknown' } : largest(bounds)!;
   }
   return boundBy(valueBehind('LIMIT') ?? valueBehind('COUNT'));
+}
+
+/** The values that decide how large a sum, a difference or one of several is. */
+function leavesOf(value: Value): Value[] {
+  if (value.kind === 'union') return value.options.flatMap(leavesOf);
+  if (value.kind !== 'arithmetic') return [value];
+  return (/[-/%]/.test(value.operator) ? value.operands.slice(0, 1) : value.operands).flatMap(leavesOf);
 }
 
 /** COUNT of a SCAN that names none. */
 const SCAN_PAGE = 10;
 const SIZED_BY_ARGUMENTS = new Set(['mget', 'hmget', 'smismember', 'zmscore', 'geopos', 'geohash']);
+const WINDOWS = new Set(['lrange', 'zrange', 'zrevrange']);
 /** The second argument says how many. */
 const POPS = new Set(['spop', 'srandmember', 'lpop', 'rpop', 'zpopmin', 'zpopmax', 'hrandfield', 'zrandmember']);

@@ -79,6 +79,17 @@ export function numberOf(value: Value | undefined): number | undefined {
   return Number.isNaN(number) ? undefined : number;
 }
 
+/** Whether two values are surely the same string: the same element of KEYS, the same text, the same expression's value. */
+export function isSameValue(a: Value, b: Value): boolean {
+  if (a.kind === 'keys' || a.kind === 'argv') return a.kind === b.kind && a.index !== undefined && a.index === b.index;
+  const text = stringOf(a);
+  if (text !== undefined) return text === stringOf(b);
+  if (a.kind === 'concat' && b.kind === 'concat') {
+    return a.parts.length === b.parts.length && a.parts.every((part, i) => isSameValue(part, b.parts[i]!));
+  }
+  return a.kind === 'reply' && b.kind === 'reply' && a.call === b.call;
+}
+
 /** The strings a value can be, and whether it can be anything else. */
 export function stringsOf(value: Value): { strings: string[]; complete: boolean } {
   const options = value.kind === 'union' ? value.options : [value];

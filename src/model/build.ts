@@ -1,13 +1,13 @@
 /** Files → model: a capture is read and fitted, a saved model is checked and taken as it is. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { Capture, type CaptureOptions } from '../capture/read.ts';
+import { readSidecar, type Sidecar } from '../capture/record/sidecar.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
 import { Fit } from './fit.ts';
 import { type Model, modelSchema } from './model.ts';
 import { disguiseStretch } from './stretch.ts';
-import { summarize } from './summarize.ts';
+import { type Dataset, summarize } from './summarize.ts';
 
 export interface BuildOptions extends CaptureOptions {
   /** Folder with Lua files, for scripts whose body the capture does not hold. */
@@ -23,9 +23,6 @@ export interface Built {
   caveats: Caveat[];
 }
 
-/** What a capture's sidecar says that the lines cannot; written by the recorder beside the capture. */
-const sidecarSchema = z.looseObject({ server: z.looseObject({ product: z.string(), version: z.string() }) });
-
 /** A model from a capture or a saved model, told apart by the first character. Throws CutoverError (usage). */
 export async function buildModel(name: string, options: BuildOptions = {}): Promise<Built> {
   if (name.endsWith('.json')) return { model: await readModel(name), caveats: [] };
@@ -38,19 +35,20 @@ export async function buildModel(name: string, options: BuildOptions = {}): Prom
     options.onProgress?.(lines);
   }
   const summary = capture.summary();
-  const server = await sidecarServer(name);
+  const sidecar = await readSidecar(name);
   fit.end();
-  const model = summarize(fit, {
+  const source = {
     lines: summary.lines,
     parsed: summary.parsed,
     rejected: Object.fromEntries(Object.entries(summary.rejected).map(([reason, { count }]) => [reason, count])),
     first: summary.firstUs / 1e6,
     last: summary.lastUs / 1e6,
-    spanSeconds: Math.max(0, (summary.lastUs - summary.firstUs) / 1e6),
-    server: server ?? summary.server,
+    spanSeconds: (sidecar && recordedSeconds(sidecar)) ?? Math.max(0, (summary.lastUs - summary.firstUs) / 1e6),
+    server: sidecar ? `${sidecar.server.product} ${sidecar.server.version}` : summary.server,
     clock: summary.clock,
-    approximate: summary.approximateLines > 0,
-  });
+    approximate: summary.approximateLines > 0 || (sidecar?.bursts.some((burst) => (burst.approximate ?? 0) > 0) ?? false),
+  };
+  const model = summarize(fit, source, sidecar ? datasetOf(sidecar) : {});
   if (model.units.length === 0) {
     throw new CutoverError(
       'usage',
@@ -102,13 +100,29 @@ async function readScripts(folder: string): Promise<Uint8Array[]> {
   }
 }
 
-/** `sessions.monitor.gz` has its sidecar in `sessions.capture.json`. A missing or foreign file is no error: it only adds. */
-async function sidecarServer(name: string): Promise<string | undefined> {
-  const path = name.replace(/(\.(monitor|log|txt))?(\.(gz|zst))?$/, '.capture.json');
-  try {
-    const { server } = sidecarSchema.parse(JSON.parse(await readFile(path, 'utf8')));
-    return `${server.product} ${server.version}`;
-  } catch {
-    return undefined;
-  }
+/** What a sidecar knows of the data that the lines cannot show. */
+function datasetOf({ bursts, dataset }: Sidecar): Dataset {
+  const keyspace = bursts[0]?.before?.keyspace;
+  const misses = bursts.map(({ before, after }) =>
+    before?.stats && after?.stats
+      ? Number(after.stats.keyspace_misses) - Number(before.stats.keyspace_misses)
+      : Number.NaN,
+  );
+  const total = misses.reduce((sum, n) => sum + n, 0);
+  const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
+  const counted = dataset
+    ? Object.entries(dataset.keys)
+    : keyspace && Object.entries(keyspace).map(([db, fields]): [string, number] => [db, keysOf(fields)]);
+  return {
+    ...(counted ? { keys: new Map(counted.map(([db, n]) => [Number(db.replace('db', '')), n])) } : {}),
+    ...(Number.isFinite(total) ? { misses: total } : {}),
+  };
+}
+
+/** Seconds that were recorded: bursts have pauses between them. */
+function recordedSeconds({ bursts }: Sidecar): number | undefined {
+  if (bursts.length < 2) return undefined;
+  const seconds = bursts.map(({ startedAt, endedAt }) => (endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1000 : Number.NaN));
+  const sum = seconds.reduce((a, b) => a + b, 0);
+  return sum > 0 ? sum : undefined;
 }

@@ -6,7 +6,7 @@ import { Arrivals } from './arrivals.ts';
 import type { ClientHabit } from './clients.ts';
 import { ElementSample } from './elements.ts';
 import { ValueHistogram } from './histogram.ts';
-import { Birth, KeyTable } from './keyspace.ts';
+import { Birth, KeyTable, NEVER, Presence } from './keyspace.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';
 import { latin1 } from './roles.ts';
@@ -47,6 +47,8 @@ const ELEMENTS: Record<string, [first: number, step: number]> = {
   ...{ pfadd: [2, 1] },
 };
 const MAX_ELEMENTS = 16;
+/** 49 days; longer ones count as this where they are told apart by popularity. */
+const MAX_EXPIRY_MS = 2 ** 32 - 1;
 
 /** What is learnt from: an op of a capture, or one that was planned. */
 export type FitOp = Pick<
@@ -90,8 +92,15 @@ export interface TemplateStats {
   integerValues: number;
   ttls: ValueHistogram;
   elements: ElementSample | undefined;
-  /** Gaps, by bucket, after which keys had gone though nobody removed them. */
-  goneGaps: Map<number, number>;
+  /** Gaps, by bucket, after which keys were read and written as a whole though nobody had removed them. */
+  refillGaps: Map<number, number>;
+  /** Units that read keys first: of those that surely were there, how many wrote them as a whole; and of the others. */
+  knownReads: number;
+  knownRefills: number;
+  otherReads: number;
+  otherRefills: number;
+  /** Reads of keys that nobody had written before. */
+  unprovenReads: number;
 }
 
 export interface Client extends ClientHabit {
@@ -124,6 +133,8 @@ export class Fit {
   readonly gaps = new AccessLog();
   /** Row of the first key and kind × 4 + state, of units. */
   readonly starts = new AccessLog();
+  /** Row and milliseconds, of expiries that were set. */
+  readonly expiries = new AccessLog();
   readonly reuse = new ReuseSample(this.keys);
   /** Client, kind before × 2^20 + kind after. */
   readonly neighbours = new Map<Client, Map<number, number>>();
@@ -138,6 +149,8 @@ export class Fit {
   private readonly callTemplates: number[] = [];
   private readonly builder: UnitBuilder;
   private habits = 0;
+  /** Time of the first unit. */
+  private beginUs = -1;
   private pairs = 0;
   private kindsOfPairs = 0;
 
@@ -154,6 +167,7 @@ export class Fit {
     this.keys.onThin = (map) => {
       this.gaps.remap(map);
       this.starts.remap(map);
+      this.expiries.remap(map);
       this.reuse.remap(map);
     };
   }
@@ -242,14 +256,14 @@ export class Fit {
   private bare(name: string): Call {
     const command = this.command(name);
     const shape = this.shapes.find(name, command.number, 1, [], [], false);
-    return { shape, command, blocking: false, keys: [], script: undefined };
+    return { shape, command, blocking: false, keys: [], ttlSeconds: undefined, script: undefined };
   }
 
   private learnScriptCall(op: FitOp, command: Command): Call {
     this.scripts.noteBodies(op);
     const { script, call } = this.scripts.learnCall(op);
     const shape = this.shapes.script(op.command, command.number, script);
-    return { shape, command, blocking: false, keys: [], script: call };
+    return { shape, command, blocking: false, keys: [], ttlSeconds: undefined, script: call };
   }
 
   /** Accounts the keys and arguments of one call; `byClient` is false for what a script did. */
@@ -259,13 +273,14 @@ export class Fit {
     const { indexes, blocking: mayBlock } = keysOf(op);
     const keys: CallKey[] = [];
     for (let i = 0; i < indexes.length; i++)
-      keys.push({ row: this.key(op, indexes[i]!, command, byClient), gap: NO_GAP });
+      keys.push({ row: this.key(op, indexes[i]!, command, byClient), gap: NO_GAP, at: 0 });
     const blocking = mayBlock && (!command.blocksOnWord || hasWord(op, 'BLOCK'));
     const shape = shapes.find(op.command, command.number, op.argCount, indexes, callTemplates, blocking);
+    const ttl = ttlSeconds(op);
     if (shapes.learn(shape, op, byClient) && keys.length > 0) {
-      this.learnContents(op, command, callTemplates[0]!, keys[0]!.row);
+      this.learnContents(op, command, ttl, callTemplates[0]!, keys[0]!.row);
     }
-    return { shape, command, blocking, keys, script: undefined };
+    return { shape, command, blocking, keys, ttlSeconds: ttl, script: undefined };
   }
 
   /** Row of the key that stands at this argument. */
@@ -304,10 +319,18 @@ export class Fit {
   }
 
   /** Sizes, expiries and elements of what the call's first key holds. */
-  private learnContents(op: FitOp, command: Command, template: number, row: number): void {
+  private learnContents(
+    op: FitOp,
+    command: Command,
+    ttl: number | undefined,
+    template: number,
+    row: number,
+  ): void {
     const stats = this.templates[template]!;
-    const ttl = ttlSeconds(op);
-    if (ttl !== undefined) stats.ttls.add(ttl);
+    if (ttl !== undefined) {
+      stats.ttls.add(ttl);
+      if (row !== 0) this.expiries.add(row, Math.min(MAX_EXPIRY_MS, Math.round(ttl * 1000)));
+    }
     if (command.value > 0 && command.value < op.argCount) {
       const length = op.argLength(command.value);
       stats.values.add(length);
@@ -331,7 +354,8 @@ export class Fit {
     return (numbers[local] ??=
       this.templates.push({
         ...{ miner, local, requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
-        ...{ ttls: new ValueHistogram(), elements: undefined, goneGaps: new Map() },
+        ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
+        ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0 },
       }) - 1);
   }
 
@@ -345,6 +369,7 @@ export class Fit {
         if (unit?.calls.some((earlier) => earlier.keys.some((known) => known.row === row))) continue;
         this.keys.batch[row] = batch.number;
         key.gap = this.access(row);
+        key.at = this.clock;
       }
     }
     if (unit) return;
@@ -386,34 +411,57 @@ export class Fit {
   }
 
   /** What the unit proves of its keys: there before, made now, or gone and made again. */
-  private noteKeys({ calls }: Unit, kind: number | undefined): void {
+  private noteKeys({ calls, startUs }: Unit, kind: number | undefined): void {
     const { keys } = this;
+    if (this.beginUs < 0) this.beginUs = startUs;
+    const now = Math.max(0, Math.min(NEVER - 1, Math.round((startUs - this.beginUs) / 10_000)));
     let primary = kind !== undefined;
     for (let i = 0; i < calls.length; i++) {
-      const { command, keys: named } = calls[i]!;
-      for (let k = 0; k < named.length; k++) {
-        const { row, gap } = named[k]!;
+      const { command, keys: named, ttlSeconds } = calls[i]!;
+      for (const { row, gap, at } of named) {
         if (row !== 0) {
           const refilled = command.access === 'read' && gap !== NO_GAP && isFilled(calls, i + 1, row);
+          const presence = keys.presence[row]!;
+          const known = presence === Presence.written && keys.expires[row]! > now;
+          const stats = this.templates[keys.template[row]!]!;
+          if (command.access === 'read' && gap !== NO_GAP) {
+            if (known) {
+              stats.knownReads++;
+              if (refilled) stats.knownRefills++;
+            } else if (presence !== Presence.removed) {
+              stats.otherReads++;
+              if (refilled) stats.otherRefills++;
+              else if (presence === Presence.unknown) stats.unprovenReads++;
+            }
+          }
           if (gap === FIRST_ACCESS) {
-            keys.birth[row] = command.access === 'read' && !refilled ? Birth.present : Birth.absent;
+            keys.birth[row] = command.access !== 'read' ? Birth.written : refilled ? Birth.refilled : Birth.read;
           }
           if (primary) {
             let state: number = KeyState.old;
-            if (gap === FIRST_ACCESS) state = keys.birth[row] === Birth.present ? KeyState.present : KeyState.absent;
-            else if (keys.removed[row] === 1) state = KeyState.gone;
+            if (gap === FIRST_ACCESS) state = keys.birth[row] === Birth.read ? KeyState.present : KeyState.absent;
+            else if (presence === Presence.removed) state = KeyState.gone;
             else if (refilled) {
               state = KeyState.gone;
-              tally(this.templates[keys.template[row]!]!.goneGaps, gap);
+              tally(stats.refillGaps, gap);
             }
-            this.starts.add(row, kind! * 4 + state);
+            this.starts.add(row, kind! * 4 + state, at);
           }
-          if (command.access === 'remove') keys.removed[row] = 1;
-          else if (command.access === 'write') keys.removed[row] = 0;
+          if (command.access === 'remove') keys.presence[row] = Presence.removed;
+          else if (command.access === 'write') this.noteWrite(row, now, known, command.creates, ttlSeconds);
         }
         primary = false;
       }
     }
+  }
+
+  private noteWrite(row: number, now: number, known: boolean, creates: boolean, ttlSeconds: number | undefined): void {
+    const { keys } = this;
+    // An expiry alone makes no key.
+    if (ttlSeconds !== undefined && !creates && !known) return;
+    keys.presence[row] = Presence.written;
+    if (ttlSeconds !== undefined) keys.expires[row] = Math.min(NEVER - 1, now + Math.round(ttlSeconds * 100));
+    else if (creates || !known) keys.expires[row] = NEVER;
   }
 }
 

@@ -6,8 +6,17 @@ const MAX_ROWS = 1 << 20;
 /** When rows are dropped, keys with at least this share of all accesses stay whatever their hash. */
 const HEAVY_SHARE = 1 / (1 << 14);
 
-/** What the first access of a key proves: only a read that nothing filled proves that the key was there before. */
-export const Birth = { present: 1, absent: 2 } as const;
+/**
+ * What the first access of a key was: a read, after which the key was there if nothing else is known; a write, before
+ * which it may as well not have been; or a read that the same client at once followed by a write of the whole, as caches
+ * do that did not find it, and sessions that are changed.
+ */
+export const Birth = { read: 1, written: 2, refilled: 3 } as const;
+
+/** What is known of a key at this time: nothing, that it was removed, or that it was written. */
+export const Presence = { unknown: 0, removed: 1, written: 2 } as const;
+/** Of a key that does not expire. */
+export const NEVER = 0xffffffff;
 
 /**
  * Rows are 1-based; row 0 stands for a key that the sample left out. Above `MAX_ROWS` keys the table keeps those whose
@@ -29,8 +38,10 @@ export class KeyTable {
   birth = new Uint8Array(this.capacity);
   /** Number of the pipeline that accessed the key last. */
   batch = new Uint32Array(this.capacity);
-  /** 1 where the last thing that happened to the key removed it. */
-  removed = new Uint8Array(this.capacity);
+  /** One of `Presence`. */
+  presence = new Uint8Array(this.capacity);
+  /** Where the key is present: until when, in hundredths of a second after the capture's beginning. */
+  expires = new Uint32Array(this.capacity);
   /** Set by `row`: whether the row is new; its template is then still to be set. */
   created = false;
   /** Hashes at or above it are not kept; 2^32 keeps all. */
@@ -115,8 +126,8 @@ export class KeyTable {
   }
 
   private columns(): (Uint32Array | Uint8Array)[] {
-    const { low, high, template, requests, first, last, birth, batch, removed } = this;
-    return [low, high, template, requests, first, last, birth, batch, removed];
+    const { low, high, template, requests, first, last, birth, batch, presence, expires } = this;
+    return [low, high, template, requests, first, last, birth, batch, presence, expires];
   }
 
   private grow(): void {
@@ -133,7 +144,8 @@ export class KeyTable {
     this.last = widen(this.last, new Uint32Array(this.capacity));
     this.batch = widen(this.batch, new Uint32Array(this.capacity));
     this.birth = widen(this.birth, new Uint8Array(this.capacity));
-    this.removed = widen(this.removed, new Uint8Array(this.capacity));
+    this.presence = widen(this.presence, new Uint8Array(this.capacity));
+    this.expires = widen(this.expires, new Uint32Array(this.capacity));
     this.slots = new Uint32Array(this.capacity * 2);
     this.place();
   }

@@ -49,10 +49,14 @@ const family = z.strictObject({
       births: counts,
       /** Accesses of all keys between two of the same, as quarters of an octave: bucket b is 2^(b/4) to 2^((b+1)/4). */
       gaps: counts,
-      /** Share of keys that were there before: their first access is a read that nothing filled. */
-      existing: z.number(),
+      /** Share of keys whose first access is a read that nothing filled. */
+      readFirst: z.number(),
+      /** Expiries that were set, in seconds. */
+      ttlSeconds: counts,
     }),
   ),
+  /** Share of the keys that were read first which really were there: those must exist before the workload begins. */
+  existing: z.number(),
   /** Share of later accesses, by bucket of the gap before, that found the key gone though nobody had removed it. */
   expired: counts,
   /** Members, fields or items of collections: distinct ones a key, requests of each, and their exponent. */
@@ -90,7 +94,7 @@ const unit = z.strictObject({
   ops: z.array(unitOp),
   /** Where later steps begin (index of the op), and the median of the time since the step before, in µs. */
   steps: z.array(z.tuple([count, z.number()])),
-  /** What the first key was when the unit came: state × 32 + popularity class, and how often. */
+  /** What the first key was when the unit came (see `KeyState`): state × 32 + popularity class, and how often. */
   keyStates: counts,
 });
 
@@ -149,6 +153,8 @@ export const modelSchema = z.strictObject({
   shapes: z.array(shape),
   /** Key accesses by clients: the clock of births and gaps. */
   keyAccesses: count,
+  /** Keys by database when the capture began, touched or not; null where nobody counted them. */
+  keysAtStart: z.array(z.tuple([count, count])).nullable(),
   /** Hit ratio of a least-recently-used cache of all keys by its size in keys. */
   hitRatio: curve,
   /** What one client sends as one thing: a single command, a pipeline, a transaction, an idiom. */

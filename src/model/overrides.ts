@@ -7,7 +7,7 @@ import { labelOfOps } from './summarize.ts';
 import { intern, tally } from './tally.ts';
 import { Glob } from './template/glob.ts';
 
-export interface Override {
+interface Override {
   /** Glob over families' templates, and over keys for `merge`: `*` is any text, everything else itself. */
   match: string;
   /** Keys that match are one family, whatever they look like; done while a capture is read. */

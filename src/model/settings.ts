@@ -3,7 +3,7 @@ import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { CutoverError } from '../errors.ts';
 
-export interface SettingsFile {
+interface SettingsFile {
   /** As the user named it. */
   name: string;
   /** Code of the error: `E_BUDGET`. */

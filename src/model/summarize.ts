@@ -12,11 +12,10 @@ import { latin1, RoleLearner } from './roles.ts';
 import type { LearntShape } from './shapes.ts';
 import { intern, tally } from './tally.ts';
 import { templateText } from './template/parts.ts';
-import { KeyState, slotsOf } from './units.ts';
+import { KeyState, POPULARITIES, slotsOf } from './units.ts';
 
 /** Parts of the capture that births are counted in. */
 const BIRTH_BINS = 32;
-const CLASSES = 32;
 /** Families with hit ratio curves of their own. */
 const CURVES = 5;
 const MAX_SAMPLE = 256;
@@ -27,13 +26,22 @@ const MIN_BITS = 0.05;
 const MIN_NEIGHBOURS = 200;
 const MAX_LABELS = 48;
 
+/** What is known of the data besides the lines. */
+export interface Dataset {
+  /** Keys by database when the capture began; databases that are not in it were empty. */
+  keys?: ReadonlyMap<number, number>;
+  /** Reads that found nothing, as the server counted them during the capture. */
+  misses?: number;
+}
+
 /** The model; `source` comes from the capture's own summary. Call `fit.end()` first. */
-export function summarize(fit: Fit, source: Model['source']): Model {
+export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = {}): Model {
   const { families, familyOf, stats } = familiesOf(fit);
   const { shapes, shapeOf } = shapesOf(fit, familyOf);
   const classOfRow = popularityClasses(fit);
   describeKeys(fit, families, familyOf, classOfRow, stats);
-  const kinds = kindsOf(fit, shapeOf, classOfRow);
+  calibrateExisting(families, stats, dataset);
+  const kinds = kindsOf(fit, shapeOf, classOfRow, (row) => stats[familyOf[fit.keys.template[row]!]!]!);
   const isBlocking = (kind: number) => fit.units.kinds[kind]!.blocking;
   const { classes, classOf } = classify(fit.clients.values(), isBlocking);
   const { units, unitOf } = unitsOf(kinds, classes, fit.units.kinds.length);
@@ -65,6 +73,7 @@ export function summarize(fit: Fit, source: Model['source']): Model {
     families,
     shapes,
     keyAccesses: fit.clock,
+    keysAtStart: dataset.keys ? [...dataset.keys].sort((a, b) => a[0] - b[0]) : null,
     hitRatio: fit.reuse.curve(() => true),
     units,
     transitions: transitionsOf(fit, classes, classOf, labelOf),
@@ -97,7 +106,12 @@ interface FamilyStats {
   integerValues: number;
   ttls: ValueHistogram;
   elements: ElementSample | undefined;
-  goneGaps: Map<number, number>;
+  refillGaps: Map<number, number>;
+  knownReads: number;
+  knownRefills: number;
+  otherReads: number;
+  otherRefills: number;
+  unprovenReads: number;
   /** Calls of clients by command; calls of anyone by group of command. */
   commands: Map<string, number>;
   groups: Map<string, number>;
@@ -115,7 +129,8 @@ function familiesOf(fit: Fit): { families: Family[]; familyOf: number[]; stats: 
       let placeholder = 0;
       stats.push({
         ...{ requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
-        ...{ ttls: new ValueHistogram(), elements: undefined, goneGaps: new Map() },
+        ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
+        ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0 },
         ...{ commands: new Map(), groups: new Map() },
       });
       families.push({
@@ -124,7 +139,7 @@ function familiesOf(fit: Fit): { families: Family[]; familyOf: number[]; stats: 
           typeof part === 'string' ? part : { ...part, lengths: folded.lengths[i]![placeholder++] ?? [] },
         ),
         ...{ db, type: 'unknown', keys: 0, requests: 0, scriptRequests: 0, share: 0, commands: {}, zipf: null },
-        ...{ references: [], classes: [], expired: [], elements: null, valueBytes: [], ttlSeconds: [] },
+        ...{ references: [], classes: [], existing: 1, expired: [], elements: null, valueBytes: [], ttlSeconds: [] },
         sample: { below: 1, keys: [] },
       });
     });
@@ -163,6 +178,21 @@ function elementsOf(elements: ElementSample, keys: number): NonNullable<Family['
   return { perKey, references: references.entries(), zipf: zipfExponent(requests, seeded()) };
 }
 
+/** A read and write of the whole that keys which surely are there see nearly as often as others: not a cache's doing. */
+const REWRITE_SHARE = 0.25;
+
+/**
+ * Whether a read that the same client follows by a write of the whole is a miss that is filled. Where keys that were
+ * written before and have not expired see it too, it is how the application changes them.
+ */
+function fillsMisses({ knownReads, knownRefills, otherReads, otherRefills }: FamilyStats): boolean {
+  return knownRefills / Math.max(1, knownReads) < REWRITE_SHARE * (otherRefills / Math.max(1, otherReads));
+}
+
+/** Whether a key was there before its first access. */
+const existed = (birth: number, stats: FamilyStats) =>
+  birth === Birth.read || (birth === Birth.refilled && !fillsMisses(stats));
+
 /** Popularity class ⌊log2 requests⌋ of each row. */
 function popularityClasses({ keys }: Fit): Uint8Array {
   const classes = new Uint8Array(keys.rows + 1);
@@ -180,8 +210,9 @@ function describeKeys(
 ): void {
   const { keys } = fit;
   const cells = families.map(() =>
-    Array.from({ length: CLASSES }, () => ({
-      ...{ keys: 0, existing: 0, births: new Map<number, number>(), gaps: new Map<number, number>() },
+    Array.from({ length: POPULARITIES }, () => ({
+      ...{ keys: 0, readFirst: 0, births: new Map<number, number>(), gaps: new Map<number, number>() },
+      ttls: new ValueHistogram(),
     })),
   );
   const counts = families.map((): number[] => []);
@@ -200,13 +231,17 @@ function describeKeys(
     references[number]!.add(requests, weight);
     const cell = cells[number]![classOfRow[row]!]!;
     cell.keys += weight;
-    if (keys.birth[row] === Birth.present) cell.existing += weight;
+    if (existed(keys.birth[row]!, stats[number]!)) cell.readFirst += weight;
     tally(cell.births, Math.min(BIRTH_BINS - 1, Math.floor((keys.first[row]! / (fit.clock + 1)) * BIRTH_BINS)), weight);
     samples[number]!.push([keys.order(row), [keys.tag(row), requests, keys.first[row]!, keys.last[row]!]]);
   }
   for (let i = 0; i < fit.gaps.length; i++) {
     const row = fit.gaps.row[i]!;
     tally(cells[familyOfRow[row]!]![classOfRow[row]!]!.gaps, fit.gaps.value[i]!);
+  }
+  for (let i = 0; i < fit.expiries.length; i++) {
+    const row = fit.expiries.row[i]!;
+    cells[familyOfRow[row]!]![classOfRow[row]!]!.ttls.add(fit.expiries.value[i]! / 1000);
   }
   const busiest = families
     .map((family, number) => ({ family, number }))
@@ -226,18 +261,40 @@ function describeKeys(
             class: at,
             births: ascending(cell.births),
             gaps: ascending(cell.gaps),
-            existing: cell.existing / cell.keys,
+            readFirst: cell.readFirst / cell.keys,
+            ttlSeconds: cell.ttls.entries(),
           },
     );
-    const { elements, goneGaps } = stats[number]!;
+    const { elements, refillGaps } = stats[number]!;
     if (elements) family.elements = elementsOf(elements, family.keys);
-    family.expired = ascending(goneGaps).map(([bucket, n]) => {
+    family.expired = !fillsMisses(stats[number]!) ? [] : ascending(refillGaps).map(([bucket, n]) => {
       const all = cells[number]!.reduce((sum, cell) => sum + (cell.gaps.get(bucket) ?? 0), 0);
       return [bucket, Math.min(1, n / Math.max(1, all * fit.gaps.stride))];
     });
     const chosen = samples[number]!.sort((a, b) => a[0] - b[0]);
     const below = chosen[MAX_SAMPLE]?.[0] ?? keys.sampledShare;
     family.sample = { below, keys: chosen.slice(0, MAX_SAMPLE).map(([, key]) => key) };
+  });
+}
+
+/**
+ * Keys that were read before anything wrote them need not have been there. Where a database was empty, none was. Else,
+ * if the server counted its misses, those that nothing else explains are theirs: each such read missed with one
+ * probability (π of all families).
+ */
+function calibrateExisting(families: Family[], stats: FamilyStats[], { keys, misses }: Dataset): void {
+  const isEmpty = (family: Family) => keys !== undefined && (keys.get(family.db) ?? 0) === 0;
+  let unexplained = misses ?? 0;
+  let unproven = 0;
+  families.forEach((family, number) => {
+    const own = stats[number]!;
+    if (fillsMisses(own)) unexplained -= own.knownRefills + own.otherRefills;
+    if (isEmpty(family)) unexplained -= own.unprovenReads;
+    else unproven += own.unprovenReads;
+  });
+  const share = misses === undefined || unproven === 0 ? 1 : 1 - Math.min(1, Math.max(0, unexplained / unproven));
+  families.forEach((family) => {
+    family.existing = isEmpty(family) ? 0 : share;
   });
 }
 
@@ -248,12 +305,23 @@ interface FinalKind {
   keyStates: Map<number, number>;
 }
 
-function kindsOf(fit: Fit, shapeOf: number[], classOfRow: Uint8Array): { final: FinalKind[][] } {
+function kindsOf(
+  fit: Fit,
+  shapeOf: number[],
+  classOfRow: Uint8Array,
+  statsOf: (row: number) => FamilyStats,
+): { final: FinalKind[][] } {
   const { kinds } = fit.units;
   const keyStates = kinds.map(() => new Map<number, number>());
   for (let i = 0; i < fit.starts.length; i++) {
     const value = fit.starts.value[i]!;
-    tally(keyStates[value >>> 2]!, (value & 3) * CLASSES + classOfRow[fit.starts.row[i]!]!);
+    const row = fit.starts.row[i]!;
+    let state = value & 3;
+    // What looked like a miss was none where that is how keys are changed.
+    if (state === KeyState.absent && existed(fit.keys.birth[row]!, statsOf(row))) state = KeyState.present;
+    if (state === KeyState.gone && !fillsMisses(statsOf(row))) state = KeyState.old;
+    if (fit.starts.at[i] === fit.keys.last[row]) state += KeyState.final;
+    tally(keyStates[value >>> 2]!, state * POPULARITIES + classOfRow[row]!);
   }
   const idioms = kinds.filter((kind) => kind.steps.length > 0).map((kind) => kind.count);
   const rarest = idioms.sort((x, y) => y - x)[MAX_IDIOMS] ?? 0;
@@ -438,7 +506,9 @@ function addStats(into: FamilyStats, from: TemplateStats): void {
   into.ttls.addAll(from.ttls);
   if (into.elements && from.elements) into.elements.addAll(from.elements);
   else into.elements ??= from.elements;
-  for (const [bucket, n] of from.goneGaps) tally(into.goneGaps, bucket, n);
+  for (const name of ['knownReads', 'knownRefills', 'otherReads', 'otherRefills', 'unprovenReads'] as const)
+    into[name] += from[name];
+  for (const [bucket, n] of from.refillGaps) tally(into.refillGaps, bucket, n);
 }
 
 const TYPES: Record<string, Family['type']> = {
@@ -465,7 +535,10 @@ function typeOf(stats: FamilyStats): Family['type'] {
 /** The states of keys that have just been accessed. */
 function afterwards(states: Map<number, number>): Map<number, number> {
   const old = new Map<number, number>();
-  for (const [state, n] of states) tally(old, KeyState.old * CLASSES + (state % CLASSES), n);
+  for (const [state, n] of states) {
+    const final = state >= KeyState.final * POPULARITIES ? KeyState.final : 0;
+    tally(old, (KeyState.old + final) * POPULARITIES + (state % POPULARITIES), n);
+  }
   return old;
 }
 

@@ -16,6 +16,8 @@ export interface CallKey {
   row: number;
   /** Bucket of the gap since the key's last access. */
   gap: number;
+  /** Number of this access. */
+  at: number;
 }
 
 /** One learnt call. */
@@ -24,6 +26,8 @@ export interface Call {
   command: CommandTraits;
   blocking: boolean;
   keys: CallKey[];
+  /** Expiry that the call sets, in seconds from now. */
+  ttlSeconds: number | undefined;
   /** Number in the book of scripts, with the call's arguments. */
   script: number | undefined;
 }
@@ -150,8 +154,10 @@ function watches(calls: Call[], before: boolean): boolean {
   return watching;
 }
 
-/** What a primary key was when a unit came to it. */
-export const KeyState = { old: 0, present: 1, absent: 2, gone: 3 } as const;
+/** What a unit's first key was when the unit came to it; `final` is added where nobody came to it again. */
+export const KeyState = { old: 0, present: 1, absent: 2, gone: 3, final: 4 } as const;
+/** Popularity classes, ⌊log2 requests⌋: a key's state and class are kept as state × POPULARITIES + class. */
+export const POPULARITIES = 32;
 
 /** A kind of unit: the same shapes with the same pattern of equal keys, in the same steps. */
 export interface UnitKind {

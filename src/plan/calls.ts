@@ -1,5 +1,7 @@
 /** Shapes of calls → RESP commands with invented arguments: sizes, numbers, times and elements as captured. */
+import { quantileOf, type ValueCounts } from '../model/histogram.ts';
 import type { Family, Model, Role, Shape } from '../model/model.ts';
+import { isExpiry, KeyExpiries } from './expiries.ts';
 import type { KeyMaker } from './keys.ts';
 import { type Labels, NO_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
 import { Alias, mix, type Random, Sampler } from './random.ts';
@@ -75,12 +77,19 @@ function fillOf(role: Role, shape: Shape, position: number, model: Model, makers
     const maker = makers[role.key]!;
     return (writer, context) => writer.text(maker.key(context.keys[context.nextKey++] ?? context.anotherKey(role.key)));
   }
+  const family = shape.family === null ? undefined : model.families[shape.family]!;
+  if (family && isExpiry(shape, position) && ('literals' in role || 'integers' in role)) {
+    const expiries = new KeyExpiries(family, shape.family!);
+    const values: ValueCounts =
+      'integers' in role ? role.integers : role.literals.map(([text, n]): [number, number] => [Number(text), n]);
+    values.sort((a, b) => a[0] - b[0]);
+    return (writer, { keys }) => writer.text(String(quantileOf(values, expiries.quantile(keys[0] ?? 0))));
+  }
   if (!('bytes' in role)) {
     const text = textOf(role);
     return (writer, { random, nowSeconds }) => writer.text(text(random, nowSeconds));
   }
   const sizes = new Sampler(role.bytes, 8);
-  const family = shape.family === null ? undefined : model.families[shape.family]!;
   if (family === undefined || family.type === 'string' || family.type === 'integer') {
     return (writer, { random }) => writer.text(payload(sizes.draw(random), Math.floor(random() * 2 ** 32)));
   }

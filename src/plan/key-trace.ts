@@ -18,6 +18,8 @@ const FIRST_STRETCH = 1 << 14;
 /** An access is sorted by its time within the stretch in 28 bits, then by its place in 24. */
 const TIME_STEPS = 2 ** 28;
 const PLACES = 2 ** 24;
+/** How far ahead an access is looked for that suits. */
+const LOOKAHEAD = 64;
 
 /** Where a synthesized workload takes the keys of a family from. After `next`, the fields tell of the access. */
 export interface KeySource {
@@ -27,7 +29,8 @@ export interface KeySource {
   state: number;
   /** Popularity class, ⌊log2 requests⌋. */
   popularity: number;
-  next(): void;
+  /** Goes to the next access, or to one soon after whose state is accepted. */
+  next(accepts?: (state: number) => boolean): void;
 }
 
 /** Requests of each key of a family, most popular first; keys that only scripts touch have none. */
@@ -44,15 +47,17 @@ export function requestsByRank(family: Family): Uint32Array {
 /** Whether key `key` of family number `family` exists before the workload begins. */
 export function existedBefore(family: Family, number: number, key: number, requests: number): boolean {
   const klass = family.classes.find((c) => c.class === popularityOf(requests));
-  return mix(number, key, 7) / 2 ** 32 < (klass?.existing ?? 0);
+  if (mix(number, key, 7) / 2 ** 32 >= (klass?.readFirst ?? 0)) return false;
+  return mix(number, key, 8) / 2 ** 32 < family.existing;
 }
 
-const popularityOf = (requests: number) => 31 - Math.clz32(Math.max(1, requests));
+/** Popularity class ⌊log2 requests⌋. */
+export const popularityOf = (requests: number) => 31 - Math.clz32(Math.max(1, requests));
 
 interface ClassSamplers {
   births: Sampler;
   gaps: Sampler;
-  existing: number;
+  readFirst: number;
 }
 
 export class KeyTrace implements KeySource {
@@ -81,19 +86,37 @@ export class KeyTrace implements KeySource {
     this.span = Math.max(1, span);
     this.seed = seed;
     this.requests = requestsByRank(family);
-    for (const { class: klass, births, gaps, existing } of family.classes) {
-      this.classes[klass] = { births: new Sampler(births, 0), gaps: new Sampler(gaps, 0), existing };
+    for (const { class: klass, births, gaps, readFirst } of family.classes) {
+      this.classes[klass] = { births: new Sampler(births, 0), gaps: new Sampler(gaps, 0), readFirst };
     }
     this.expired = new Map(family.expired);
   }
 
-  next(): void {
+  next(accepts?: (state: number) => boolean): void {
     // A family without requests of its own has no times: any key will do.
     while (this.at >= this.order.length) this.makeStretch();
+    if (accepts) this.bringForward(accepts);
     const place = this.order[this.at++]! % PLACES;
     this.key = this.keys[place]!;
     this.state = this.states[place]!;
     this.popularity = popularityOf(this.requests[this.key % this.requests.length]!);
+  }
+
+  /** Puts the first acceptable access of the next few in front, but none of a key that one of the others is of. */
+  private bringForward(accepts: (state: number) => boolean): void {
+    const { order, at } = this;
+    const passed = new Set<number>();
+    for (let i = at; i < Math.min(at + LOOKAHEAD, order.length); i++) {
+      const place = order[i]! % PLACES;
+      const key = this.keys[place]!;
+      if (!passed.has(key) && accepts(this.states[place]!)) {
+        const chosen = order[i]!;
+        order.copyWithin(at + 1, at, i);
+        order[at] = chosen;
+        return;
+      }
+      passed.add(key);
+    }
   }
 
   private makeStretch(): void {
@@ -129,7 +152,7 @@ export class KeyTrace implements KeySource {
     const birth = ((klass.births.draw(random) + random()) / BIRTH_BINS) * this.span;
     // Nothing of what comes before the stretch that a later birth begins is of interest.
     if (start + birth >= this.until) return;
-    const existed = mix(this.number, key, 7) / 2 ** 32 < klass.existing;
+    const readFirst = mix(this.number, key, 7) / 2 ** 32 < klass.readFirst;
     const gaps = new Float64Array(requests - 1);
     let length = 0;
     for (let i = 0; i < gaps.length; i++) {
@@ -139,15 +162,16 @@ export class KeyTrace implements KeySource {
     const room = this.span - 1 - birth;
     const squeeze = length > room ? room / length : 1;
     // Over a longer time, what came and went is followed by others of its kind; what stayed, stays.
-    const lasts = existed || length * squeeze > this.span / 2;
+    const lasts = readFirst || length * squeeze > this.span / 2;
     const name = lasts ? key : key + repeat * this.family.keys;
-    const first = repeat > 0 && lasts ? KeyState.old : existed ? KeyState.present : KeyState.absent;
+    const first = repeat > 0 && lasts ? KeyState.old : readFirst ? KeyState.present : KeyState.absent;
     let time = start + birth;
-    emit(time, name, first);
-    for (const gap of gaps) {
+    emit(time, name, first + (requests === 1 ? KeyState.final : 0));
+    gaps.forEach((gap, i) => {
       time += gap * squeeze;
-      emit(time, name, this.isExpired(gap, random) ? KeyState.gone : KeyState.old);
-    }
+      const state = this.isExpired(gap, random) ? KeyState.gone : KeyState.old;
+      emit(time, name, state + (i === gaps.length - 1 ? KeyState.final : 0));
+    });
   }
 
   private isExpired(gap: number, random: Random): boolean {

@@ -3,40 +3,40 @@ import type { Family, Model } from '../model/model.ts';
 import { intern } from '../model/tally.ts';
 import { Elements, identified } from './calls.ts';
 import { type Contents, creation } from './contents.ts';
+import { KeyExpiries } from './expiries.ts';
 import { existedBefore, requestsByRank } from './key-trace.ts';
 import type { KeyMaker } from './keys.ts';
 import type { Preload } from './plan.ts';
-import { Sampler, stream } from './random.ts';
+import { Alias, Sampler, stream } from './random.ts';
 import { RespWriter, share } from './resp.ts';
 import { element } from './values.ts';
 
 /** A value size for families that the capture only reads. */
 const UNKNOWN_VALUE_BYTES = 128;
 const MAX_ELEMENTS = 256;
+/** Keys that the capture never touched have numbers from this multiple of their family's keys on. */
+const UNTOUCHED = 1024;
+const MAX_UNTOUCHED = 5_000_000;
 /** Argument position (from 0, behind the command) of the element that a command names. */
 const ELEMENT_POSITION: Record<string, number> = {
   ...{ hget: 1, hset: 1, hsetnx: 1, hdel: 1, hexists: 1, hincrby: 1, hincrbyfloat: 1, hmget: 1 },
   ...{ sadd: 1, srem: 1, sismember: 1, smismember: 1, zadd: 2, zincrby: 2, zrem: 1, zscore: 1, zrank: 1, zrevrank: 1 },
   ...{ lpush: 1, rpush: 1, lrem: 2, pfadd: 1 },
 };
-/** Expiries are set at any time before the capture: what is left is any part of them. */
-const RESIDUAL_PARTS = 8;
 
 /** Creates the keys that the capture reads before it writes them, with their type and plausible contents. */
 export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Preload {
-  const writers = new Map<number, { writer: RespWriter; commands: number }>();
+  const writers = new Map<number, { writer: RespWriter; commands: number; keys: number }>();
   const result: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
-  model.families.forEach((family, number) => {
-    if (family.classes.every((klass) => klass.existing === 0)) return;
+  const creators = model.families.map((family, number) => {
     const random = stream(seed, 'preload', number);
     const contents = contentsOf(model, family, number);
-    const requests = requestsByRank(family);
-    for (let key = 0; key < requests.length && requests[key]! > 0; key++) {
-      if (!existedBefore(family, number, key, requests[key]!)) continue;
+    return (key: number) => {
       const name = makers[number]!.key(key);
       const commands = creation(name, contents(key), random);
-      if (commands.length === 0) continue;
-      const database = intern(writers, family.db, () => ({ writer: new RespWriter(), commands: 0 }));
+      if (commands.length === 0) return;
+      const database = intern(writers, family.db, () => ({ writer: new RespWriter(), commands: 0, keys: 0 }));
+      database.keys++;
       result.keys++;
       result.logicalBytes += name.length;
       for (const command of commands) {
@@ -45,8 +45,27 @@ export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Prelo
         database.commands++;
         for (const argument of command.slice(2)) result.logicalBytes += argument.length;
       }
+    };
+  });
+  model.families.forEach((family, number) => {
+    if (family.existing === 0) return;
+    const requests = requestsByRank(family);
+    for (let key = 0; key < requests.length && requests[key]! > 0; key++) {
+      if (existedBefore(family, number, key, requests[key]!)) creators[number]!(key);
     }
   });
+  for (const [db, keys] of model.keysAtStart ?? []) {
+    const missing = Math.min(MAX_UNTOUCHED, keys - (writers.get(db)?.keys ?? 0));
+    const families = model.families.flatMap((family, number) => (family.db === db && family.requests > 0 ? number : []));
+    if (missing <= 0 || families.length === 0) continue;
+    // What the capture never touched is like what it touched.
+    const like = new Alias(families.map((number) => model.families[number]!.keys));
+    const random = stream(seed, 'untouched', db);
+    for (let i = 0; i < missing; i++) {
+      const number = families[like.draw(random)]!;
+      creators[number]!(UNTOUCHED * model.families[number]!.keys + i);
+    }
+  }
   for (const [db, { writer, commands }] of writers) {
     result.commands += commands;
     result.databases.push({ db, commands, bytes: share(writer.view()) });
@@ -77,11 +96,16 @@ function contentsOf(model: Model, family: Family, number: number): (key: number)
     }
   }
   const valueBytes = new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES);
-  const left = family.ttlSeconds.flatMap(([seconds, n]) =>
-    Array.from({ length: RESIDUAL_PARTS }, (_, i): [number, number] => [(seconds * (i + 0.5)) / RESIDUAL_PARTS, n]),
-  );
-  const ttlSeconds = left.length > 0 ? new Sampler(left, 0) : undefined;
+  const expiries = new KeyExpiries(family, number);
+  const lasting = new Map<unknown, Sampler | undefined>();
   return (key) => {
+    const ttls = expiries.ofClass(key);
+    const ttlSeconds = intern(lasting, ttls, () => {
+      // What is read at some time of the capture has not expired until then.
+      const longest = ttls.at(-1)?.[0] ?? 0;
+      const enough = ttls.filter(([seconds]) => seconds >= Math.min(longest, model.source.spanSeconds));
+      return enough.length > 0 ? new Sampler(enough, 0) : undefined;
+    });
     if (fields.size > 0 || !universe) return { type: family.type, valueBytes, ttlSeconds, elements: fields };
     const { sizes, elements, position } = universe;
     const names = Array.from({ length: Math.min(MAX_ELEMENTS, elements.perKey) }, (_, rank): [string, boolean] => {

@@ -4,10 +4,10 @@ import type { Caveat } from '../errors.ts';
 import type { Model, Unit, UnitOp } from '../model/model.ts';
 import { labelOfOps } from '../model/summarize.ts';
 import { intern, tally } from '../model/tally.ts';
-import { KeyState } from '../model/units.ts';
+import { KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
-import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
+import { existedBefore, IndependentKeys, type KeySource, KeyTrace, requestsByRank } from './key-trace.ts';
 import { KeyMaker } from './keys.ts';
 import { Labels } from './labels.ts';
 import { OpFlag, type Order, type Plan, type Slice } from './plan.ts';
@@ -29,7 +29,6 @@ export interface SynthesisOptions {
   independent?: boolean;
 }
 
-const POPULARITIES = 32;
 /** Between two units of one connection at least: closer ones would be a pipeline. */
 const TURNAROUND_US = 30;
 /** Tries to find a unit that likes to follow the one before on its connection. */
@@ -238,6 +237,9 @@ export class Synthesis implements Workload {
   }
 }
 
+/** What a unit may do to a key that is not its first: remove it when nobody comes again, read what somebody has made. */
+const isFinal = (state: number) => (state & KeyState.final) !== 0;
+const isThere = (state: number) => state % KeyState.final !== KeyState.absent;
 const CONSTANT = { binSeconds: 1, factors: [1] };
 const POISSON = { kind: 'poisson' } as const;
 const SCRIPTS = -1;
@@ -265,6 +267,8 @@ class Round {
   private readonly freeFromUs: number[] = [];
   /** By family: keys that were removed and not made again. */
   private readonly removed: Set<number>[];
+  /** By family, requests of its keys; made when asked for. */
+  private readonly requests: Uint32Array[] = [];
   private readonly stretch: StretchReplay;
   private pending: PendingOp[] = [];
   private readonly writer = new RespWriter();
@@ -363,11 +367,23 @@ class Round {
       const source = this.sources[group.family]!;
       source.next();
       key = source.key;
-      const state = this.removed[group.family]!.has(key) ? KeyState.gone : source.state;
+      const { removed } = this;
+      // A read that finds nothing: what comes to the key next finds it gone.
+      if (source.state % KeyState.final === KeyState.present && !this.existed(group.family, key)) {
+        removed[group.family]!.add(key);
+      }
+      const wasRemoved = source.state % KeyState.final !== KeyState.present && removed[group.family]!.has(key);
+      const state = wasRemoved ? KeyState.gone + (source.state & KeyState.final) : source.state;
       unit = this.choose(group, this.independent ? -1 : state * POPULARITIES + source.popularity, before?.lift);
     }
     this.lastLabel[connection] = this.unitLabels[unit]!;
     this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
+  }
+
+  private existed(number: number, key: number): boolean {
+    const family = this.model.families[number]!;
+    const ranked = (this.requests[number] ??= requestsByRank(family));
+    return existedBefore(family, number, key % ranked.length, ranked[key % ranked.length]!);
   }
 
   /** Any connection of the class that is not in the middle of a unit, or else the one that will be free first. */
@@ -410,10 +426,18 @@ class Round {
         }
         return all === 0 ? 0 : (count * like) / all;
       });
-    const byKey = keyState < 0 ? [] : weigh((at) => at === keyState);
-    const byState =
-      keyState < 0 || byKey.some((w) => w > 0) ? byKey : weigh((at) => Math.floor(at / POPULARITIES) === state);
-    const weights = byState.some((w) => w > 0) ? byState : group.units.map((u) => units[u]!.count);
+    const { old, final } = KeyState;
+    const stateOf = (at: number) => Math.floor(at / POPULARITIES);
+    // The nearest of what was captured: such a key, or one in this state, or at least at the same end of its life.
+    const tries: ((at: number) => boolean)[] = [
+      (at) => at === keyState,
+      (at) => stateOf(at) === state,
+      (at) => stateOf(at) % final === state % final,
+      (at) => stateOf(at) === old + (state & final),
+    ];
+    const weights =
+      (keyState < 0 ? [] : tries).map(weigh).find((all) => all.some((weight) => weight > 0)) ??
+      group.units.map((u) => units[u]!.count);
     const likely = group.units.filter((_, i) => weights[i]! > 0);
     return { units: likely, alias: new Alias(weights.filter((w) => w > 0)) };
   }
@@ -432,9 +456,9 @@ class Round {
     let call = 0;
     let step = 0;
     let at = Math.max(atUs, this.freeFromUs[connection] ?? 0);
-    const draw = (family: number) => {
+    const draw = (family: number, accepts?: (state: number) => boolean) => {
       const source = this.sources[family]!;
-      source.next();
+      source.next(accepts);
       return source.key;
     };
     const context: CallContext = {
@@ -456,7 +480,8 @@ class Round {
         const slot = keySlots[k];
         if (slot === undefined) return draw(family);
         return intern(slots, slot * families + family, () => {
-          const key = next ?? draw(family);
+          const isRemoved = () => unit.ops.some(([n, named]) => this.shapes[n]!.removes && named.includes(slot));
+          const key = next ?? draw(family, compiled.writes && !isRemoved() ? undefined : isRemoved() ? isFinal : isThere);
           next = undefined;
           return key;
         });

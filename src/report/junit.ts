@@ -1,7 +1,8 @@
 /** Turns a judgement into JUnit XML: one test case per rule, so that a CI page shows which one blocks. */
 import type { JudgedRule, Judgement } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn } from '../compare/sentence.ts';
-import { asSentence, plural, printable } from '../compare/wording.ts';
+import { asSentence, plural } from '../compare/wording.ts';
+import { printable } from '../printable.ts';
 
 export function reportJunit(judgement: Judgement): string {
   const { verdict, rules, reasons, sentence, caveats } = judgement;

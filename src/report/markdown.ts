@@ -2,8 +2,9 @@
 import { ALL_FAMILIES } from '../compare/budget.ts';
 import type { JudgedRule, Judgement } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
-import { asSentence, count, duration, percent, plural, printable } from '../compare/wording.ts';
+import { asSentence, count, duration, percent, plural } from '../compare/wording.ts';
 import { ARMS } from '../measure/rehearsal.ts';
+import { printable } from '../printable.ts';
 
 export function reportMarkdown(judgement: Judgement): string {
   const { rules, caveats, rounds, alpha, latency } = judgement;

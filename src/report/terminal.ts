@@ -3,9 +3,10 @@ import { styleText } from 'node:util';
 import { ALL_FAMILIES } from '../compare/budget.ts';
 import type { JudgedRule, Judgement, Verdict } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
-import { asSentence, bytes, count, digits, duration, percent, plural, printable, shorten } from '../compare/wording.ts';
+import { asSentence, bytes, count, digits, duration, percent, plural, shorten } from '../compare/wording.ts';
 import type { Caveat } from '../errors.ts';
 import { ARMS } from '../measure/rehearsal.ts';
+import { printable } from '../printable.ts';
 import { alignTable, wrap } from './text/layout.ts';
 
 const WIDTH = 80;

@@ -6,6 +6,7 @@ import { binaryVersion, findBinary, installAdvice, processProvider } from './pro
 import type { RunningServer, ServerLimits, ServerProvider } from './server.ts';
 import { parseServerUrl, urlProvider } from './url.ts';
 
+export { openCompiler } from './compile.ts';
 export { assertEmpty } from './emptiness.ts';
 export { installAdvice } from './process.ts';
 

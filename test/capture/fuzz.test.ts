@@ -13,8 +13,8 @@ import { Tokenizer } from '../../src/capture/tokenize.ts';
 import { mulberry32 } from '../../src/model/random.ts';
 import { decodeAll } from '../support/capture.ts';
 
-const ROUNDS = 1500;
-const LINES = 24;
+const ROUNDS = 200;
+const LINES = 80;
 const random = mulberry32(20_261_123);
 const below = (n: number) => Math.floor(random() * n);
 const pick = <T>(from: readonly T[]): T => from[below(from.length)]!;
@@ -43,7 +43,7 @@ const BYTES = [...'"\\\\  []:.x0a\n\r+({', '\0', '\u001b', '\u00ff', '\u007f'].m
 
 function mutate(text: string): Buffer {
   const bytes = [...Buffer.from(text, 'latin1')];
-  for (let times = below(4); times > 0; times--) {
+  for (let times = random() < 0.5 ? 0 : below(4); times > 0; times--) {
     const at = below(bytes.length + 1);
     const what = below(6);
     if (what === 0) bytes[at] = pick(BYTES);
@@ -73,7 +73,6 @@ function withoutScanner(): Tokenizer {
 /** Wrapped lines, and those that may have escapes of their own. */
 const SPECIAL = /^\W*["{]|\\[vf]/;
 const SECRETIVE = /^(auth|acl|config|hello|migrate)$/;
-const NOTHING = /^"?(\+?OK)?"?\r*$|^(Trying |Script |Connected )|> *monitor/i;
 
 test('mutated captures', () => {
   const reasons = new Set<string>();
@@ -95,8 +94,8 @@ test('mutated captures', () => {
     assert.equal(whole.lines, lines.length);
     for (const [reason] of whole.rejects) reasons.add(reason);
     const rejected = whole.rejects.reduce((sum, [, { count }]) => sum + count, 0);
-    const nothing = lines.length - whole.parsed - rejected;
-    assert.ok(nothing >= 0 && nothing <= lines.filter((one) => NOTHING.test(one)).length, `round ${round}`);
+    const { blanks, starts, notices } = whole.traits;
+    assert.equal(whole.parsed + rejected + blanks + starts + notices, lines.length, `round ${round}`);
     if (whole.approximateLines > 0) continue;
     for (const op of whole.ops) {
       const raw = lines[op.line - 1]!.replace(/\r+$/, '');
@@ -106,7 +105,7 @@ test('mutated captures', () => {
       assert.equal(raw.slice(-again.length), again, `round ${round}`);
     }
   }
-  assert.ok(accepted > ROUNDS * 5, `${accepted}`);
+  assert.ok(accepted > 500, `${accepted}`);
   const others = ['too-long', 'too-many-arguments', 'no-command'];
   assert.deepEqual([...reasons].sort(), REJECT_REASONS.filter((reason) => !others.includes(reason)).sort());
 });

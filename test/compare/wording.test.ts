@@ -2,16 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  bytes,
-  digits,
-  duration,
-  percent,
-  printable,
-  quote,
-  shorten,
-  signedPercent,
-} from '../../src/compare/wording.ts';
+import { bytes, digits, duration, percent, quote, shorten, signedPercent } from '../../src/compare/wording.ts';
+import { printable } from '../../src/printable.ts';
 
 test('durations, bytes and plain figures have three digits and the unit that fits', () => {
   assert.deepEqual([0, 1, 812.4, 999.6, 1020, 9996, 81_234, 999_700, 3_400_000].map(duration), [

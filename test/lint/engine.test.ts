@@ -55,7 +55,9 @@ test('what is called more comes first, what is worse before that', async () => {
   const capture = `${op(range)}${op(`${range} -- often`).repeat(50)}${op(`return ${vsim}`)}`;
   const { findings } = await lintFile('c.log', capture);
   assert.deepEqual(
-    findings.map(({ code, calls, clients }) => ({ code, calls, clients })),
+    findings
+      .filter(({ code }) => code === 'D01' || code === 'H03')
+      .map(({ code, calls, clients }) => ({ code, calls, clients })),
     [
       { code: 'D01', calls: 1, clients: 1 },
       { code: 'H03', calls: 50, clients: 1 },

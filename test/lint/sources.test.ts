@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { lint } from '../../src/lint/engine.ts';
+import { parseProfile } from '../../src/lint/profile.ts';
+import { RULES } from '../../src/lint/rules/index.ts';
 import { type Language, readClient, scriptsIn } from '../../src/lint/sources/client.ts';
 import { readSources } from '../../src/lint/sources/read.ts';
 import { temporaryFile } from '../support/capture.ts';
@@ -159,4 +162,66 @@ test('redis.conf', async () => {
       { name: 'rename-command', args: ['CONFIG', ''], offset: 28 },
     ],
   );
+});
+
+const onlyScript = (language: Language, text: string) => {
+  const units = scriptsIn(readClient('f', language, text));
+  return units.at(-1)!;
+};
+const dollar = '$';
+
+test('holes that name a constant of the same source are filled', () => {
+  const shared = `const COMMON = \`local n = redis.call('GET', KEYS[1])\`;\n`;
+  const unit = onlyScript('javascript', `${shared}const script = \`${dollar}{COMMON}\nreturn redis.call('SET', n)\`;`);
+  assert.equal(unit.text, "local n = redis.call('GET', KEYS[1])\nreturn redis.call('SET', n)");
+  assert.equal(unit.fragment, false);
+  assert.equal(unit.place(unit.text.indexOf('KEYS')).line, 1, 'the constant has its own place');
+  assert.equal(unit.place(unit.text.indexOf("redis.call('SET'")).line, 3);
+  assert.equal(
+    onlyScript('java', 'static final String A = "local n = 1 ";\nString s = A + "return redis.call(\'GET\', n)" + B;')
+      .fragment,
+    true,
+    'what is not known stays a hole',
+  );
+  assert.equal(
+    onlyScript('php', `<?php\nconst KEY = 'jobs';\n$s = "return redis.call('GET', '{$key}')";`).text,
+    "return redis.call('GET', '______')",
+    'another name',
+  );
+});
+
+test('names that are assigned twice, or in a function, are no constants', () => {
+  const use = `f(\`return redis.call('GET', '${dollar}{name}')\`)`;
+  for (const text of [`let name = 'a';\nname = 'b';\n${use}`, `function g() {\n  const name = 'a';\n  ${use}\n}`]) {
+    assert.equal(onlyScript('javascript', text).fragment, true, text);
+  }
+  assert.equal(onlyScript('javascript', `const name = 'a';\n${use}`).text, "return redis.call('GET', 'a')");
+});
+
+test('conversions of printf are holes where the text is no Lua otherwise', async () => {
+  const profile = parseProfile('--from redis@8.0 --to valkey@8.1');
+  const look = async (text: string) =>
+    lint(await readSources([temporaryFile('a.lua', text)]), {
+      profile,
+      rules: RULES.filter(({ code }) => code === 'D01'),
+    });
+  const template = await look("local limit = %d\n%s\nredis.call('VADD', %(key)s, '%s', '100%%')\nreturn 5 %% limit\n");
+  assert.deepEqual(template.parseErrors, []);
+  assert.deepEqual(
+    template.findings.map(({ line, column }) => [line, column]),
+    [[3, 1]],
+  );
+  const remainder = await look('local s = 3\nreturn 10 %s');
+  assert.deepEqual(remainder.parseErrors, [], 'the remainder by s');
+  assert.equal((await look('return %s +')).parseErrors.length, 1);
+});
+
+test('the number of keys that stands beside a script', () => {
+  const declared = (text: string) => onlyScript('javascript', text).declaredKeys;
+  const script = '"return redis.call(\'GET\', KEYS[1])"';
+  assert.equal(declared(`redis.eval(${script}, 2, a, b)`), 2);
+  assert.equal(declared(`redis.eval(${script}, keys.length, ...keys)`), undefined);
+  assert.equal(declared(`redis.defineCommand('x', { numberOfKeys: 1, lua: ${script} })`), 1);
+  assert.equal(declared(`redis.defineCommand('x', { lua: ${script}, numberOfKeys: 3 })`), 3);
+  assert.equal(declared(`const s = ${script}, 2;`), undefined);
 });

@@ -1,11 +1,12 @@
 /** Turns error replies and lost replies into two rules: kinds of error that are new, and requests that fail more often. */
 import type { Caveat } from '../../errors.ts';
 import { ARMS, type Arm, type ArmRound } from '../../measure/rehearsal.ts';
+import { printable } from '../../printable.ts';
 import type { Assessment, Metric } from '../assessment.ts';
 import { ALL_FAMILIES } from '../budget.ts';
 import type { Evidence } from '../evidence.ts';
 import { fisherGreater, type MarginTest, meanOf, rateWithoutEvents, testMargin } from '../statistics.ts';
-import { count, percent, plural, printable, quote, shorten } from '../wording.ts';
+import { count, percent, plural, quote, shorten } from '../wording.ts';
 
 /** Stands for a reply that never came, wherever a prefix is expected. No server can answer it: prefixes hold no spaces. */
 const NO_REPLY = 'no reply';

@@ -1,7 +1,9 @@
 /** Findings → workflow commands that GitHub shows beside the lines of a pull request. */
+
+import { printable } from '../../printable.ts';
 import type { LintResult } from '../engine.ts';
-import { decode, printable } from '../printable.ts';
 import type { Severity } from '../rule.ts';
+import { decode } from '../sources/unit.ts';
 
 const COMMANDS: Record<Severity, string> = { error: 'error', warning: 'warning', info: 'notice' };
 

@@ -1,8 +1,8 @@
 /** A result → the document `cutover/lint@1`. */
-import { type Finding, isGating, type LintResult } from '../engine.ts';
-import { decode } from '../printable.ts';
+import { type Finding, hasFailed, type LintResult } from '../engine.ts';
 import { nameServer, type Profile } from '../profile.ts';
 import type { Severity } from '../rule.ts';
+import { decode } from '../sources/unit.ts';
 
 const profileOf = ({ from, to, rollback, cluster }: Profile) => ({
   from: nameServer(from),
@@ -25,7 +25,8 @@ export const lintDocument = (result: LintResult, failOn: Severity) => ({
   suppressed: result.suppressed.map(({ finding, reason }) => ({ ...documentOf(finding), reason: decode(reason) })),
   known: result.known,
   notes: result.notes,
-  failed: result.findings.some((finding) => isGating(finding, failOn)),
+  ...(result.verification ? { verification: result.verification } : {}),
+  failed: hasFailed(result, failOn),
 });
 
 export type LintDocument = ReturnType<typeof lintDocument>;

@@ -5,6 +5,9 @@ import { type BadExample, type Example, kindOf, type Rule } from '../rule.ts';
 const FENCES = { javascript: 'js', python: 'python', ruby: 'ruby', go: 'go', java: 'java', php: 'php' };
 const EVIDENCE = { lex: 'a token', ast: 'the syntax', df: 'the flow of data' };
 
+/** No example that is to be read has one. */
+const LONG_LINE = /.{400,}/g;
+
 /** Markdown. */
 export function rulePage(rule: Rule): string {
   const { code, name, title, category, range, mechanism, fix, proof, evidence, examples, worst } = rule;
@@ -50,7 +53,11 @@ function exampleBlock(example: Example, caption: string): string {
           ? ['', example.config]
           : [FENCES[example.language], example.client];
   const note = example.note === undefined ? '' : ` ${example.note}`;
-  return `${caption}.${note}\n\n\`\`\`${language}\n${text}\n\`\`\``;
+  const shown = text.replace(
+    LONG_LINE,
+    (line) => `${line.slice(0, 80)} … (${line.length.toLocaleString('en')} characters)`,
+  );
+  return `${caption}.${note}\n\n\`\`\`${language}\n${shown}\n\`\`\``;
 }
 
 /** The table of all rules, for docs/lint.md and the README. */

@@ -1,9 +1,10 @@
 /** Findings → SARIF 2.1.0, as code scanning services read it. */
 import { isAbsolute, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { printable } from '../../printable.ts';
 import type { Finding, LintResult } from '../engine.ts';
-import { decode, printable } from '../printable.ts';
 import { kindOf, type Rule, type Severity } from '../rule.ts';
+import { decode } from '../sources/unit.ts';
 
 const LEVELS: Record<Severity, 'error' | 'warning' | 'note'> = { error: 'error', warning: 'warning', info: 'note' };
 

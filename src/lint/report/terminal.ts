@@ -1,17 +1,17 @@
 /** Findings → what a person reads in a terminal: by script, worst first, each with its line and a caret. */
 import { styleText } from 'node:util';
+import { printable } from '../../printable.ts';
 import type { Finding, LintResult } from '../engine.ts';
-import { decode, printable } from '../printable.ts';
 import { nameServer } from '../profile.ts';
 import { SEVERITIES, type Severity } from '../rule.ts';
-import type { ParseError } from '../sources/unit.ts';
+import { decode, type ParseError } from '../sources/unit.ts';
 
 const WIDTH = 100;
 const STYLES = { error: 'red', warning: 'yellow', info: 'cyan', strong: 'bold', quiet: 'dim' } as const;
 type Colour = (tone: keyof typeof STYLES, text: string) => string;
 /** Places of one rule in one script that are listed by line only. */
 const MAX_PLACES = 12;
-const MAX_PARSE_ERRORS = 10;
+const MAX_PROBLEMS = 10;
 
 export function reportTerminal(result: LintResult, stream?: NodeJS.WriteStream): string {
   const colour: Colour = (tone, text) => (stream ? styleText(STYLES[tone], text, { stream }) : text);
@@ -24,7 +24,12 @@ export function reportTerminal(result: LintResult, stream?: NodeJS.WriteStream):
   const explained = new Set<string>();
   const sections = [
     ...[...groups.values()].map((findings) => groupLines(findings, explained, colour)),
-    parseErrorLines(result.parseErrors, colour),
+    problemLines(
+      result.parseErrors,
+      (scripts, them) => `${scripts} could not be read as Lua 5.1, and nothing is said of ${them}:`,
+      colour,
+    ),
+    ...verificationLines(result, colour),
     result.notes.flatMap((note) => wrap(`note: ${printable(note)}`, '      ')),
     summaryLines(result, colour),
   ];
@@ -80,14 +85,15 @@ const times = (count: number) => (count === 1 ? 'once' : `${count.toLocaleString
 /** The line with a caret under the place; of a long line only what is around it. */
 function excerpt(finding: Finding, colour: Colour): string[] {
   const { line, column } = finding.script ?? finding;
-  const before = decode(finding.source.slice(0, column - 1));
-  const at = decode(finding.source.slice(column - 1, column - 1 + finding.length));
-  const after = decode(finding.source.slice(column - 1 + finding.length));
+  const show = (bytes: string) => printable(decode(bytes).replaceAll('\t', ' '));
+  const before = show(finding.source.slice(0, column - 1));
+  const at = show(finding.source.slice(column - 1, column - 1 + finding.length));
+  const after = show(finding.source.slice(column - 1 + finding.length, column - 1 + finding.length + WIDTH));
   const room = WIDTH - 12 - String(line).length;
   const indent = before.length - before.trimStart().length;
   const cut = before.length + at.length > room ? Math.max(0, before.length - 20) : indent;
   const lead = cut > indent ? '…' : '';
-  const shown = printable(`${lead}${before.slice(cut)}${at}${after}`).slice(0, room);
+  const shown = `${lead}${before.slice(cut)}${at}${after}`.slice(0, room);
   const start = before.length - cut + lead.length;
   const caret = '^'.repeat(Math.max(1, Math.min(at.length, room - start)));
   const gutter = String(line);
@@ -99,17 +105,38 @@ function excerpt(finding: Finding, colour: Colour): string[] {
   ];
 }
 
-function parseErrorLines(errors: ParseError[], colour: Colour): string[] {
+/** Where and why, under a title that counts. */
+function problemLines(
+  errors: ParseError[],
+  title: (scripts: string, them: string) => string,
+  colour: Colour,
+): string[] {
   if (errors.length === 0) return [];
-  const shown = errors.slice(0, MAX_PARSE_ERRORS);
+  const shown = errors.slice(0, MAX_PROBLEMS);
   return [
-    `${errors.length} ${errors.length === 1 ? 'script' : 'scripts'} could not be read as Lua 5.1, and nothing is said of ${errors.length === 1 ? 'it' : 'them'}:`,
+    errors.length === 1 ? title('1 script', 'it') : title(`${errors.length} scripts`, 'them'),
     ...shown.map(({ file, line, column, message }) =>
       colour('quiet', `  ${printable(`${file}:${line}:${column}`)}  ${printable(decode(message))}`.slice(0, 2 * WIDTH)),
     ),
     ...(errors.length > shown.length
       ? [colour('quiet', `  and ${errors.length - shown.length} more; --json has all`)]
       : []),
+  ];
+}
+
+function verificationLines({ verification }: LintResult, colour: Colour): string[][] {
+  if (!verification) return [];
+  const { server, scripts, compiled, refused, unread } = verification;
+  return [
+    problemLines(refused, (some) => `${server} does not compile ${some}:`, colour),
+    problemLines(
+      unread,
+      (some, them) => `${server} compiles ${some} that could not be read here (please report ${them}):`,
+      colour,
+    ),
+    [
+      `${server} was asked about ${scripts === 1 ? '1 complete script' : `${scripts} complete scripts`} (SCRIPT LOAD) and compiles ${compiled === scripts ? 'all' : compiled}.`,
+    ],
   ];
 }
 

@@ -76,21 +76,25 @@ export const setrespShape = defineRule({
       const [version] = before ? script.libraryArguments(before) : [];
       return version && numberOf(script.valueOf(version));
     };
-    return {
-      call(call, script) {
-        if (!script.text.includes('setresp') || versionAt(script, call) !== 3) return;
-        const field = call.name === undefined ? undefined : FIELD[call.name];
-        for (const use of script.usesOf(call.node, { concatenation: false })) {
-          if (field !== undefined && misreads(use, field)) {
-            report(use.node, {
-              message: `behind setresp(3) the reply of ${call.name!.toUpperCase()} is a table with ${field}`,
-            });
-          } else if (use.kind === 'compared') {
-            const other = script.valueOf(use.other);
-            if (other.kind !== 'literal' || other.value !== false) continue;
-            report(use.node, { message: 'behind setresp(3) no value is nil, and nil is not false' });
-          }
+    const judge = (script: Script, call: CommandCall) => {
+      if (versionAt(script, call) !== 3) return;
+      const field = call.name === undefined ? undefined : FIELD[call.name];
+      for (const use of script.usesOf(call.node, { concatenation: false })) {
+        if (field !== undefined && misreads(use, field)) {
+          report(use.node, {
+            message: `behind setresp(3) the reply of ${call.name!.toUpperCase()} is a table with ${field}`,
+          });
+        } else if (use.kind === 'compared') {
+          const other = script.valueOf(use.other);
+          if (other.kind !== 'literal' || other.value !== false) continue;
+          report(use.node, { message: 'behind setresp(3) no value is nil, and nil is not false' });
         }
+      }
+    };
+    return {
+      script(script) {
+        if (!script.text.includes('setresp')) return;
+        for (const call of script.calls) judge(script, call);
       },
     };
   },

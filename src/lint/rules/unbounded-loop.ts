@@ -3,13 +3,15 @@ import type { LoopNode, Script } from '../program.ts';
 import { defineRule } from '../rule.ts';
 
 const MAX_NAMED = 3;
+/** Elements per turn from which on a loop works in pieces. */
+const CHUNK = 10;
 
 /** What bounds a loop, in words; undefined where the request or a constant does. */
 function boundOf(script: Script, node: LoopNode): { words: string; severity?: 'info' } | undefined {
   const loop = script.loopOf(node);
   const { bound } = loop;
-  // A whole scan has its own rule.
-  if (script.cursorScanOf(loop)) return undefined;
+  // A whole scan has its own rule; a loop in large steps is what H06 asks for.
+  if (script.cursorScanOf(loop) || loop.step === undefined || loop.step >= CHUNK) return undefined;
   if (bound.kind === 'reply') {
     const [name] = bound.call.names;
     return { words: `once per element that ${name === undefined ? 'a command' : name.toUpperCase()} answers` };
@@ -57,6 +59,11 @@ export const unboundedLoop = defineRule({
         profile: '--from redis@7.0 --to valkey@8.1',
         lua: "for i = 1, #KEYS do redis.call('DEL', KEYS[i]) end",
         note: 'The request bounds it.',
+      },
+      {
+        profile: '--from redis@7.0 --to valkey@8.1',
+        lua: "local ids = redis.call('SMEMBERS', KEYS[1])\nfor i = 1, #ids, 1000 do\n  redis.call('SREM', KEYS[2], unpack(ids, i, math.min(i + 999, #ids)))\nend",
+        note: 'A call per thousand.',
       },
       {
         profile: '--from redis@7.0 --to valkey@8.1',

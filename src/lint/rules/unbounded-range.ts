@@ -1,7 +1,7 @@
 /** H03: ranges that read a whole list, sorted set or stream. */
-import type { CommandCall } from '../program.ts';
+import type { CommandCall, Script } from '../program.ts';
 import { defineRule } from '../rule.ts';
-import { numberOf, stringOf } from '../values.ts';
+import { numberOf, partsOf, stringOf } from '../values.ts';
 
 const BY_RANK = new Set(['lrange', 'zrange', 'zrevrange']);
 /** Words for both ends, in either order. */
@@ -31,6 +31,21 @@ function readsAll(call: CommandCall, name: string): boolean {
   const ends = ENDS[name];
   return ends !== undefined && everything(ends);
 }
+
+/** Whether the call runs only where another command failed: for servers that lack that one. */
+const isFallback = (script: Script, call: CommandCall) =>
+  call.guards.some(
+    ({ condition, holds }) =>
+      holds &&
+      script.scopes.inside(condition).some((node) => {
+        const value =
+          node.type === 'MemberExpression' && node.identifier.name === 'err' ? script.valueOf(node.base) : undefined;
+        return (
+          value !== undefined &&
+          [...partsOf(value)].some((part) => part.kind === 'reply' && part.call.protectedBy === 'pcall')
+        );
+      }),
+  );
 
 export const unboundedRange = defineRule({
   code: 'H03',
@@ -63,6 +78,13 @@ export const unboundedRange = defineRule({
         lua: "return redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', '-inf')",
         at: 'redis.call',
       },
+      {
+        profile: '--from redis@7.0 --to valkey@8.1',
+        lua: "local at = redis.pcall('LPOS', KEYS[1], ARGV[1])\nif type(at) == 'table' and at.err then\n  return #redis.call('LRANGE', KEYS[1], 0, -1)\nend\nreturn at",
+        at: "redis.call('LRANGE'",
+        severity: 'info',
+        note: 'For servers without LPOS only.',
+      },
     ],
     good: [
       { profile: '--from redis@7.0 --to valkey@8.1', lua: "return redis.call('LRANGE', KEYS[1], 0, 99)" },
@@ -83,9 +105,13 @@ export const unboundedRange = defineRule({
     ],
   },
   check: ({ report }) => ({
-    call(call) {
+    call(call, script) {
       const name = call.names.find((candidate) => readsAll(call, candidate));
-      if (name) report(call.node, { message: `${name.toUpperCase()} reads the whole collection into the script` });
+      if (name === undefined) return;
+      report(call.node, {
+        message: `${name.toUpperCase()} reads the whole collection into the script`,
+        ...(isFallback(script, call) ? { severity: 'info' } : {}),
+      });
     },
   }),
 });

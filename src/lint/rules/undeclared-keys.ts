@@ -31,15 +31,17 @@ function kindOf(script: Script, key: KeyArgument): Kind | undefined {
   }
 }
 
-function describe(kind: Kind, text: string, others: number): string {
+/** `sure`: whatever the call site or the branch. */
+function describe(kind: Kind, text: string, sure: boolean, others: number): string {
   const and = others === 0 ? '' : others === 1 ? ' (and one more)' : ` (and ${others} more)`;
+  const undeclared = `${sure ? 'is not' : 'is not always'} declared in KEYS`;
   switch (kind) {
     case 'foreign':
       return `${text}${and} lies in another slot than other keys of the script, and one with a shebang may use one slot only`;
     case 'undeclared':
-      return `${text}${and} is not declared in KEYS: the cluster does not route the script by it`;
+      return `${text}${and} ${undeclared}: the cluster does not route the script by it`;
     case 'tagged':
-      return `${text}${and} is not declared in KEYS: in the slot of the declared keys only if the hash tags agree`;
+      return `${text}${and} ${undeclared}: in the slot of the declared keys only if the hash tags agree`;
   }
 }
 
@@ -92,21 +94,22 @@ export const undeclaredKeys = defineRule({
   check: ({ report }) => ({
     script(script) {
       // One finding per script and kind: whoever builds one key this way builds most so.
-      const found = new Map<Kind, Map<string, Node>>();
+      const found = new Map<Kind, Map<string, { node: Node; sure: boolean }>>();
       for (const call of script.calls) {
         for (const key of call.keys) {
           const kind = kindOf(script, key);
-          const node = key.node ?? call.node;
           if (kind === undefined) continue;
-          const places = found.get(kind) ?? new Map<string, Node>();
+          const places = found.get(kind) ?? new Map<string, { node: Node; sure: boolean }>();
           found.set(kind, places);
           const text = key.node === undefined ? 'a key' : script.textOf(key.node);
-          if (!places.has(text)) places.set(text, node);
+          if (!places.has(text)) places.set(text, { node: key.node ?? call.node, sure: key.value.kind !== 'union' });
         }
       }
       for (const [kind, places] of found) {
-        const [[text, node]] = places as unknown as [[string, Node]];
-        report(node, { message: describe(kind, text, places.size - 1), severity: SEVERITIES[kind] });
+        const [[text, { node, sure }]] = [...places].sort(([, a], [, b]) => Number(b.sure) - Number(a.sure)) as [
+          [string, { node: Node; sure: boolean }],
+        ];
+        report(node, { message: describe(kind, text, sure, places.size - 1), severity: SEVERITIES[kind] });
       }
     },
   }),

@@ -15,8 +15,10 @@ export interface CapturedCommand {
   /** Arguments behind the name (and subcommand) of the first such command; at most `MAX_ARGS`, each cut to `MAX_ARG_BYTES`. */
   args: string[];
   argCount: number;
-  /** Sent between MULTI and EXEC. */
+  /** Sent between MULTI and EXEC; MULTI itself only where it is nested. */
   inTransaction: boolean;
+  /** The client has sent other commands since it last subscribed, if it did: a client with subscriptions could not. */
+  unsubscribed: boolean;
   /** Sent by a script whose text the capture does not have. */
   fromScript: boolean;
   /** Of how many such commands. */
@@ -44,6 +46,11 @@ const WORD = /^[A-Za-z][A-Za-z-]{0,19}$/;
 /** Their arguments are values or keys throughout; words in them would only tell data apart. */
 const PLAIN_GROUPS = new Set(['pubsub', 'hyperloglog']);
 
+const ENDS_TRANSACTION = new Set(['exec', 'discard', 'reset']);
+const SUBSCRIBES = /^[ps]?subscribe$/;
+/** What a client with subscriptions may send. */
+const WITH_SUBSCRIPTION = /^(?:[ps]?(?:un)?subscribe|ping|quit|reset)$/;
+
 interface Tally {
   count: number;
   clients: Set<number>;
@@ -66,6 +73,8 @@ export async function readCapture(name: string, options: CaptureOptions = {}): P
   const scripts = new Map<string, ScriptTally>();
   const shapes = new Map<string, { command: CapturedCommand; tally: Tally; sha: string | undefined }>();
   const transactions = new Set<number>();
+  /** Clients whose last commands were none that a client with subscriptions may send. */
+  const unsubscribed = new Set<number>();
   let uncounted = 0;
   /** The script whose children follow. */
   let openSha: string | undefined;
@@ -106,22 +115,29 @@ export async function readCapture(name: string, options: CaptureOptions = {}): P
 
   for await (const op of capture.batches()) {
     while (op.next()) {
+      let inTransaction = false;
       if (op.kind === 'command') {
         seeScript(op);
+        if (ENDS_TRANSACTION.has(op.command)) transactions.delete(op.clientId);
+        inTransaction = transactions.has(op.clientId);
         if (op.command === 'multi') transactions.add(op.clientId);
-        else if (op.command === 'exec' || op.command === 'discard' || op.command === 'reset')
-          transactions.delete(op.clientId);
+        if (SUBSCRIBES.test(op.command)) unsubscribed.delete(op.clientId);
+        else if (!WITH_SUBSCRIPTION.test(op.command)) unsubscribed.add(op.clientId);
       }
       const child = op.kind === 'script-child';
-      const inTransaction = op.kind === 'command' && op.command !== 'multi' && transactions.has(op.clientId);
       const sha = child ? openSha : undefined;
-      const command = shapeOf(op, name, inTransaction, child);
+      const command = shapeOf(op, name, {
+        inTransaction,
+        unsubscribed: !child && unsubscribed.has(op.clientId),
+        fromScript: child,
+      });
       const key = JSON.stringify([
         command.name,
         command.argCount > 0 ? wordsOf(command) : [],
         inTransaction,
         child,
         sha,
+        command.unsubscribed && WITH_SUBSCRIPTION.test(command.name),
       ]);
       let shape = shapes.get(key);
       if (!shape) {
@@ -184,7 +200,11 @@ function unitOf(file: string, sha: string, { text, line, count, clients, declare
   };
 }
 
-function shapeOf(op: OpView, file: string, inTransaction: boolean, fromScript: boolean): CapturedCommand {
+function shapeOf(
+  op: OpView,
+  file: string,
+  circumstances: Pick<CapturedCommand, 'inTransaction' | 'unsubscribed' | 'fromScript'>,
+): CapturedCommand {
   const args: string[] = [];
   for (let i = 1; i < Math.min(op.argCount, MAX_ARGS); i++) {
     args.push(op.argLength(i) > MAX_ARG_BYTES ? textOf(op, i).slice(0, MAX_ARG_BYTES) : textOf(op, i));
@@ -201,8 +221,7 @@ function shapeOf(op: OpView, file: string, inTransaction: boolean, fromScript: b
     options: findOptions(name, args),
     args,
     argCount,
-    inTransaction,
-    fromScript,
+    ...circumstances,
     calls: 0,
     clients: 0,
     file,

@@ -1,14 +1,14 @@
 /** A client's source in any of seven languages → its string literals, and the scripts among them. */
-import { type Place, placesIn, type ScriptUnit } from './unit.ts';
+import { localsIn, type Place, placesIn, type ScriptUnit, withoutLoneHoles } from './unit.ts';
 
 export type Language = 'javascript' | 'python' | 'ruby' | 'go' | 'java' | 'php';
 
 /** A string (or regular expression) literal; concatenations of literals are one. */
-interface ClientString {
+export interface ClientString {
   /** Its value, one character per byte; what is filled in at run time is underscores. */
   value: string;
-  /** Offsets in `value` of what is filled in. */
-  holes: [start: number, end: number][];
+  /** Offsets in `value` of what is filled in, and what it is if that is a mere name. */
+  holes: [start: number, end: number, name: string | undefined][];
   regexp: boolean;
   /** Bytes of the source, quotes included. */
   start: number;
@@ -207,7 +207,7 @@ function decode(
 ): { string: ClientString; end: number } {
   let value = '';
   const origins: number[] = [];
-  const holes: [number, number][] = [];
+  const holes: ClientString['holes'] = [];
   const oneLine = close.length === 1 && close !== '`';
   let i = from;
   const push = (characters: string, origin: number) => {
@@ -229,7 +229,7 @@ function decode(
       const open = hole.exec(text);
       if (open && open.index === i) {
         const end = open[0].includes('{') ? closingBrace(text, i + open[0].length, limit) : i + open[0].length;
-        holes.push([value.length, value.length + (end - i)]);
+        holes.push([value.length, value.length + (end - i), nameIn(text.slice(i, end).replace(/^[#$]?\{|\}$/g, ''))]);
         for (let k = i; k < end; k++) push('_', k);
         i = end;
         continue;
@@ -267,6 +267,10 @@ function decode(
   const origin = (offset: number) => origins[offset] ?? (offset >= origins.length ? i : from);
   return { string: { value, holes, regexp: false, start: from, end, origin }, end };
 }
+
+/** `NAME`, `$name`, `self.NAME`, `Scripts::NAME` → the name. */
+const nameIn = (expression: string) =>
+  /^\s*(?:(?:self|this|static|[A-Z]\w*)(?:\.|::))?\$?([A-Za-z_]\w*)\s*$/.exec(expression)?.[1];
 
 function closingBrace(text: string, from: number, limit: number): number {
   let depth = 1;
@@ -329,19 +333,19 @@ function concatenate(
   between: { separator: string; hole: string | undefined }[],
 ): ClientString {
   let value = '';
-  const holes: [number, number][] = [];
+  const holes: ClientString['holes'] = [];
   const pieces: { start: number; string: ClientString }[] = [];
   for (const [i, string] of strings.entries()) {
     const join = between[i - 1];
     if (join) {
       value += join.separator;
       if (join.hole !== undefined) {
-        holes.push([value.length, value.length + join.hole.length]);
+        holes.push([value.length, value.length + join.hole.length, nameIn(join.hole)]);
         value += '_'.repeat(join.hole.length);
       }
     }
     pieces.push({ start: value.length, string });
-    for (const [from, to] of string.holes) holes.push([value.length + from, value.length + to]);
+    for (const [from, to, name] of string.holes) holes.push([value.length + from, value.length + to, name]);
     value += string.value;
   }
   const origin = (offset: number) => {
@@ -358,22 +362,37 @@ const LOOKS_LIKE_LUA = /\n|\b(?:return|local|then|end)\b/;
 
 /** The scripts among the strings of a source: those that call commands. Whether they parse is found out later. */
 export function scriptsIn(source: ClientSource): ScriptUnit[] {
-  return source.strings.flatMap((string) => {
-    const { value, regexp } = string;
+  const constants = constantsIn(source);
+  const declared = localsIn(source.strings.map(({ value }) => value));
+  return source.strings.flatMap((string, i) => {
+    const filled = string.holes.length > 0 ? withConstants(string, constants) : string;
+    const { value, regexp, holes } = filled;
     if (regexp || !CALLS_A_COMMAND.test(value) || !LOOKS_LIKE_LUA.test(value)) return [];
     const { line } = source.place(string.start);
     const declaredKeys = declaredKeysOf(source, string);
     return [
       {
         name: `${source.file}:${line}`,
-        text: withoutLoneHoles(value, string.holes),
-        holes: string.holes,
-        fragment: string.holes.length > 0,
-        place: (offset: number) => source.place(string.origin(offset)),
+        text: withoutLoneHoles(value, holes),
+        holes: holes.map(([start, end]): [number, number] => [start, end]),
+        fragment: holes.length > 0 || isPart(source, string),
+        declaredNearby: (name: string) => declared(name, i),
+        place: (offset: number) => source.place(filled.origin(offset)),
         ...(declaredKeys === undefined ? {} : { declaredKeys }),
       },
     ];
   });
+}
+
+/** Whether the program puts something before or behind the literal, or changes it: it is not the whole script. */
+function isPart({ code, language }: ClientSource, { start, end }: ClientString): boolean {
+  const before = code.slice(Math.max(0, start - 80), start);
+  const after = code.slice(end, end + 80);
+  if (language === 'php' && (/\.\s*$/.test(before) || /^\s*\./.test(after))) return true;
+  return (
+    /(?:\+=?|<<|\b(?:v?s?printf|format)\s*\()\s*$/i.test(before) ||
+    /^\s*(?:[+%]|\.\s*(?:replace|format|concat|join|g?sub|interpolate)\w*\b)/.test(after)
+  );
 }
 
 /** The number of keys, where it stands beside the script: `eval("…", 2, …)`, `{ numberOfKeys: 2, lua: "…" }`. */
@@ -388,15 +407,66 @@ function declaredKeysOf({ code }: ClientSource, { start, end }: ClientString): n
   return count ? Number(count[1]) : undefined;
 }
 
-/** A hole that has its line to itself stands for statements: blank, the rest can be read. */
-function withoutLoneHoles(value: string, holes: [number, number][]): string {
-  let text = value;
-  for (const [start, end] of holes) {
-    const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start);
-    const next = text.indexOf('\n', end);
-    const after = text.slice(end, next < 0 ? text.length : next);
-    if (before.trim() === '' && after.trim() === '')
-      text = text.slice(0, start) + ' '.repeat(end - start) + text.slice(end);
+const ASSIGNED = /(?:^|\n)([ \t]*)(?:[\w$<>[\]]+[ \t]+)*?\$?([A-Za-z_]\w*)[ \t]*(?::[ \t]*[\w<>[\]]+[ \t]*)?:?=\s*$/;
+const MAX_CONSTANT_DEPTH = 5;
+
+/** The strings that names of the source stand for: assigned once, at its top level or in capitals. */
+function constantsIn({ strings, code }: ClientSource): Map<string, ClientString> {
+  const constants = new Map<string, ClientString>();
+  for (const string of strings) {
+    const [, indent, name] = ASSIGNED.exec(code.slice(Math.max(0, string.start - 200), string.start)) ?? [];
+    const alone = /^[ \t]*(?:[;,)]|\r?\n|$)/.test(code.slice(string.end, string.end + 40));
+    if (string.regexp || name === undefined || !alone || !(indent === '' || /^[A-Z][A-Z0-9_]*$/.test(name))) continue;
+    const writes =
+      code.match(new RegExp(`\\b${name}[ \\t]*(?::[^=\\n]{1,40})?(?:[:+.|&]|\\|\\|)?=(?![=>])`, 'g')) ?? [];
+    if (writes.length === 1) constants.set(name, string);
   }
-  return text;
+  return constants;
+}
+
+/** Puts constants of the same source into the holes that name them. */
+function withConstants(string: ClientString, constants: Map<string, ClientString>, depth = 0): ClientString {
+  const pieces: { start: number; from: number; string: ClientString }[] = [];
+  const holes: ClientString['holes'] = [];
+  let value = '';
+  const append = (piece: ClientString, from: number, to: number) => {
+    pieces.push({ start: value.length, from, string: piece });
+    for (const [start, end, name] of piece.holes) {
+      if (start >= from && end <= to) holes.push([value.length + start - from, value.length + end - from, name]);
+    }
+    value += piece.value.slice(from, to);
+  };
+  let at = 0;
+  for (const [start, end, name] of string.holes) {
+    const constant = name === undefined || depth > MAX_CONSTANT_DEPTH ? undefined : constants.get(name);
+    if (constant === undefined || constant === string) continue;
+    append(string, at, start);
+    const inner = withConstants(constant, constants, depth + 1);
+    append(inner, 0, inner.value.length);
+    at = end;
+  }
+  if (at === 0) return string;
+  append(string, at, string.value.length);
+  const origin = (offset: number) => {
+    const piece = pieces.findLast(({ start }) => start <= offset)!;
+    return piece.string.origin(offset - piece.start + piece.from);
+  };
+  return { ...string, value, holes, origin };
+}
+
+/** Functions that look for a text in another one, or compare the two. */
+const SEARCHES =
+  /(?:\b(?:includes?|contains|contain|indexOf|lastIndexOf|startsWith|endsWith|startswith|endswith|start_with|end_with|starts_with|ends_with|match(?:es)?|search|find|equals(?:IgnoreCase)?|equal|eql|HasPrefix|HasSuffix|Contains|Index|EqualFold|str(?:i?pos|r?str|n?cmp|n?casecmp|_contains|_starts_with|_ends_with)|RegExp|compile|preg_match|case|when|in)\b[?!]?)\s*\(?(?:[^()\n;{}]|\([^()\n;{}]*\)){0,60}$/;
+
+/** Whether the program compares something with the literal or looks for it: a regular expression, `=== '…'`, `'…' in text`, a constant. */
+export function isLookedFor({ code }: ClientSource, { regexp, start, end }: ClientString): boolean {
+  if (regexp) return true;
+  const before = code.slice(Math.max(0, start - 120), start);
+  const after = code.slice(end, end + 40);
+  return (
+    /[=!]==?\s*$/.test(before) ||
+    /^\s*(?:[=!]==?|(?:not\s+)?in\b|\.\s*(?:equals|test|match)\b|=~)/.test(after) ||
+    SEARCHES.test(before.slice(before.lastIndexOf('\n') + 1)) ||
+    /\b[A-Z][A-Z0-9_]*\s*(?::[^=\n]{1,40})?=\s*$/.test(before)
+  );
 }

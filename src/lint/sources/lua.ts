@@ -1,7 +1,7 @@
 /** A `.lua` file → the script that the server would get: includes put in, template parts made opaque. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { type Place, placesIn, type ScriptUnit } from './unit.ts';
+import { type Place, placesIn, type ScriptUnit, withoutLoneHoles } from './unit.ts';
 
 /** BullMQ's preprocessor: a comment that stands for another file. */
 const INCLUDE = /^[ \t]*---?[ \t]*@include[ \t]+(["'<])([^"'>\r\n]+)["'>][^\n]*$/gm;
@@ -75,11 +75,7 @@ function fillTemplate(text: string): { text: string; holes: [number, number][] }
     // `#{…}` is also the length of a table.
     if (hole.startsWith('#{') && !/^#\{[\w.@ ()[\]:]+\}$/.test(hole)) return hole;
     holes.push([offset, offset + hole.length]);
-    const before = text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset);
-    const end = offset + hole.length;
-    const next = text.indexOf('\n', end);
-    const after = text.slice(end, next < 0 ? text.length : next);
-    return before.trim() === '' && after.trim() === '' ? hole.replace(/[^\n]/g, ' ') : '_'.repeat(hole.length);
+    return '_'.repeat(hole.length);
   });
-  return { text: filled, holes };
+  return { text: withoutLoneHoles(filled, holes), holes };
 }

@@ -6,7 +6,7 @@ import { type CapturedCommand, readCapture } from './capture.ts';
 import { type ClientSource, LANGUAGES, readClient, scriptsIn } from './client.ts';
 import { type Configuration, readConfig } from './config.ts';
 import { readLuaFile } from './lua.ts';
-import type { ScriptUnit } from './unit.ts';
+import { localsIn, type ScriptUnit } from './unit.ts';
 
 export interface Sources {
   scripts: ScriptUnit[];
@@ -19,7 +19,8 @@ export interface Sources {
 
 /** Sources beyond this are bundles: their scripts are other packages' scripts. */
 const MAX_SOURCE_BYTES = 4 << 20;
-const SKIPPED_FOLDERS = new Set(['node_modules', '.git', 'vendor', '__pycache__']);
+/** And hidden ones. */
+const SKIPPED_FOLDERS = new Set(['node_modules', 'vendor', '__pycache__']);
 const NOT_SOURCES = /\.d\.[cm]?ts$|\.min\.js$/;
 const CONFIG_NAME = /(redis|valkey).*\.conf$/i;
 
@@ -53,7 +54,6 @@ export async function readSources(paths: string[], options: { replica?: boolean 
     }
   }
   readLua(luaFiles, sources);
-  introduceNeighbours(sources.scripts);
   return sources;
 }
 
@@ -61,37 +61,16 @@ export async function readSources(paths: string[], options: { replica?: boolean 
 function readLua(files: string[], sources: Sources): void {
   const read = files.map((file) => ({ file, ...readLuaFile(file) }));
   const included = new Set(read.flatMap(({ includes }) => includes));
-  for (const { file, unit } of read) if (!included.has(resolve(file))) sources.scripts.push(unit);
+  const units = read.flatMap(({ file, unit }) => (included.has(resolve(file)) ? [] : [unit]));
+  introduceNeighbours(units);
+  sources.scripts.push(...units);
 }
 
-const LOCALS = /^[ \t]*local[ \t]+(?:function[ \t]+)?([A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*)/gm;
-
-/** Some packages keep a script in parts that only make sense together: each may use what another one declares. */
+/** Some packages keep a script in parts that only make sense together: each may use what another one of its folder declares. */
 function introduceNeighbours(units: ScriptUnit[]): void {
-  const groups = new Map<string, ScriptUnit[]>();
-  for (const unit of units) {
-    if (unit.capture) continue;
-    const { file } = unit.place(0);
-    const home = extname(file) === '.lua' ? dirname(file) : file;
-    groups.set(home, [...(groups.get(home) ?? []), unit]);
-  }
-  for (const group of groups.values()) {
-    let declarers: Map<string, Set<ScriptUnit>> | undefined;
-    const find = () => {
-      const found = new Map<string, Set<ScriptUnit>>();
-      for (const unit of group) {
-        for (const [, names] of unit.text.matchAll(LOCALS)) {
-          for (const name of names!.split(/[ \t]*,[ \t]*/)) found.set(name, (found.get(name) ?? new Set()).add(unit));
-        }
-      }
-      return found;
-    };
-    for (const unit of group) {
-      unit.declaredNearby = (name) => {
-        declarers ??= find();
-        return [...(declarers.get(name) ?? [])].some((other) => other !== unit);
-      };
-    }
+  for (const group of Map.groupBy(units, ({ name }) => dirname(name)).values()) {
+    const declared = localsIn(group.map(({ text }) => text));
+    for (const [i, unit] of group.entries()) unit.declaredNearby = (name) => declared(name, i);
   }
 }
 
@@ -115,7 +94,9 @@ function filesIn(path: string): { file: string; named: boolean }[] {
     .flatMap((entry) => {
       const file = join(path, entry.name);
       if (entry.isDirectory())
-        return SKIPPED_FOLDERS.has(entry.name) ? [] : filesIn(file).map((found) => ({ ...found, named: false }));
+        return SKIPPED_FOLDERS.has(entry.name) || entry.name.startsWith('.')
+          ? []
+          : filesIn(file).map((found) => ({ ...found, named: false }));
       return entry.isFile() ? [{ file, named: false }] : [];
     });
 }

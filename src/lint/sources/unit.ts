@@ -1,5 +1,8 @@
 /** What the sources give to the rules: scripts with their place in the world. */
 
+/** Bytes as characters (latin1) → the UTF-8 text that they are, as far as they are. */
+export const decode = (bytes: string) => Buffer.from(bytes, 'latin1').toString('utf8');
+
 /** A place that a reader can go to. */
 export interface Place {
   file: string;
@@ -66,4 +69,41 @@ export function placesIn(file: string, text: string): (offset: number) => Place 
     const end = starts[low + 1] ?? text.length + 1;
     return { file, line: low + 1, column: offset - start + 1, text: text.slice(start, end - 1).replace(/\r$/, '') };
   };
+}
+
+const LOCALS = /\blocal[ \t]+(?:function[ \t]+)?([A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*)/g;
+
+/** Which locals neighbouring texts declare; asked whether one of them, other than the text of number `own`, declares `name`. */
+export function localsIn(texts: string[]): (name: string, own: number) => boolean {
+  let declarers: Map<string, number[]> | undefined;
+  const read = () => {
+    const found = new Map<string, number[]>();
+    for (const [i, text] of texts.entries()) {
+      for (const [, names] of text.matchAll(LOCALS)) {
+        for (const name of names!.split(/[ \t]*,[ \t]*/)) found.set(name, [...(found.get(name) ?? []), i]);
+      }
+    }
+    return found;
+  };
+  return (name, own) => {
+    // Few scripts ever ask.
+    declarers ??= read();
+    return (declarers.get(name) ?? []).some((i) => i !== own);
+  };
+}
+
+/** A hole that has its line to itself stands for statements: blank, the rest can be read. Offsets stay as they are. */
+export function withoutLoneHoles(
+  text: string,
+  holes: readonly (readonly [start: number, end: number, ...unknown[]])[],
+): string {
+  let blanked = text;
+  for (const [start, end] of holes) {
+    const before = blanked.slice(blanked.lastIndexOf('\n', start - 1) + 1, start);
+    const next = blanked.indexOf('\n', end);
+    const after = blanked.slice(end, next < 0 ? blanked.length : next);
+    if (before.trim() !== '' || after.trim() !== '') continue;
+    blanked = blanked.slice(0, start) + blanked.slice(start, end).replace(/[^\n]/g, ' ') + blanked.slice(end);
+  }
+  return blanked;
 }

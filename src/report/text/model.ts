@@ -3,12 +3,11 @@ import type { Caveat } from '../../errors.ts';
 import { quantileOf } from '../../model/histogram.ts';
 import type { Model } from '../../model/model.ts';
 import type { FidelityRow } from '../../plan/fidelity.ts';
+import { printable } from '../../printable.ts';
 
 const SHOWN = 12;
 const number = (value: number) => Math.round(value).toLocaleString('en-US');
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
-/** Templates come from keys: nothing of them may reach a terminal but printable ASCII. */
-const printable = (text: string) => text.replace(/[^\x20-\x7e]/g, '?');
 const fit = (text: string, width: number) =>
   text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
 

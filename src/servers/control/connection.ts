@@ -18,6 +18,8 @@ export interface ControlConnection {
   /** `CONFIG GET *`, credentials masked; undefined where the server refuses it. */
   config(): Promise<Record<string, string> | undefined>;
   identify(): Promise<Pick<ServerIdentity, 'product' | 'version' | 'allocator'> & { processId: number }>;
+  /** SCRIPT LOAD: undefined where the script compiles, else the error. Rejects where the question was not answered. */
+  compile(script: Buffer): Promise<string | undefined>;
   /** Resolves with the reason when the connection is gone for good and nobody called `close`. */
   readonly lost: Promise<string>;
   close(): void;
@@ -87,6 +89,17 @@ export async function connect(address: ServerAddress, reconnects = 0): Promise<C
     async identify() {
       const fields = { ...(await info('server')), ...(await info('memory')) };
       return { ...identify(fields), processId: Number(fields.process_id ?? 0) };
+    },
+    async compile(script) {
+      try {
+        await redis.script('LOAD', script);
+        return undefined;
+      } catch (error) {
+        const message = messageOf(error);
+        // NOPERM, LOADING, BUSY and the like say nothing about the script.
+        if (message.startsWith('ERR ')) return message;
+        throw error;
+      }
     },
     lost,
     close() {
