@@ -10,7 +10,7 @@ import { reportGithub } from '../src/lint/report/github.ts';
 import { type LintDocument, lintDocument } from '../src/lint/report/json.ts';
 import { rulePage } from '../src/lint/report/page.ts';
 import { reportSarif } from '../src/lint/report/sarif.ts';
-import { reportTerminal } from '../src/lint/report/terminal.ts';
+import { reflow, reportTerminal } from '../src/lint/report/terminal.ts';
 import type { Rule } from '../src/lint/rule.ts';
 import { RULES } from '../src/lint/rules/index.ts';
 import { openCompiler, startServer } from '../src/servers/index.ts';
@@ -21,7 +21,7 @@ export default class Lint extends BaseCommand {
     `Reads .lua files, folders, captures (scripts and commands in them), sources in JavaScript, TypeScript, Python, Ruby, Go, Java and PHP, and redis.conf. Runs nothing, needs no server; --verify asks one whether it compiles the scripts.
 Reports what differs between the two servers; --hygiene adds what is slow or unsafe on both.
 A comment in the script accepts a finding: -- cutover-ignore RULE: reason
-Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage.`;
+Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage, 3 the server of --verify cannot be asked.`;
   static override examples = [
     '<%= config.bin %> <%= command.id %> scripts/ --from redis@7.2 --to valkey@9.1',
     '<%= config.bin %> <%= command.id %> captures/queue.monitor.gz --hygiene',
@@ -72,7 +72,7 @@ Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage.`;
     const { argv, flags } = await this.parse(Lint);
     if (flags.explain !== undefined) {
       const [rule] = rulesNamed([flags.explain]) as [Rule];
-      this.log(rulePage(rule).trimEnd());
+      this.log(reflow(rulePage(rule)).trimEnd());
       const { code, name, mechanism, fix, proof } = rule;
       return { code, name, mechanism, fix, proof };
     }

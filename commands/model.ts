@@ -1,46 +1,61 @@
-/** A capture → its model, saved and summarized. */
+/** Captures → their model, saved and summarized. */
 import { writeFile } from 'node:fs/promises';
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
+import { overridesFlag, readOverrides } from '../src/cli/overrides-flag.ts';
 import { Progress } from '../src/cli/progress.ts';
-import type { Caveat } from '../src/errors.ts';
-import { buildModel } from '../src/model/build.ts';
+import { type Caveat, CutoverError } from '../src/errors.ts';
+import { buildHalves, buildModel } from '../src/model/build.ts';
 import type { Model } from '../src/model/model.ts';
 import { type FidelityRow, fidelityOf } from '../src/plan/fidelity.ts';
 import { summarizeModel } from '../src/report/text/model.ts';
 
 export default class ModelCommand extends BaseCommand {
-  static override summary = 'Turn a capture into a statistical model of its workload, and say what is in it.';
+  static override summary = 'Turn captures into a statistical model of their workload, and say how faithful it is.';
   static override description =
-    'Prints a summary; with --json the whole model. The model holds no keys and no values, but for the arguments of scripts, which cannot be made up: treat it like the capture if your scripts receive personal data.';
+    `Prints a summary and a scorecard; with --json the whole model. Captures of several nodes, or parts of one, are merged by time; saved models (.json) are merged as models.
+
+The model holds no keys and no values. Script calls keep their arguments, because these cannot be made up, with every word replaced that is not the script's own; numbers stay.`;
   static override examples = [
     '<%= config.bin %> <%= command.id %> captures/sessions.monitor.gz',
     '<%= config.bin %> <%= command.id %> captures/queue.monitor.gz --output /tmp/queue.model.json',
     'zcat captures/mixed.monitor.gz | <%= config.bin %> <%= command.id %> - --json',
+    '<%= config.bin %> <%= command.id %> node1.log node2.log node3.log --output cluster.model.json',
   ];
-  static override args = {
-    capture: Args.string({
-      required: true,
-      description: 'MONITOR log, plain, gzip or zstd; - for stdin; or a saved model (.json)',
-    }),
-  };
+  static override strict = false;
+  static override usage = 'model CAPTURE...';
   static override flags = {
     output: Flags.string({ char: 'o', description: 'also write the model to this file' }),
     scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
+    config: overridesFlag,
+    'keep-arguments': Flags.boolean({ description: 'keep the arguments of script calls as they are: personal data' }),
     'replica-capture': Flags.boolean({ description: 'accept the capture of a replica' }),
   };
 
   async run(): Promise<Model & { fidelity: FidelityRow[]; caveats: Caveat[] }> {
-    const { args, flags } = await this.parse(ModelCommand);
+    const { argv, flags } = await this.parse(ModelCommand);
+    const names = argv as string[];
+    if (names.length === 0) {
+      throw new CutoverError(
+        'usage',
+        'E_USAGE',
+        'No capture is named.',
+        'Name one (plain, gzip or zstd; - for stdin), several of one cluster, or saved models (.json): cutover model app.log',
+      );
+    }
     const progress = new Progress(this.jsonEnabled());
-    const { model, caveats } = await buildModel(args.capture, {
+    const options = {
       replica: flags['replica-capture'],
+      rawArguments: flags['keep-arguments'],
       ...(flags.scripts ? { scripts: flags.scripts } : {}),
-      onProgress: (lines) => progress.show(`reading ${args.capture}: ${lines.toLocaleString('en')} lines`),
-    });
-    progress.done();
+      ...(await readOverrides(flags.config)),
+      onProgress: (lines: number) => progress.show(`reading ${names.join(', ')}: ${lines.toLocaleString('en')} lines`),
+    };
+    const { model, caveats } = await buildModel(names, options);
     if (flags.output) await writeFile(flags.output, `${JSON.stringify(model)}\n`);
-    const fidelity = fidelityOf(model);
+    progress.show('comparing a synthesized workload with it');
+    const fidelity = fidelityOf(model, await buildHalves(names, model, options));
+    progress.done();
     this.log(summarizeModel(model, fidelity, caveats));
     if (flags.output) this.log(`\nModel written to ${flags.output}`);
     return { ...model, fidelity, caveats };

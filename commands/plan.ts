@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
+import { overridesFlag, readOverrides } from '../src/cli/overrides-flag.ts';
 import { keysFlag, modeFlag, rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
 import { buildModel } from '../src/model/build.ts';
 import { capturedRateOf, checkMode, openWorkload } from '../src/plan/mode.ts';
@@ -33,13 +34,17 @@ export default class PlanCommand extends BaseCommand {
     }),
     preload: Flags.boolean({ description: 'print the preload (RESP) instead of the workload' }),
     scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
+    config: overridesFlag,
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PlanCommand);
     const source = args.capture ?? sampleCapture();
     checkMode({ mode: flags.mode, keys: flags.keys, source });
-    const { model } = await buildModel(source, flags.scripts ? { scripts: flags.scripts } : {});
+    const { model } = await buildModel(source, {
+      ...(flags.scripts ? { scripts: flags.scripts } : {}),
+      ...(await readOverrides(flags.config)),
+    });
     const epochSeconds = flags.epoch ?? Math.floor(model.source.first);
     const workload = await openWorkload({
       ...{ mode: flags.mode, keys: flags.keys, source, model, seed: flags.seed, epochSeconds, replica: false },

@@ -5,6 +5,7 @@ import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { commandLine } from '../src/cli/command-line.ts';
 import { interruptSignal } from '../src/cli/interrupt.ts';
+import { overridesFlag, readOverrides } from '../src/cli/overrides-flag.ts';
 import { Progress } from '../src/cli/progress.ts';
 import { exitCodeOf, onInconclusiveFlag, readBudget } from '../src/cli/verdict-flags.ts';
 import {
@@ -28,6 +29,7 @@ import { createFolder, latencyReader } from '../src/measure/folder.ts';
 import { describeMachine } from '../src/measure/machine.ts';
 import type { Rehearsal } from '../src/measure/rehearsal.ts';
 import { buildModel } from '../src/model/build.ts';
+import { fidelityCaveats, fidelityOf } from '../src/plan/fidelity.ts';
 import { capturedRateOf, checkMode, openWorkload } from '../src/plan/mode.ts';
 import { FORMATS } from '../src/report/index.ts';
 import { resolveSpecs, withoutCredentials } from '../src/servers/index.ts';
@@ -82,6 +84,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     cpus: coresFlag({ description: 'CPU limit of each container, in cores (1.5)' }),
     cpuset: Flags.string({ description: 'cores that each server may use (2-3)' }),
     scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
+    config: overridesFlag,
     'allow-nonempty': Flags.boolean({
       description: 'use a server by URL though it holds data, which may be overwritten',
     }),
@@ -107,6 +110,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     const { model, caveats } = await buildModel(name, {
       replica: flags['replica-capture'],
       ...(flags.scripts ? { scripts: flags.scripts } : {}),
+      ...(await readOverrides(flags.config)),
       onProgress: (lines) => progress.show(`reading ${name}: ${lines.toLocaleString('en')} lines`),
     });
     const capturedRate = capturedRateOf(flags.mode, model);
@@ -147,6 +151,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
         cpus: flags.cpus,
         cpuset: flags.cpuset,
         scripts: flags.scripts,
+        config: flags.config,
         'allow-nonempty': flags['allow-nonempty'],
         'replica-capture': flags['replica-capture'],
       }),
@@ -167,7 +172,11 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       arms: {} as Rehearsal['arms'],
       configDifferences: [],
       rounds: [],
-      caveats: [...caveats, ...workload.caveats],
+      caveats: [
+        ...caveats,
+        ...workload.caveats,
+        ...(flags.mode === 'modelled' ? fidelityCaveats(fidelityOf(model)) : []),
+      ],
     };
     try {
       await conduct({

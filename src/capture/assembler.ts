@@ -8,7 +8,7 @@
 export class Label {}
 type Item = number | { open: Label } | { close: Label } | { branch: Label };
 /** Instructions in their order, nested as they come. A statement leaves nothing on the stack, an expression one value. */
-export type Code = readonly (Item | Code)[];
+export type Code = (Item | Code)[];
 
 const TYPES = { i32: 0x7f, i64: 0x7e, f64: 0x7c, v128: 0x7b } as const;
 type Type = keyof typeof TYPES;
@@ -370,11 +370,10 @@ const text = (name: string) => list([...Buffer.from(name)].map((byte) => [byte])
 function resolve(code: Code, open: Label[] = [], bytes: number[] = []): number[] {
   for (const item of code) {
     if (typeof item === 'number') bytes.push(item);
-    else if (!('length' in item)) {
-      if ('branch' in item) bytes.push(...unsigned(open.length - 1 - open.lastIndexOf(item.branch)));
-      else if ('open' in item) open.push(item.open);
-      else open.pop();
-    } else resolve(item, open, bytes);
+    else if (Array.isArray(item)) resolve(item, open, bytes);
+    else if ('branch' in item) bytes.push(...unsigned(open.length - 1 - open.lastIndexOf(item.branch)));
+    else if ('open' in item) open.push(item.open);
+    else open.pop();
   }
   return bytes;
 }

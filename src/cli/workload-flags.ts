@@ -56,7 +56,7 @@ export const rateFlag = Flags.custom<Rate>({
 export const modeFlag = Flags.option({
   options: MODES,
   description:
-    'modelled: a workload like the captured one, of any length; exact: the captured ops themselves, in their order, on their connections, at their times',
+    'modelled: a workload like the captured one, of any length; exact: the captured ops themselves, in their order, on their connections, at their times; irm: independent draws of keys and commands, the naive baseline',
 });
 
 export const keysFlag = Flags.option({

@@ -38,6 +38,7 @@ export class Evaluator {
   private readonly commandCalls = new Map<CallNode, CommandCall | undefined>();
   /** Functions that hand their varargs to a command. */
   private readonly wrappers = new Map<FunctionNode, CallNode>();
+  private returns: Map<FunctionNode | undefined, Extract<Node, { type: 'ReturnStatement' }>[]> | undefined;
   private depth = 0;
   private readonly sizes = new WeakMap<Value, number>();
 
@@ -300,9 +301,11 @@ export class Evaluator {
   }
 
   private returnsOf(fn: FunctionNode): Expression[][] {
-    return this.scopes.nodes.flatMap((node) =>
-      node.type === 'ReturnStatement' && this.scopes.functionOf(node) === fn ? [node.arguments] : [],
+    this.returns ??= Map.groupBy(
+      this.scopes.nodes.filter((node) => node.type === 'ReturnStatement'),
+      (node) => this.scopes.functionOf(node),
     );
+    return (this.returns.get(fn) ?? []).map((node) => node.arguments);
   }
 
   private resolveCommand(node: CallNode): CommandCall | undefined {

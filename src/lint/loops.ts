@@ -31,7 +31,7 @@ export interface Loop {
 export function loopsAround(script: Script, node: Node, seen = new Set<FunctionNode>()): Loop[] {
   const loops: Loop[] = [];
   for (let child = node, at = script.scopes.parentOf(node); at; child = at, at = script.scopes.parentOf(at)) {
-    if (isLoop(at) && turns(at, child)) loops.push(loopOf(script, at));
+    if (isLoop(at) && turns(at, child)) loops.push(script.loopOf(at));
     if (at.type === 'FunctionDeclaration') {
       if (!seen.has(at)) {
         seen.add(at);

@@ -42,6 +42,7 @@ export class Script {
   /** `function`: the text is for FUNCTION LOAD. */
   readonly context: 'eval' | 'function';
   private readonly evaluator: Evaluator;
+  private readonly loops = new Map<LoopNode, Loop>();
 
   constructor(unit: ScriptUnit, chunk: Chunk) {
     this.unit = unit;
@@ -97,7 +98,9 @@ export class Script {
   }
 
   loopOf(node: LoopNode): Loop {
-    return loopOf(this, node);
+    const known = this.loops.get(node) ?? loopOf(this, node);
+    this.loops.set(node, known);
+    return known;
   }
 
   /** Conditions under which a node is reached, innermost first, within its function. */

@@ -1,19 +1,25 @@
 /** Files → model: a capture is read and fitted, a saved model is checked and taken as it is. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Capture, type CaptureOptions } from '../capture/read.ts';
+import { openCaptures } from '../capture/merge.ts';
+import type { CaptureOptions } from '../capture/read.ts';
 import { readSidecar, type Sidecar } from '../capture/record/sidecar.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
 import { Fit } from './fit.ts';
+import { mergeModels } from './merge.ts';
 import { type Model, modelSchema } from './model.ts';
+import { applyOverrides, forcedGlobs, type Overrides } from './overrides.ts';
 import { disguiseStretch } from './stretch.ts';
 import { type Dataset, summarize } from './summarize.ts';
+import { tally } from './tally.ts';
 
 export interface BuildOptions extends CaptureOptions {
   /** Folder with Lua files, for scripts whose body the capture does not hold. */
   scripts?: string;
   /** Keep the arguments of script calls as they are, instead of disguising what could name somebody. */
   rawArguments?: boolean;
+  /** What a person wants different from the capture. */
+  overrides?: Overrides;
   /** Called about every 50 ms of work with the lines read so far. */
   onProgress?: (lines: number) => void;
 }
@@ -23,42 +29,93 @@ export interface Built {
   caveats: Caveat[];
 }
 
-/** A model from a capture or a saved model, told apart by the first character. Throws CutoverError (usage). */
-export async function buildModel(name: string, options: BuildOptions = {}): Promise<Built> {
-  if (name.endsWith('.json')) return { model: await readModel(name), caveats: [] };
-  const capture = new Capture(name, options);
-  const fit = new Fit(options.scripts ? await readScripts(options.scripts) : []);
-  let lines = 0;
+/**
+ * A model from captures, which are merged by time, or from saved models (.json), which are merged as models.
+ * Throws CutoverError (usage).
+ */
+export async function buildModel(names: string | string[], options: BuildOptions = {}): Promise<Built> {
+  const all = typeof names === 'string' ? [names] : names;
+  const saved = all.filter((name) => name.endsWith('.json'));
+  if (saved.length > 0 && saved.length < all.length) {
+    throw new CutoverError(
+      'usage',
+      'E_MODEL_MIX',
+      `${saved[0]} is a model and ${all.find((name) => !name.endsWith('.json'))} a capture: they cannot be merged.`,
+      'Make models of the captures first: cutover model CAPTURE --output NAME.json',
+    );
+  }
+  const { model, caveats } = saved.length > 0 ? await mergeSaved(saved) : await fitCaptures(all, options);
+  return { model: options.overrides ? applyOverrides(model, options.overrides) : model, caveats };
+}
+
+async function mergeSaved(paths: string[]): Promise<Built> {
+  const models = await Promise.all(paths.map(readModel));
+  return { model: models.length === 1 ? models[0]! : mergeModels(models), caveats: [] };
+}
+
+async function fitCaptures(names: string[], options: BuildOptions): Promise<Built> {
+  const capture = openCaptures(names, options);
+  const fit = await newFit(options);
   for await (const op of capture.batches()) {
     while (op.next()) fit.add(op);
-    lines = op.line;
-    options.onProgress?.(lines);
+    options.onProgress?.(op.line);
   }
-  const summary = capture.summary();
-  const sidecar = await readSidecar(name);
   fit.end();
+  const summary = capture.summary();
+  const sidecars = await Promise.all(names.map(readSidecar));
+  const known = sidecars.every((sidecar) => sidecar !== undefined) ? sidecars : [];
   const source = {
     lines: summary.lines,
     parsed: summary.parsed,
     rejected: Object.fromEntries(Object.entries(summary.rejected).map(([reason, { count }]) => [reason, count])),
     first: summary.firstUs / 1e6,
     last: summary.lastUs / 1e6,
-    spanSeconds: (sidecar && recordedSeconds(sidecar)) ?? Math.max(0, (summary.lastUs - summary.firstUs) / 1e6),
-    server: sidecar ? `${sidecar.server.product} ${sidecar.server.version}` : summary.server,
+    spanSeconds: (known[0] && recordedSeconds(known[0])) ?? Math.max(0, (summary.lastUs - summary.firstUs) / 1e6),
+    server: known[0] ? `${known[0].server.product} ${known[0].server.version}` : summary.server,
     clock: summary.clock,
-    approximate: summary.approximateLines > 0 || (sidecar?.bursts.some((burst) => (burst.approximate ?? 0) > 0) ?? false),
+    approximate:
+      summary.approximateLines > 0 || known.some(({ bursts }) => bursts.some((burst) => (burst.approximate ?? 0) > 0)),
   };
-  const model = summarize(fit, source, sidecar ? datasetOf(sidecar) : {});
+  const model = summarize(fit, source, datasetOf(known));
   if (model.units.length === 0) {
     throw new CutoverError(
       'usage',
       'E_CAPTURE_NOTHING_TO_REPLAY',
-      `${name} holds no command that can be replayed, only set-up and administration (${Object.keys(model.commands).slice(0, 6).join(', ')}).`,
+      `${names.join(', ')} holds no command that can be replayed, only set-up and administration (${Object.keys(model.commands).slice(0, 6).join(', ')}).`,
       'Record again while clients are at work.',
     );
   }
   if (!options.rawArguments) model.stretch = disguiseStretch(model);
   return { model, caveats: summary.caveats };
+}
+
+/** Longer captures are not read a second time. */
+const MAX_LINES_FOR_HALVES = 3_000_000;
+
+/**
+ * Models of the first and the second half of captures whose model is known: how much the workload differs from itself.
+ * Undefined for stdin, saved models, and captures that are too short or too long for it.
+ */
+export async function buildHalves(
+  names: string[],
+  { source }: Model,
+  options: BuildOptions = {},
+): Promise<[Model, Model] | undefined> {
+  if (names.some((name) => name === '-' || name.endsWith('.json'))) return undefined;
+  if (source.spanSeconds <= 0 || source.lines > MAX_LINES_FOR_HALVES) return undefined;
+  const fits = [await newFit(options), await newFit(options)] as const;
+  const middleUs = ((source.first + source.last) / 2) * 1e6;
+  for await (const op of openCaptures(names, options).batches())
+    while (op.next()) fits[op.atUs < middleUs ? 0 : 1].add(op);
+  const [first, second] = fits.map((fit) => {
+    fit.end();
+    return summarize(fit, { ...source, spanSeconds: source.spanSeconds / 2 });
+  });
+  return [first!, second!];
+}
+
+async function newFit({ scripts, overrides }: BuildOptions): Promise<Fit> {
+  return new Fit(scripts ? await readScripts(scripts) : [], overrides ? forcedGlobs(overrides) : []);
 }
 
 /** A saved model, validated. Throws CutoverError (usage). */
@@ -100,29 +157,32 @@ async function readScripts(folder: string): Promise<Uint8Array[]> {
   }
 }
 
-/** What a sidecar knows of the data that the lines cannot show. */
-function datasetOf({ bursts, dataset }: Sidecar): Dataset {
-  const keyspace = bursts[0]?.before?.keyspace;
-  const misses = bursts.map(({ before, after }) =>
-    before?.stats && after?.stats
-      ? Number(after.stats.keyspace_misses) - Number(before.stats.keyspace_misses)
-      : Number.NaN,
-  );
-  const total = misses.reduce((sum, n) => sum + n, 0);
-  const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
-  const counted = dataset
-    ? Object.entries(dataset.keys)
-    : keyspace && Object.entries(keyspace).map(([db, fields]): [string, number] => [db, keysOf(fields)]);
-  return {
-    ...(counted ? { keys: new Map(counted.map(([db, n]) => [Number(db.replace('db', '')), n])) } : {}),
-    ...(Number.isFinite(total) ? { misses: total } : {}),
-  };
+/** What sidecars know of the data that the lines cannot show; of several nodes, together. */
+function datasetOf(sidecars: Sidecar[]): Dataset {
+  if (sidecars.length === 0) return {};
+  const keys = new Map<number, number>();
+  let counted = true;
+  let misses = 0;
+  for (const { bursts, dataset } of sidecars) {
+    const keyspace = bursts[0]?.before?.keyspace;
+    const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
+    const byDatabase = dataset
+      ? Object.entries(dataset.keys)
+      : keyspace && Object.entries(keyspace).map(([db, fields]): [string, number] => [db, keysOf(fields)]);
+    counted &&= byDatabase !== undefined;
+    for (const [db, n] of byDatabase ?? []) tally(keys, Number(db.replace('db', '')), n);
+    for (const { before, after } of bursts)
+      misses += Number(after?.stats?.keyspace_misses) - Number(before?.stats?.keyspace_misses);
+  }
+  return { ...(counted ? { keys } : {}), ...(Number.isFinite(misses) ? { misses } : {}) };
 }
 
 /** Seconds that were recorded: bursts have pauses between them. */
 function recordedSeconds({ bursts }: Sidecar): number | undefined {
   if (bursts.length < 2) return undefined;
-  const seconds = bursts.map(({ startedAt, endedAt }) => (endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1000 : Number.NaN));
+  const seconds = bursts.map(({ startedAt, endedAt }) =>
+    endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1000 : Number.NaN,
+  );
   const sum = seconds.reduce((a, b) => a + b, 0);
   return sum > 0 ? sum : undefined;
 }

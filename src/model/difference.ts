@@ -39,40 +39,40 @@ export function compareModels(a: Model, b: Model): Difference[] {
   const whole = curveDistance(a.hitRatio, b.hitRatio);
   const cold = shareDistance([keysOf(a), a.keyAccesses], [keysOf(b), b.keyAccesses]);
   return [
-    row('mix of families and commands', 'Jensen–Shannon divergence', mixDistance(mixOf(a), mixOf(b)), 0.01),
-    row('popularity', 'share of the 100 busiest keys', shareDistance(topShare(a), topShare(b)), 0.01),
-    row('popularity', 'requests by rank, worst of the busiest families (KS)', worst(rankDistance), 0.05),
-    row('locality', 'hit ratio curve, mean error', whole && plain(whole.mean), 0.02),
-    row('locality', 'hit ratio curve, largest error', whole && plain(whole.largest), 0.06),
+    row('mix', 'families, commands (JS)', mixDistance(mixOf(a), mixOf(b)), 0.01),
+    row('popularity', '100 busiest keys, share', shareDistance(topShare(a), topShare(b)), 0.01),
+    row('popularity', 'requests by rank (KS) *', worst(rankDistance), 0.05),
+    row('locality', 'hit ratios, mean error', whole && plain(whole.mean), 0.02),
+    row('locality', 'hit ratios, largest', whole && plain(whole.largest), 0.06),
     row(
       'locality',
-      'hit ratio curve, worst of the busiest families, mean error',
+      'hit ratios, mean *',
       worst((x, y) => {
         const distance = x.hitRatio && y.hitRatio && curveDistance(x.hitRatio, y.hitRatio);
         return distance && plain(distance.mean);
       }),
       0.02,
     ),
-    row('locality', 'share of accesses that are the first of their key', cold, 0.01),
-    row('locality', 'share of keys that are accessed once', shareDistance(onceShare(a), onceShare(b)), 0.01),
-    row('locality', 'keys per access, relative', footprintDistance(a, b), 0.02),
+    row('locality', 'first accesses, share', cold, 0.01),
+    row('locality', 'keys accessed once, share', shareDistance(onceShare(a), onceShare(b)), 0.01),
+    row('locality', 'keys per access, rel.', footprintDistance(a, b), 0.02),
     row(
       'values',
-      'sizes, worst of the busiest families (KS)',
+      'sizes (KS) *',
       worst((x, y) => distance(x.valueBytes, y.valueBytes)),
       0.03,
     ),
     row(
       'values',
-      'expiries, worst of the busiest families (KS)',
+      'expiries (KS) *',
       worst((x, y) => distance(x.ttlSeconds, y.ttlSeconds)),
       0.03,
     ),
-    row('arrivals', 'index of dispersion, 1 ms to 1 s, largest relative', dispersionDistance(a, b), 0.2),
-    row('arrivals', 'units per second, mean relative', rateDistance(a, b), 0.05),
+    row('arrivals', 'dispersion, relative', dispersionDistance(a, b), 0.2),
+    row('arrivals', 'rate by second, rel.', rateDistance(a, b), 0.05),
     row('sessions', 'pipeline depths (KS)', distance(a.pipelines.depths, b.pipelines.depths), 0.05),
     row('sessions', 'transaction sizes (KS)', distance(a.transactions.sizes, b.transactions.sizes), 0.05),
-    row('sessions', 'what follows what on a connection (JS)', transitionDistance(a, b), 0.02),
+    row('sessions', 'what follows what (JS)', transitionDistance(a, b), 0.02),
   ];
 }
 

@@ -319,13 +319,7 @@ export class Fit {
   }
 
   /** Sizes, expiries and elements of what the call's first key holds. */
-  private learnContents(
-    op: FitOp,
-    command: Command,
-    ttl: number | undefined,
-    template: number,
-    row: number,
-  ): void {
+  private learnContents(op: FitOp, command: Command, ttl: number | undefined, template: number, row: number): void {
     const stats = this.templates[template]!;
     if (ttl !== undefined) {
       stats.ttls.add(ttl);
@@ -351,12 +345,13 @@ export class Fit {
       numbers: [],
     }));
     const local = miner.add(bytes, 0, bytes.length);
-    return (numbers[local] ??=
+    numbers[local] ??=
       this.templates.push({
         ...{ miner, local, requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
         ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
         ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0 },
-      }) - 1);
+      }) - 1;
+    return numbers[local];
   }
 
   private endBatch(batch: Unit, unit: Unit | undefined): void {

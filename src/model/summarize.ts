@@ -267,10 +267,12 @@ function describeKeys(
     );
     const { elements, refillGaps } = stats[number]!;
     if (elements) family.elements = elementsOf(elements, family.keys);
-    family.expired = !fillsMisses(stats[number]!) ? [] : ascending(refillGaps).map(([bucket, n]) => {
-      const all = cells[number]!.reduce((sum, cell) => sum + (cell.gaps.get(bucket) ?? 0), 0);
-      return [bucket, Math.min(1, n / Math.max(1, all * fit.gaps.stride))];
-    });
+    family.expired = !fillsMisses(stats[number]!)
+      ? []
+      : ascending(refillGaps).map(([bucket, n]) => {
+          const all = cells[number]!.reduce((sum, cell) => sum + (cell.gaps.get(bucket) ?? 0), 0);
+          return [bucket, Math.min(1, n / Math.max(1, all * fit.gaps.stride))];
+        });
     const chosen = samples[number]!.sort((a, b) => a[0] - b[0]);
     const below = chosen[MAX_SAMPLE]?.[0] ?? keys.sampledShare;
     family.sample = { below, keys: chosen.slice(0, MAX_SAMPLE).map(([, key]) => key) };

@@ -135,7 +135,7 @@ export class Elements {
 }
 
 /** How to write a role that is neither a key nor bytes. */
-export function textOf(
+function textOf(
   role: Exclude<Role, { key: number } | { bytes: unknown }>,
 ): (random: Random, nowSeconds: number) => string {
   if ('literals' in role) {

@@ -8,7 +8,7 @@ import { capturedRate, ExactWorkload } from './exact.ts';
 import { Synthesis } from './synthesize.ts';
 import type { Workload } from './workload.ts';
 
-export const MODES = ['modelled', 'exact'] as const;
+export const MODES = ['modelled', 'exact', 'irm'] as const;
 export type Mode = (typeof MODES)[number];
 export const KEYS = ['real', 'anonymised'] as const;
 
@@ -58,7 +58,7 @@ export function checkMode({ mode, keys, source }: Pick<WorkloadRequest, 'mode' |
 /** Throws CutoverError (usage) where an exact workload is longer than its capture. */
 export async function openWorkload(request: WorkloadRequest): Promise<Workload> {
   const { mode, keys, source, model, seed, epochSeconds, rate, seconds, replica } = request;
-  if (mode === 'modelled') return new Synthesis(model, { seed, epochSeconds, rate });
+  if (mode !== 'exact') return new Synthesis(model, { seed, epochSeconds, rate, independent: mode === 'irm' });
   const disguise = keys === 'anonymised' ? new ArgumentDisguise(await secretOf(source, seed), model) : undefined;
   return ExactWorkload.read({
     capture: source,

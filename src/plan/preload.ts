@@ -56,7 +56,9 @@ export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Prelo
   });
   for (const [db, keys] of model.keysAtStart ?? []) {
     const missing = Math.min(MAX_UNTOUCHED, keys - (writers.get(db)?.keys ?? 0));
-    const families = model.families.flatMap((family, number) => (family.db === db && family.requests > 0 ? number : []));
+    const families = model.families.flatMap((family, number) =>
+      family.db === db && family.requests > 0 ? number : [],
+    );
     if (missing <= 0 || families.length === 0) continue;
     // What the capture never touched is like what it touched.
     const like = new Alias(families.map((number) => model.families[number]!.keys));

@@ -382,7 +382,8 @@ class Round {
 
   private existed(number: number, key: number): boolean {
     const family = this.model.families[number]!;
-    const ranked = (this.requests[number] ??= requestsByRank(family));
+    this.requests[number] ??= requestsByRank(family);
+    const ranked = this.requests[number];
     return existedBefore(family, number, key % ranked.length, ranked[key % ranked.length]!);
   }
 
@@ -481,7 +482,8 @@ class Round {
         if (slot === undefined) return draw(family);
         return intern(slots, slot * families + family, () => {
           const isRemoved = () => unit.ops.some(([n, named]) => this.shapes[n]!.removes && named.includes(slot));
-          const key = next ?? draw(family, compiled.writes && !isRemoved() ? undefined : isRemoved() ? isFinal : isThere);
+          const key =
+            next ?? draw(family, compiled.writes && !isRemoved() ? undefined : isRemoved() ? isFinal : isThere);
           next = undefined;
           return key;
         });

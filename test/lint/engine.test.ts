@@ -87,8 +87,9 @@ test('servers: what they must look like, and what they know between releases tha
   }
   const count = async (to: string, command: string) => {
     const file = temporaryFile('a.lua', `redis.call('${command}', KEYS[1])`);
-    return lint(await readSources([file]), { profile: parseProfile(`--from redis@8.6 --to ${to}`), rules }).findings
-      .length;
+    const only = RULES.filter(({ code }) => code === 'D01');
+    return lint(await readSources([file]), { profile: parseProfile(`--from redis@8.6 --to ${to}`), rules: only })
+      .findings.length;
   };
   assert.equal(await count('valkey@9.0', 'HEXPIRE'), 0, 'since 9.0');
   assert.equal(await count('valkey@9.0', 'HGETDEL'), 1, 'since 9.1');

@@ -39,6 +39,16 @@ export function reportTerminal(result: LintResult, stream?: NodeJS.WriteStream):
     .join('\n\n')}\n`;
 }
 
+/** A page in Markdown → the same with its paragraphs broken; examples stay as they are. */
+export function reflow(page: string): string {
+  let inExample = false;
+  const lines = page.split('\n').flatMap((line) => {
+    if (line.startsWith('```')) inExample = !inExample;
+    return inExample ? [line] : wrap(line, '');
+  });
+  return lines.join('\n');
+}
+
 function groupLines(findings: Finding[], explained: Set<string>, colour: Colour): string[] {
   const [first] = findings as [Finding];
   const lines = [colour('strong', printable(first.unit)) + colour('quiet', circumstances(first))];

@@ -84,13 +84,13 @@ export const unboundedLoop = defineRule({
         for (const { node } of call.loops) {
           const names = called.get(node) ?? new Set();
           called.set(node, names);
-          names.add(call.name?.toUpperCase() ?? 'a command');
+          for (const name of call.names) names.add(name.toUpperCase());
         }
       }
       for (const [node, names] of called) {
         const bound = boundOf(script, node);
         if (!bound) continue;
-        const shown = [...names].slice(0, MAX_NAMED).join(', ');
+        const shown = [...names].slice(0, MAX_NAMED).join(', ') || 'commands';
         const more = names.size > MAX_NAMED ? ` and ${names.size - MAX_NAMED} more` : '';
         report(node, {
           message: `this loop calls ${shown}${more} ${bound.words}`,

@@ -1,5 +1,6 @@
 /** A model → the summary that a person reads. */
 import type { Caveat } from '../../errors.ts';
+import type { Difference } from '../../model/difference.ts';
 import { quantileOf } from '../../model/histogram.ts';
 import type { Model } from '../../model/model.ts';
 import type { FidelityRow } from '../../plan/fidelity.ts';
@@ -65,16 +66,141 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
     );
   }
   if (families.length > SHOWN) lines.push(`and ${families.length - SHOWN} more`);
-  lines.push('');
-  for (const row of fidelity) {
-    const ok = row.value <= Math.max(row.target, row.noise) ? 'ok' : 'MISSED';
-    lines.push(
-      `fidelity: ${row.aspect}: ${row.metric} ${row.value.toFixed(4)} (target ${row.target}, chance alone ${row.noise.toFixed(4)}) ${ok}`,
-    );
-  }
+  lines.push('', ...pictures(model));
+  if (fidelity.length > 0) lines.push('', ...scorecard(fidelity));
   const left = Object.entries(model.leftOut);
   if (left.length > 0) lines.push(`never replayed: ${left.map(([name, n]) => `${printable(name)} (${n})`).join(', ')}`);
-  lines.push('A capture cannot show: latency, hits and misses, replies, rejected commands, TTLs left.');
+  lines.push('', ...unknowns(model));
   for (const caveat of caveats) lines.push(`! ${caveat.message} ${caveat.advice}`);
   return lines.join('\n');
+}
+
+const BARS = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const WIDTH = 60;
+
+/** One character a value, as high as it is among them. */
+function bars(values: number[]): string {
+  const most = Math.max(...values, 1e-9);
+  return values.map((value) => BARS[value <= 0 ? 0 : Math.max(1, Math.round((value / most) * 8))]!).join('');
+}
+
+/** Sums of `values` in at most `WIDTH` equal groups. */
+function grouped(values: number[]): number[] {
+  const per = Math.ceil(values.length / WIDTH);
+  return Array.from({ length: Math.ceil(values.length / per) }, (_, i) =>
+    values.slice(i * per, (i + 1) * per).reduce((a, b) => a + b, 0),
+  );
+}
+
+/** Rate, popularity and sizes, each in a line. */
+function pictures(model: Model): string[] {
+  const lines: string[] = [];
+  const [stream] = [...model.clients.streams].sort((a, b) => b.units - a.units);
+  const bins = stream?.arrivals.units.slice(
+    0,
+    Math.max(1, Math.floor(model.source.spanSeconds / stream.arrivals.binSeconds)),
+  );
+  if (stream && bins && bins.length > 1) {
+    const groups = grouped(bins);
+    const seconds = stream.arrivals.binSeconds * Math.ceil(bins.length / groups.length);
+    lines.push(`rate          ${bars(groups)}  ${seconds} s each`);
+  }
+  const references = model.families.flatMap((family) => family.references).sort((a, b) => b[0] - a[0]);
+  const keys = references.reduce((sum, [, n]) => sum + n, 0);
+  const requests = references.reduce((sum, [count, n]) => sum + count * n, 0);
+  if (keys >= 10) {
+    const share = (part: number) => {
+      let left = keys * part;
+      let sum = 0;
+      for (const [count, n] of references) {
+        const taken = Math.min(left, n);
+        sum += taken * count;
+        left -= taken;
+      }
+      return sum / requests;
+    };
+    const once = references.filter(([count]) => count === 1).reduce((sum, [, n]) => sum + n, 0) / keys;
+    lines.push(
+      `popularity    1 % of the keys take ${percent(share(0.01))} of the accesses, 10 % ${percent(share(0.1))}; ${percent(once)} of the`,
+      `              keys are accessed once`,
+    );
+  }
+  const sizes: number[] = [];
+  for (const { valueBytes } of model.families) {
+    for (const [bytes, n] of valueBytes) {
+      const octave = Math.max(0, Math.floor(Math.log2(Math.max(1, bytes))));
+      sizes[octave] = (sizes[octave] ?? 0) + n;
+    }
+  }
+  if (sizes.length > 0) {
+    const all = Array.from(sizes, (n) => n ?? 0);
+    lines.push(`value bytes   ${bars(all)}  1 B to ${number(2 ** all.length)} B, a doubling each`);
+  }
+  return lines;
+}
+
+/** The scorecard, in 80 columns. */
+function scorecard(rows: FidelityRow[]): string[] {
+  const figure = (value: number | undefined) => (value === undefined ? '-' : value.toFixed(3)).padStart(8);
+  const words = { ok: 'ok', missed: 'MISSED', unknown: '-' };
+  return [
+    `${'how far a synthesized workload is'.padEnd(36)}distance  target  halves  chance   naive`,
+    ...rows.map(({ aspect, metric, value, target, noise, chance, naive, outcome }, i) => {
+      const name = `${rows[i - 1]?.aspect === aspect ? ''.padEnd(11) : fit(aspect, 11)}${fit(metric, 25)}`;
+      return `${name}${[value, target, noise, chance || undefined, naive].map(figure).join('')} ${words[outcome]}`;
+    }),
+    "* of the busiest families, the worst. ok: within the target, or what the capture's",
+    'halves differ by, or chance does. naive: independent draws, as benchmarks do.',
+  ];
+}
+
+/** How two workloads differ: the families and commands that changed most, then every aspect. */
+export function summarizeDifference(a: Model, b: Model, rows: Difference[]): string {
+  const rate = (model: Model) => {
+    const ops = model.units.reduce((sum, unit) => sum + unit.count * unit.ops.length, 0);
+    return ops / Math.max(model.source.spanSeconds, 1e-6);
+  };
+  const lines = [`rate          ${number(rate(a))} ops/s, then ${number(rate(b))}`];
+  const changes = (name: string, sharesOf: (model: Model) => Map<string, number>) => {
+    const [x, y] = [sharesOf(a), sharesOf(b)];
+    const changed = [...new Set([...x.keys(), ...y.keys()])]
+      .map((key) => ({ key, before: x.get(key) ?? 0, after: y.get(key) ?? 0 }))
+      .sort((p, q) => Math.abs(q.after - q.before) - Math.abs(p.after - p.before))
+      .slice(0, SHOWN)
+      .filter(({ before, after }) => Math.abs(after - before) >= 0.0005);
+    lines.push('', `${name.padEnd(42)}${'share'.padStart(10)}${'then'.padStart(10)}`);
+    for (const { key, before, after } of changed)
+      lines.push(`${fit(printable(key), 42)}${percent(before).padStart(10)}${percent(after).padStart(10)}`);
+    if (changed.length === 0) lines.push('the same to a tenth of a percent');
+  };
+  changes(
+    'family',
+    ({ families }) => new Map(families.map((f) => [`${f.db > 0 ? `[${f.db}] ` : ''}${f.template}`, f.share])),
+  );
+  changes('command', ({ commands }) => new Map(Object.entries(commands).map(([name, { share }]) => [name, share])));
+  lines.push('', `${''.padEnd(36)}distance  chance`);
+  rows.forEach(({ aspect, metric, value, chance }, i) => {
+    const name = `${rows[i - 1]?.aspect === aspect ? ''.padEnd(11) : fit(aspect, 11)}${fit(metric, 25)}`;
+    const figure = (x: number | undefined) => (x === undefined ? '-' : x.toFixed(3)).padStart(8);
+    lines.push(`${name}${figure(value)}${figure(chance || undefined)}`);
+  });
+  lines.push('chance: what two samples of one workload differ by once in twenty. * busiest families, the worst.');
+  return lines.join('\n');
+}
+
+/** What the lines of a capture do not tell, and what the model therefore assumes. */
+function unknowns(model: Model): string[] {
+  const lines = [
+    'What a capture cannot tell: latency, replies, hits and misses, commands that were',
+    'rejected or whose WATCH failed, expiries left, and what keys hold that it never touched.',
+  ];
+  lines.push(
+    model.keysAtStart
+      ? 'Its sidecar tells how many keys there were; which of them were there is inferred.'
+      : 'Without a sidecar (cutover capture writes one), keys that are read first count as there.',
+  );
+  if (model.clients.connections === 1) {
+    lines.push('All lines share one source: concurrency and pipelines cannot be told apart.');
+  }
+  return lines;
 }
