@@ -170,7 +170,11 @@ export function originOf(value: Value): Origin {
     case 'arithmetic':
       return combine(value.operands.map(originOf));
     case 'union':
-      return value.options.map(originOf).sort((a, b) => ORDER.indexOf(b) - ORDER.indexOf(a))[0]!;
+      // nil is no key: a command would refuse it.
+      return value.options
+        .filter((option) => option.kind !== 'literal' || option.value !== null)
+        .map(originOf)
+        .reduce((a, b) => (ORDER.indexOf(a) > ORDER.indexOf(b) ? a : b), 'keys');
     case 'library':
       if (value.name === 'tostring' && value.args.length === 1) return originOf(value.args[0]!);
       return TRANSPARENT.has(value.name) ? combine(value.args.map(originOf)) : 'unknown';

@@ -12,7 +12,7 @@ export interface Difference {
   value: number | undefined;
   /** What a faithful copy stays below. */
   target: number;
-  /** What chance alone exceeds once in twenty, between two samples of these sizes of one truth; 0 where nothing is drawn. */
+  /** what chance alone exceeds once in a hundred, between two samples of these sizes of one truth; 0 where nothing is drawn. */
   chance: number;
 }
 
@@ -87,7 +87,7 @@ function shareDistance([partA, wholeA]: [number, number], [partB, wholeB]: [numb
   const both = (partA + partB) / (wholeA + wholeB);
   return {
     value: Math.abs(partA / wholeA - partB / wholeB),
-    chance: 1.96 * Math.sqrt(Math.max(0, both * (1 - both)) * (1 / wholeA + 1 / wholeB)),
+    chance: 2.58 * Math.sqrt(Math.max(0, both * (1 - both)) * (1 / wholeA + 1 / wholeB)),
   };
 }
 
@@ -196,12 +196,12 @@ function footprintDistance(a: Model, b: Model): Measured | undefined {
   if (keysA === 0 || keysB === 0) return undefined;
   return {
     value: Math.abs(keysB / b.keyAccesses / (keysA / a.keyAccesses) - 1),
-    chance: 1.96 * Math.sqrt(1 / keysA + 1 / keysB),
+    chance: 2.58 * Math.sqrt(1 / keysA + 1 / keysB),
   };
 }
 
-/** Critical distance of two samples at 5 %. */
-const ksChance = (n: number, m: number) => 1.36 * Math.sqrt((n + m) / (n * m));
+/** Critical distance of two samples at 1 %. */
+const ksChance = (n: number, m: number) => 1.63 * Math.sqrt((n + m) / (n * m));
 
 /** Kolmogorov–Smirnov distance of two distributions; undefined where one is too small. */
 function distance(a: ValueCounts, b: ValueCounts): Measured | undefined {
@@ -238,7 +238,7 @@ function dispersionDistance(a: Model, b: Model): Measured | undefined {
       const n = a.source.spanSeconds / WINDOW_SECONDS[window];
       const m = b.source.spanSeconds / WINDOW_SECONDS[window];
       return [
-        { value: Math.exp(Math.abs(Math.log(y / x))) - 1, chance: Math.exp(1.96 * Math.sqrt(2 / n + 2 / m)) - 1 },
+        { value: Math.exp(Math.abs(Math.log(y / x))) - 1, chance: Math.exp(2.58 * Math.sqrt(2 / n + 2 / m)) - 1 },
       ];
     });
   });

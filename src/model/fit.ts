@@ -64,6 +64,10 @@ export type FitOp = Pick<
   | 'lineBytes'
   | 'arg'
   | 'argLength'
+  | 'bytes'
+  | 'isPlain'
+  | 'argStart'
+  | 'argEnd'
 >;
 
 interface Command extends CommandTraits {
@@ -286,11 +290,15 @@ export class Fit {
   /** Row of the key that stands at this argument. */
   private key(op: FitOp, index: number, command: Command, byClient: boolean): number {
     const { keys } = this;
-    const bytes = op.arg(index);
-    const row = keys.row(op.db, bytes, 0, bytes.length);
+    // In place where the bytes stand for themselves: most keys do.
+    const plain = op.isPlain(index);
+    const bytes = plain ? op.bytes : op.arg(index);
+    const start = plain ? op.argStart(index) : 0;
+    const end = plain ? op.argEnd(index) : bytes.length;
+    const row = keys.row(op.db, bytes, start, end);
     let template = keys.template[row]!;
     if (row === 0 || keys.created) {
-      template = this.template(op.db, bytes);
+      template = this.template(op.db, bytes, start, end);
       keys.template[row] = template;
     }
     const stats = this.templates[template]!;
@@ -339,12 +347,12 @@ export class Fit {
     }
   }
 
-  private template(db: number, bytes: Uint8Array): number {
+  private template(db: number, bytes: Uint8Array, start: number, end: number): number {
     const { miner, numbers } = intern(this.databases, db, () => ({
       miner: new TemplateMiner(this.globs),
       numbers: [],
     }));
-    const local = miner.add(bytes, 0, bytes.length);
+    const local = miner.add(bytes, start, end);
     numbers[local] ??=
       this.templates.push({
         ...{ miner, local, requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },

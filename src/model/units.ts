@@ -139,7 +139,7 @@ function continues(before: Unit, batch: Unit): boolean {
   const next = batch.calls[0]!;
   const last = before.calls.at(-1)!;
   const row = next.keys[0]?.row ?? 0;
-  if (row === 0 || next.blocking || last.blocking) return false;
+  if (row === 0 || next.blocking || last.blocking || next.command.name === 'watch') return false;
   // A read after a write, or the same again, is what a popular key sees anyway.
   if (next.command === last.command || (last.command.access !== 'read' && next.command.access === 'read')) return false;
   return before.calls.some((call) => call.keys[0]?.row === row);

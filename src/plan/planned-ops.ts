@@ -30,6 +30,10 @@ export function* plannedOps(plan: Plan, slice: Slice, startUs: number): Generato
     kind: 'command' as const,
     arg: (index: number) => args[index]!,
     argLength: (index: number) => args[index]!.length,
+    bytes: Buffer.from(slice.bytes.buffer),
+    isPlain: () => true,
+    argStart: (index: number) => args[index]!.byteOffset,
+    argEnd: (index: number) => args[index]!.byteOffset + args[index]!.length,
   };
   for (let i = 0; i < slice.count; i++) {
     args = readCommand(slice.bytes, slice.offset[i]!);

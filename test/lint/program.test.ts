@@ -98,6 +98,13 @@ test('origin of keys', () => {
   );
 });
 
+test('a variable that begins as nil has the origin of what it becomes: nil is no key', () => {
+  const { call } = only(
+    "local k = nil\nif ARGV[1] then k = KEYS[1] .. ':a' else k = KEYS[1] .. ':b' end\nredis.call('GET', k)",
+  );
+  assert.equal(originOf(call.keys[0]!.value), 'keys+literal');
+});
+
 test('hash tags', () => {
   const key = (text: string) => only(`redis.call('GET', ${text})`).call.keys[0]!.value;
   assert.equal(hashTagOf(key("'{user}:' .. ARGV[1]")), 'user');

@@ -1,4 +1,5 @@
 /** H27: booleans, nil and tables among the arguments of a command. */
+import type { Expression } from '../program.ts';
 import { defineRule } from '../rule.ts';
 import type { Value } from '../values.ts';
 
@@ -23,6 +24,9 @@ function refused(value: Value): string | undefined {
   }
 }
 
+/** `nil`, `true`: what they are need not be said. */
+const isConstant = ({ type }: Expression) => type === 'NilLiteral' || type === 'BooleanLiteral';
+
 export const argumentType = defineRule({
   code: 'H27',
   name: 'argument-type',
@@ -34,7 +38,7 @@ export const argumentType = defineRule({
   severity: () => 'error',
   mechanism:
     'redis.call takes strings and numbers only. A boolean, nil or a table among the arguments ends the script with an error, on every release of both products.',
-  fix: "Write text: tostring(x), x and '1' or '0', cjson.encode(t), or unpack(t).",
+  fix: "Pass text: tostring(x), x and '1' or '0', cjson.encode(t), or unpack(t); test for nil before.",
   proof: '"arguments must be strings or integers" for true, nil and {1} on Redis 7.0.15 and Valkey 8.0.1.',
   examples: {
     bad: [
@@ -71,11 +75,14 @@ export const argumentType = defineRule({
     ],
   },
   check: ({ report }) => ({
-    call(call) {
+    call(call, script) {
       for (const [i, value] of call.args.entries()) {
         const kind = refused(value);
         if (kind === undefined) continue;
-        report(call.argumentNode(i) ?? call.node, { message: `${kind} is no argument that a command takes` });
+        const node = call.argumentNode(i);
+        const text =
+          node === undefined || isConstant(node) ? `an argument is ${kind}` : `${script.textOf(node)} is ${kind}`;
+        report(node ?? call.node, { message: `${text}: commands take strings and numbers only` });
         return;
       }
     },

@@ -33,6 +33,11 @@ export const flagsMissing = defineRule({
     good: [
       {
         profile: '--from redis@7.0 --to valkey@8.0',
+        commands: 'EVAL_RO return(redis.call("GET",KEYS[1])) 1 k',
+        note: 'Says so by its command.',
+      },
+      {
+        profile: '--from redis@7.0 --to valkey@8.0',
         lua: "#!lua flags=no-writes\nreturn tonumber(redis.call('GET', KEYS[1]) or '0')",
         proof: { keys: ['k'] },
       },
@@ -46,7 +51,14 @@ export const flagsMissing = defineRule({
   },
   check: ({ profile, reportUnit }) => ({
     script(script) {
-      if (script.shebang || script.unit.fragment || script.context === 'function' || script.calls.length === 0) return;
+      if (
+        script.shebang ||
+        script.unit.fragment ||
+        script.unit.readOnly ||
+        script.context === 'function' ||
+        script.calls.length === 0
+      )
+        return;
       let reads = false;
       for (const call of script.calls) {
         if (call.dynamic) return;

@@ -1,7 +1,7 @@
 /** H10: keys that a script reads or writes without declaring them in KEYS. */
 import type { KeyArgument, Node, Script } from '../program.ts';
 import { defineRule, type Severity } from '../rule.ts';
-import { hashTagOf, originOf } from '../values.ts';
+import { hashTagOf, originOf, type Value } from '../values.ts';
 
 /** Whether the script names keys of two hash tags: with a shebang the second one is refused. */
 function otherTag(script: Script, key: KeyArgument): string | undefined {
@@ -30,6 +30,9 @@ function kindOf(script: Script, key: KeyArgument): Kind | undefined {
       return undefined;
   }
 }
+
+/** Whether none of what the key can be is declared. */
+const isSure = (value: Value) => value.kind !== 'union' || value.options.every((option) => originOf(option) !== 'keys');
 
 /** `sure`: whatever the call site or the branch. */
 function describe(kind: Kind, text: string, sure: boolean, others: number): string {
@@ -102,7 +105,7 @@ export const undeclaredKeys = defineRule({
           const places = found.get(kind) ?? new Map<string, { node: Node; sure: boolean }>();
           found.set(kind, places);
           const text = key.node === undefined ? 'a key' : script.textOf(key.node);
-          if (!places.has(text)) places.set(text, { node: key.node ?? call.node, sure: key.value.kind !== 'union' });
+          if (!places.has(text)) places.set(text, { node: key.node ?? call.node, sure: isSure(key.value) });
         }
       }
       for (const [kind, places] of found) {

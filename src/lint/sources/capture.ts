@@ -59,6 +59,8 @@ interface Tally {
 interface ScriptTally extends Tally {
   text?: string;
   line: number;
+  /** Every call so far was EVAL_RO or EVALSHA_RO. */
+  readOnly: boolean;
   declaredKeys?: number;
 }
 
@@ -82,7 +84,7 @@ export async function readCapture(name: string, options: CaptureOptions = {}): P
   const script = (sha: string, line: number): ScriptTally | undefined => {
     let tally = scripts.get(sha);
     if (!tally && scripts.size < MAX_SCRIPTS) {
-      tally = { count: 0, clients: new Set(), line };
+      tally = { count: 0, clients: new Set(), line, readOnly: true };
       scripts.set(sha, tally);
     }
     return tally;
@@ -99,6 +101,7 @@ export async function readCapture(name: string, options: CaptureOptions = {}): P
       openSha = sha;
       if (!tally) return;
       tallied(tally, op.clientId);
+      tally.readOnly &&= command.endsWith('_ro');
       const keys = Number(textOf(op, 2));
       if (Number.isInteger(keys)) tally.declaredKeys = Math.max(keys, tally.declaredKeys ?? 0);
       if (!bySha) define(tally, text, op.line);
@@ -184,7 +187,11 @@ function define(tally: ScriptTally, text: string, line: number): void {
   tally.line = line;
 }
 
-function unitOf(file: string, sha: string, { text, line, count, clients, declaredKeys }: ScriptTally): ScriptUnit {
+function unitOf(
+  file: string,
+  sha: string,
+  { text, line, count, clients, readOnly, declaredKeys }: ScriptTally,
+): ScriptUnit {
   const name = `${file}, script ${sha.slice(0, 8)} of line ${line}`;
   return {
     name,
@@ -196,6 +203,7 @@ function unitOf(file: string, sha: string, { text, line, count, clients, declare
     calls: count,
     clients: clients.size,
     sha,
+    readOnly: readOnly && count > 0,
     ...(declaredKeys === undefined ? {} : { declaredKeys }),
   };
 }

@@ -35,6 +35,8 @@ export interface ScriptUnit {
   clients?: number;
   /** SHA1 of the text as servers know it. */
   sha?: string;
+  /** A capture says that it is only ever called by EVAL_RO or EVALSHA_RO. */
+  readOnly?: boolean;
   /** How many keys its callers declare, where that is known: from a capture, or the name `addJob-6.lua`. */
   declaredKeys?: number;
 }

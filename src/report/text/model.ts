@@ -184,7 +184,7 @@ export function summarizeDifference(a: Model, b: Model, rows: Difference[]): str
     const figure = (x: number | undefined) => (x === undefined ? '-' : x.toFixed(3)).padStart(8);
     lines.push(`${name}${figure(value)}${figure(chance || undefined)}`);
   });
-  lines.push('chance: what two samples of one workload differ by once in twenty. * busiest families, the worst.');
+  lines.push('chance: what two samples of one workload differ by once in a hundred. * busiest families, the worst.');
   return lines.join('\n');
 }
 
