@@ -27,9 +27,9 @@ import { defaultWorkers } from '../src/drive/driver.ts';
 import { CutoverError } from '../src/errors.ts';
 import { createFolder, latencyReader } from '../src/measure/folder.ts';
 import { describeMachine } from '../src/measure/machine.ts';
-import type { Rehearsal } from '../src/measure/rehearsal.ts';
-import { buildModel } from '../src/model/build.ts';
-import { fidelityCaveats, fidelityOf } from '../src/plan/fidelity.ts';
+import { ARMS, type Arm, type Rehearsal } from '../src/measure/rehearsal.ts';
+import { buildHalves, buildModel } from '../src/model/build.ts';
+import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../src/plan/fidelity.ts';
 import { capturedRateOf, checkMode, openWorkload } from '../src/plan/mode.ts';
 import { FORMATS } from '../src/report/index.ts';
 import { resolveSpecs, withoutCredentials } from '../src/servers/index.ts';
@@ -107,12 +107,14 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     };
     const name = args.workload ?? sampleCapture();
     checkMode({ mode: flags.mode, keys: flags.keys, source: name });
-    const { model, caveats } = await buildModel(name, {
+    const buildOptions = {
       replica: flags['replica-capture'],
       ...(flags.scripts ? { scripts: flags.scripts } : {}),
       ...(await readOverrides(flags.config)),
       onProgress: (lines) => progress.show(`reading ${name}: ${lines.toLocaleString('en')} lines`),
-    });
+    };
+    const { model, caveats } = await buildModel(name, buildOptions);
+    const fidelity = flags.mode === 'modelled' ? fidelityOf(model, await buildHalves([name], model, buildOptions)) : [];
     const capturedRate = capturedRateOf(flags.mode, model);
     const rate = flags.rate(capturedRate);
     const epochSeconds = flags.epoch ?? Math.floor(Date.now() / 1000);
@@ -175,7 +177,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       caveats: [
         ...caveats,
         ...workload.caveats,
-        ...(flags.mode === 'modelled' ? fidelityCaveats(fidelityOf(model)) : []),
+        ...fidelityCaveats(fidelity.filter((row) => row.outcome === 'missed')),
       ],
     };
     try {
@@ -202,6 +204,13 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       throw error;
     }
     progress.done();
+    rehearsal.outcome = {} as NonNullable<Rehearsal['outcome']>;
+    for (const arm of ARMS) {
+      const rows = outcomeOf(model, doneBy(rehearsal, arm));
+      rehearsal.outcome[arm] = rows;
+      const missed = rows.filter(({ value, target }) => value > target);
+      rehearsal.caveats.push(...fidelityCaveats(missed, `outcome-missed-${arm}`));
+    }
     rehearsal.finishedAt = new Date().toISOString();
     await folder.save(rehearsal);
     const judgement = judge(rehearsal, latencyReader(folder.path, rehearsal), budget, folder.path);
@@ -211,4 +220,18 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     process.exitCode = exitCode;
     return { ...judgement, exitCode };
   }
+}
+
+/** What one arm did in all slices of all rounds. */
+function doneBy({ rounds }: Rehearsal, arm: Arm): Done {
+  const done: Done = { commands: {}, hits: 0, misses: 0 };
+  for (const { arms } of rounds) {
+    for (const [name, n] of Object.entries(arms[arm].commands ?? {}))
+      done.commands[name] = (done.commands[name] ?? 0) + n;
+    for (const { hits, misses } of arms[arm].slices) {
+      done.hits += hits;
+      done.misses += misses;
+    }
+  }
+  return done;
 }

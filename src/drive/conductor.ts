@@ -2,6 +2,7 @@
 import { CutoverError, messageOf } from '../errors.ts';
 import { summarize, writeLatencyLog } from '../measure/latency-log.ts';
 import { ARMS, type Arm, type ArmRound, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
+import { callsSince, commandCalls } from '../measure/server-commands.ts';
 import { memorySample } from '../measure/server-memory.ts';
 import type { Slice } from '../plan/plan.ts';
 import { stream } from '../plan/random.ts';
@@ -172,6 +173,8 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
       await watch(arms[arm].driver.run(warmup, { signal }));
       signal.throwIfAborted();
     }
+    const calls = {} as Record<Arm, Map<string, number>>;
+    for (const arm of ARMS) calls[arm] = commandCalls(await arms[arm].server.info('commandstats'));
     rehearsal.rounds.push(round);
     for (let position = 0; position < round.order.length; position++) {
       const arm = round.order[position]!;
@@ -190,6 +193,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
     }
     for (const arm of ARMS) {
       const { server, result } = arms[arm];
+      result.commands = callsSince(calls[arm], commandCalls(await server.info('commandstats')));
       result.memory.end = memorySample(await server.info('memory'), preload.logicalBytes);
     }
     await options.save(rehearsal);

@@ -29,8 +29,18 @@ export interface Rehearsal {
   rounds: Round[];
   /** Facts that lower stages noticed (commands left out, unknown scripts); compare adds its own. */
   caveats: Caveat[];
+  /** What the servers did, beside what the capture's server did; of modelled and exact workloads. */
+  outcome?: Record<Arm, OutcomeRow[]>;
   /** Why the run ended early. */
   stopped?: { reason: 'interrupted' | 'server-died'; message: string };
+}
+
+/** One aspect of what a server did, against what the capture says. */
+export interface OutcomeRow {
+  aspect: string;
+  metric: string;
+  value: number;
+  target: number;
 }
 
 interface RunSettings {
@@ -69,6 +79,8 @@ export interface ArmRound {
   /** INFO figures at: `start` (empty server), `fill` (after preload), `end` (after the last slice). */
   memory: Partial<Record<MemoryPhase, MemorySample>>;
   slices: SliceResult[];
+  /** Calls by command from the first slice to the last, scripts' own included: differences of INFO commandstats. */
+  commands?: Record<string, number>;
 }
 
 export type MemoryPhase = 'start' | 'fill' | 'end';

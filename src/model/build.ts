@@ -162,7 +162,7 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
   if (sidecars.length === 0) return {};
   const keys = new Map<number, number>();
   let counted = true;
-  let misses = 0;
+  const lookups = { hits: 0, misses: 0 };
   for (const { bursts, dataset } of sidecars) {
     const keyspace = bursts[0]?.before?.keyspace;
     const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
@@ -171,10 +171,13 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
       : keyspace && Object.entries(keyspace).map(([db, fields]): [string, number] => [db, keysOf(fields)]);
     counted &&= byDatabase !== undefined;
     for (const [db, n] of byDatabase ?? []) tally(keys, Number(db.replace('db', '')), n);
-    for (const { before, after } of bursts)
-      misses += Number(after?.stats?.keyspace_misses) - Number(before?.stats?.keyspace_misses);
+    for (const { before, after } of bursts) {
+      for (const name of ['hits', 'misses'] as const) {
+        lookups[name] += Number(after?.stats?.[`keyspace_${name}`]) - Number(before?.stats?.[`keyspace_${name}`]);
+      }
+    }
   }
-  return { ...(counted ? { keys } : {}), ...(Number.isFinite(misses) ? { misses } : {}) };
+  return { ...(counted ? { keys } : {}), ...(Number.isFinite(lookups.hits + lookups.misses) ? { lookups } : {}) };
 }
 
 /** Seconds that were recorded: bursts have pauses between them. */

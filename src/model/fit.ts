@@ -11,7 +11,7 @@ import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';
 import { latin1 } from './roles.ts';
 import { ScriptBook } from './scripts.ts';
-import { keysOf, ShapeTable, ttlSeconds, valueIndex } from './shapes.ts';
+import { EXPIRES, keysOf, ShapeTable, ttlSeconds, valueIndex } from './shapes.ts';
 import { intern, tally } from './tally.ts';
 import { TemplateMiner } from './template/miner.ts';
 import { touchGroup } from './template/touch.ts';
@@ -78,6 +78,8 @@ interface Command extends CommandTraits {
   /** Argument that the call stores under its key as a whole; 0 for none. */
   value: number;
   elements: [first: number, step: number] | undefined;
+  /** May set an expiry. */
+  expires: boolean;
   /** Blocks only if told so. */
   blocksOnWord: boolean;
   /** Group of the command, for the templates of the keys that it touches. */
@@ -280,7 +282,7 @@ export class Fit {
       keys.push({ row: this.key(op, indexes[i]!, command, byClient), gap: NO_GAP, at: 0 });
     const blocking = mayBlock && (!command.blocksOnWord || hasWord(op, 'BLOCK'));
     const shape = shapes.find(op.command, command.number, op.argCount, indexes, callTemplates, blocking);
-    const ttl = ttlSeconds(op);
+    const ttl = command.expires ? ttlSeconds(op) : undefined;
     if (shapes.learn(shape, op, byClient) && keys.length > 0) {
       this.learnContents(op, command, ttl, callTemplates[0]!, keys[0]!.row);
     }
@@ -399,8 +401,10 @@ export class Fit {
       client.lastKind = kind;
     }
     this.noteKeys(unit, kinds.length === 1 ? kinds[0]! : undefined);
-    const calls = unit.calls.flatMap((call) => call.script ?? []);
-    if (calls.length > 0 && kinds.length === 1) this.stretch.push({ startUs: unit.startUs, kind: kinds[0]!, calls });
+    if (kinds.length === 1 && unit.calls.some((call) => call.script !== undefined)) {
+      const calls = unit.calls.flatMap((call) => call.script ?? []);
+      this.stretch.push({ startUs: unit.startUs, kind: kinds[0]!, calls });
+    }
   }
 
   private noteNeighbours(client: Client, kind: number): void {
@@ -498,6 +502,7 @@ function traitsOf(name: string): Omit<Command, 'name' | 'number' | 'count'> {
     access: REMOVES.has(name) ? 'remove' : info?.write ? 'write' : info?.readonly ? 'read' : 'none',
     creates: CREATES.has(name),
     blocksOnWord: info?.group === 'stream',
+    expires: EXPIRES.has(name),
     value: valueIndex(name),
     elements: ELEMENTS[name],
     touches: touchGroup(info?.group ?? 'other', info?.write === true),

@@ -155,6 +155,8 @@ export const modelSchema = z.strictObject({
   keyAccesses: count,
   /** Keys by database when the capture began, touched or not; null where nobody counted them. */
   keysAtStart: z.array(z.tuple([count, count])).nullable(),
+  /** Reads that found their key and that did not, as the server counted them; null where nobody asked it. */
+  lookups: z.strictObject({ hits: count, misses: count }).nullable(),
   /** Hit ratio of a least-recently-used cache of all keys by its size in keys. */
   hitRatio: curve,
   /** What one client sends as one thing: a single command, a pipeline, a transaction, an idiom. */

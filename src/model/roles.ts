@@ -80,7 +80,7 @@ export class RoleLearner {
   private addNumber(text: string, atUs: number): void {
     if (text.length === 0 || !/^-?\d/.test(text)) return;
     const seconds = atUs / 1e6;
-    const [, ms] = /^(\d{13})-\d+$/.exec(text) ?? [];
+    const ms = text.length > 14 ? /^(\d{13})-\d+$/.exec(text)?.[1] : undefined;
     if (ms && Math.abs(Number(ms) / 1000 - seconds) < TIME_WINDOW_SECONDS) {
       this.times['stream-id'].add(Number(ms) - Math.round(seconds * 1000));
       return;

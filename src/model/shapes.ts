@@ -31,7 +31,7 @@ export interface LearntShape {
 
 /** All of a shape's first calls teach its arguments, then one in so many: they only change proportions. */
 const LEARN_ALL = 2048;
-const LEARN_EVERY = 16;
+const LEARN_EVERY = 32;
 
 /** Interns shapes; number them as they are first seen. */
 export class ShapeTable {
@@ -152,6 +152,9 @@ export function valueIndex(command: string): number {
   if (command === 'set' || command === 'setnx' || command === 'getset' || command === 'append') return 2;
   return command === 'setex' || command === 'psetex' || command === 'setrange' ? 3 : 0;
 }
+
+/** Commands that may set an expiry. */
+export const EXPIRES = new Set(['setex', 'psetex', 'expire', 'pexpire', 'expireat', 'pexpireat', 'set', 'getex']);
 
 /** The expiry that a call sets, in seconds from now, or undefined. */
 export function ttlSeconds(call: CallView): number | undefined {

@@ -30,8 +30,8 @@ const MAX_LABELS = 48;
 export interface Dataset {
   /** Keys by database when the capture began; databases that are not in it were empty. */
   keys?: ReadonlyMap<number, number>;
-  /** Reads that found nothing, as the server counted them during the capture. */
-  misses?: number;
+  /** Reads that found their key and that did not, as the server counted them during the capture. */
+  lookups?: { hits: number; misses: number };
 }
 
 /** The model; `source` comes from the capture's own summary. Call `fit.end()` first. */
@@ -73,6 +73,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     families,
     shapes,
     keyAccesses: fit.clock,
+    lookups: dataset.lookups ?? null,
     keysAtStart: dataset.keys ? [...dataset.keys].sort((a, b) => a[0] - b[0]) : null,
     hitRatio: fit.reuse.curve(() => true),
     units,
@@ -284,9 +285,9 @@ function describeKeys(
  * if the server counted its misses, those that nothing else explains are theirs: each such read missed with one
  * probability (π of all families).
  */
-function calibrateExisting(families: Family[], stats: FamilyStats[], { keys, misses }: Dataset): void {
+function calibrateExisting(families: Family[], stats: FamilyStats[], { keys, lookups }: Dataset): void {
   const isEmpty = (family: Family) => keys !== undefined && (keys.get(family.db) ?? 0) === 0;
-  let unexplained = misses ?? 0;
+  let unexplained = lookups?.misses ?? 0;
   let unproven = 0;
   families.forEach((family, number) => {
     const own = stats[number]!;
@@ -294,7 +295,7 @@ function calibrateExisting(families: Family[], stats: FamilyStats[], { keys, mis
     if (isEmpty(family)) unexplained -= own.unprovenReads;
     else unproven += own.unprovenReads;
   });
-  const share = misses === undefined || unproven === 0 ? 1 : 1 - Math.min(1, Math.max(0, unexplained / unproven));
+  const share = lookups === undefined || unproven === 0 ? 1 : 1 - Math.min(1, Math.max(0, unexplained / unproven));
   families.forEach((family) => {
     family.existing = isEmpty(family) ? 0 : share;
   });

@@ -210,16 +210,21 @@ export class UnitTable {
 
 /** Rows of the unit that is being hashed, in order of appearance: their places are the slots. */
 const rowsSeen: number[] = [];
+let hashA = 0;
+let hashB = 0;
+
+function mixIn(value: number): void {
+  hashA = Math.imul(hashA ^ value, 0x85ebca6b);
+  hashA ^= hashA >>> 15;
+  hashB = Math.imul(hashB + value, 0xc2b2ae35);
+  hashB ^= hashB >>> 13;
+}
 
 function hashOf({ calls, steps }: Unit): number {
-  let a = calls.length;
-  let b = steps?.length ?? 0;
-  const mixIn = (value: number) => {
-    a = Math.imul(a ^ value, 0x85ebca6b);
-    a ^= a >>> 15;
-    b = Math.imul(b + value, 0xc2b2ae35);
-    b ^= b >>> 13;
-  };
+  // Most units are one call of one key, or of none: the shape says it all.
+  if (calls.length === 1 && calls[0]!.keys.length < 2) return -1 - calls[0]!.shape;
+  hashA = calls.length;
+  hashB = steps?.length ?? 0;
   rowsSeen.length = 0;
   for (const { shape, keys } of calls) {
     mixIn(shape);
@@ -231,7 +236,7 @@ function hashOf({ calls, steps }: Unit): number {
     }
   }
   if (steps) for (const { at } of steps) mixIn(-at);
-  return (a >>> 0) * 2 ** 20 + (b >>> 12);
+  return (hashA >>> 0) * 2 ** 20 + (hashB >>> 12);
 }
 
 /** Keys as slots: equal rows become equal small numbers, in order of appearance. */

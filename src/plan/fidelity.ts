@@ -1,9 +1,12 @@
 /** How faithful a synthesized workload is: it is modelled in its turn, and the two models are compared. */
 import type { Caveat } from '../errors.ts';
+import { divergenceOf } from '../model/clients.ts';
 import { compareModels, type Difference } from '../model/difference.ts';
 import { Fit } from '../model/fit.ts';
 import type { Model } from '../model/model.ts';
+import { treatmentOf } from '../model/replayable.ts';
 import { summarize } from '../model/summarize.ts';
+import { tally } from '../model/tally.ts';
 import { plannedOps } from './planned-ops.ts';
 import { Synthesis, type SynthesisOptions } from './synthesize.ts';
 
@@ -49,19 +52,50 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
 }
 
 /** Missed targets, as the reader of a verdict must know them. */
-export function fidelityCaveats(rows: FidelityRow[]): Caveat[] {
-  const missed = rows.filter((row) => row.outcome === 'missed');
+export function fidelityCaveats(
+  rows: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
+  id = 'fidelity-missed',
+): Caveat[] {
+  const missed = rows;
   if (missed.length === 0) return [];
   const list = missed.map(
     ({ aspect, metric, value, target }) => `${aspect}: ${metric} ${value!.toFixed(3)} (target ${target})`,
   );
   return [
     {
-      id: 'fidelity-missed',
+      id,
       message: `The synthesized workload differs from the captured one by more than it should: ${list.join('; ')}.`,
       advice:
         'Rehearse with --mode exact as well, or capture for longer; cutover model CAPTURE shows the whole scorecard.',
       numbers: Object.fromEntries(missed.map(({ aspect, metric, value }) => [`${aspect}: ${metric}`, value!])),
     },
   ];
+}
+
+/** What a server did in a rehearsal: calls by command, scripts' own included, and its lookups. */
+export interface Done {
+  commands: Record<string, number>;
+  hits: number;
+  misses: number;
+}
+
+/** The outcome of a rehearsal beside what the capture says that its own server did. */
+export function outcomeOf(model: Model, { commands, hits, misses }: Done) {
+  const captured = new Map(Object.entries(model.commands).map(([name, { count }]) => [name, count]));
+  for (const [name, n] of Object.entries(model.scriptCommands)) tally(captured, name, n);
+  for (const name of captured.keys()) if (treatmentOf(name) !== 'replay') captured.delete(name);
+  const done = new Map(Object.entries(commands).filter(([name]) => captured.has(name)));
+  const rows = [
+    { aspect: 'outcome', metric: 'commands executed (JS)', value: divergenceOf(done, captured), target: 0.02 },
+  ];
+  if (model.lookups && hits + misses > 0) {
+    const before = model.lookups.hits / Math.max(1, model.lookups.hits + model.lookups.misses);
+    rows.push({
+      aspect: 'outcome',
+      metric: 'hit ratio',
+      value: Math.abs(hits / (hits + misses) - before),
+      target: 0.01,
+    });
+  }
+  return rows;
 }

@@ -61,11 +61,17 @@ export const commandAbsent = defineRule({
         proof: { from: /Unknown Redis command called from script/, to: /^\[0,0\]$/ },
       },
       {
-        profile: '--from redis@8.0 --to valkey@9.0',
+        profile: '--from redis@8.0 --to valkey@8.1',
         lua: "local call = redis.call\nlocal read = 'HGETDEL'\nreturn call(read, KEYS[1], 'FIELDS', 1, 'token')",
         at: 'call(read',
+        proof: { keys: ['none'], from: /^\[null\]$|^null$/, to: /Unknown command called from script/ },
       },
-      { profile: '--from redis@8.6 --to valkey@9.1', commands: 'SET a 1\nXDELEX log IDS 1 1-1', at: 'XDELEX' },
+      {
+        profile: '--from redis@8.6 --to valkey@9.1',
+        commands: 'SET a 1\nXDELEX log IDS 1 1-1',
+        at: 'XDELEX',
+        proof: { from: /^\[-1\]$/, to: /unknown command/ },
+      },
     ],
     good: [
       {

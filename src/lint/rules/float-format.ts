@@ -1,8 +1,8 @@
 /** D14: numbers with a fraction whose text is compared or names something. */
-import { type Change, gains, nameServer } from '../profile.ts';
+import { type Change, differs, has, nameServer, type Server } from '../profile.ts';
 import type { Expression, Script } from '../program.ts';
 import { defineRule } from '../rule.ts';
-import { partsOf, stringOf, type Value } from '../values.ts';
+import { partsOf, type Value } from '../values.ts';
 
 /** Numbers are written with as few digits as tell them apart. */
 const SHORTEST: Change = { redis: '7.2', valkey: '7.2' };
@@ -43,6 +43,9 @@ const LARGEST_PLAIN = 1e21;
 const isWrittenDifferently = (number: number) =>
   Math.abs(number) < LARGEST_PLAIN && longForm(number) !== String(number);
 
+/** How the server writes the number. */
+const formOf = (server: Server, number: number) => (has(server, SHORTEST) ? String(number) : longForm(number));
+
 /** A score as a command answers it: nothing has made it a number in between. */
 function isScore(value: Value): boolean {
   if (value.kind === 'reply') return value.call.name !== undefined && SCORES.has(value.call.name);
@@ -56,7 +59,10 @@ export const floatFormat = defineRule({
   category: 'incompatible',
   evidence: 'df',
   worst: 'warning',
-  range: { text: 'Redis <= 7.0 -> any Valkey', applies: (profile) => gains(profile, SHORTEST) },
+  range: {
+    text: 'Redis <= 7.0 -> any Valkey, Redis >= 7.2, and back',
+    applies: (profile) => differs(profile, SHORTEST),
+  },
   severity: () => 'warning',
   mechanism:
     'Since 7.2 (Redis and Valkey) scores in replies, and numbers that a script passes to a command, are written with as few digits as tell them apart: 0.1 and 100000000000000000, where 7.0 and earlier write 0.10000000000000001 and 1e+17. A text made before no longer equals one made after.',
@@ -118,9 +124,9 @@ export const floatFormat = defineRule({
       if (literal === undefined || literal.trim() === '' || !isScore(script.valueOf(side))) return;
       const number = Number(literal);
       if (!isWrittenDifferently(number)) return;
-      const form = (long: boolean) => (long ? longForm(number) : String(number));
+      const form = (server: Server) => formOf(server, number);
       report(node, {
-        message: `${nameServer(from)} answers ${form(true)} and ${nameServer(to)} answers ${form(false)}: as texts they are not equal`,
+        message: `${nameServer(from)} answers ${form(from)} and ${nameServer(to)} answers ${form(to)}: as texts they are not equal`,
       });
     };
     return {
@@ -149,7 +155,7 @@ export const floatFormat = defineRule({
           if (!named || value.kind !== 'literal' || typeof value.value !== 'number') continue;
           if (!isWrittenDifferently(value.value)) continue;
           report(call.argumentNode(index) ?? call.node, {
-            message: `${nameServer(from)} makes ${longForm(value.value)} of it, ${nameServer(to)} ${stringOf(value)}`,
+            message: `${nameServer(from)} makes ${formOf(from, value.value)} of it, ${nameServer(to)} ${formOf(to, value.value)}`,
           });
         }
       },

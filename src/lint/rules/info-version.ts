@@ -8,6 +8,8 @@ import { stringOf } from '../values.ts';
 const MODE: Change = { valkey: '8.0' };
 const VALKEY: Change = { valkey: '7.2' };
 const MATCHERS = new Set(['string.find', 'string.match', 'string.gmatch', 'string.gsub']);
+/** `redis_version:(%d+)`, with nothing behind it. */
+const MAJOR_ONLY = /redis_version:\(?(?:%d|\\d|\[0-9\])\+?\)?(?:\\?\.|%\.)?$/;
 /** Whoever asks for these can tell the two apart. */
 const KNOWS_VALKEY = /valkey_version|server_name|server_mode|VALKEY_VERSION/;
 
@@ -19,6 +21,8 @@ function problemOf(profile: Profile, text: string): string | undefined {
     return `INFO has no redis_mode on ${nameServer(valkey)}: it is called server_mode there`;
   }
   if (/redis_version/.test(text) && differs(profile, VALKEY)) {
+    // The major version alone is 7 on both.
+    if (redis.major === 7 && MAJOR_ONLY.test(text)) return undefined;
     return `redis_version of INFO is 7.2.4 on ${nameServer(valkey)}, whatever its own version; on ${nameServer(redis)} it is the version`;
   }
   return undefined;
@@ -79,6 +83,12 @@ export const infoVersion = defineRule({
         language: 'python',
         client: "info = client.info()\nversion = info.get('valkey_version') or info['redis_version']\n",
         note: 'Asks Valkey by its own name.',
+      },
+      {
+        profile: '--from redis@7.0 --to valkey@9.1',
+        lua: "return string.match(redis.call('INFO', 'server'), 'redis_version:(%d+)')",
+        note: 'The major version is 7 on both.',
+        proof: {},
       },
       {
         profile: '--from redis@7.0 --to valkey@8.0',

@@ -50,13 +50,20 @@ export const optionAbsent = defineRule({
         profile: '--from redis@8.6 --to valkey@9.1',
         lua: "return redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2], 'ifne', ARGV[3])",
         at: "'ifne'",
+        proof: { keys: ['k'], argv: ['new', '60', 'other'], from: /^"OK"$|^null$|^\{/, to: /syntax error/ },
       },
       {
-        profile: '--from redis@8.2 --to valkey@9.1',
+        profile: '--from redis@8.6 --to valkey@9.1',
         lua: "return redis.call('XADD', KEYS[1], 'KEEPREF', 'MAXLEN', '~', 1000, '*', 'f', 'v')",
         at: "'KEEPREF'",
+        proof: { keys: ['s'], from: /^"\d+-\d+"$/, to: /ERR/ },
       },
-      { profile: '--from redis@8.4 --to valkey@8.0', commands: 'SET lock mine IFEQ yours', at: 'SET' },
+      {
+        profile: '--from redis@8.6 --to valkey@8.0',
+        commands: 'SET lock mine IFEQ yours',
+        at: 'SET',
+        proof: { from: /^null$/, to: /syntax error/ },
+      },
     ],
     good: [
       {

@@ -49,9 +49,10 @@ export const timeBusyWait = defineRule({
   range: { text: 'Redis <= 7.0 -> any Valkey', applies: (profile) => gains(profile, FROZEN) },
   severity: () => 'error',
   mechanism:
-    'Since 7.2 (Redis and Valkey) TIME answers the same for as long as a script runs; on 7.0 and earlier it goes on. A loop that waits for it never ends there, and as scripts run on the one thread that executes commands, the server serves nobody until the script is killed, or for good if it wrote.',
+    'Since 7.2 (Redis and Valkey) TIME stands still inside a script until busy-reply-threshold (lua-time-limit, 5 s) has passed; on 7.0 and earlier it goes on. A loop that waits 20 ms there takes 5 s, or never ends where the threshold is 0, and as scripts run on the one thread that executes commands, the server serves nobody meanwhile.',
   fix: 'Never wait in a script: return, and let the client come back later.',
-  proof: 'The example ends after 20 ms on Redis 7.0.15; on Valkey 8.0.1 it was still running when it was killed.',
+  proof:
+    'The example ends after 20 ms on Redis 6.0.16 and 7.0.15, and after 5.01 to 5.03 s on Redis 8.0.2 and Valkey 8.0.1, 8.1.1, 9.1.2; with lua-time-limit 0 Valkey 8.0.1 had to be killed.',
   examples: {
     bad: [
       {
@@ -107,7 +108,9 @@ export const timeBusyWait = defineRule({
           else other = true;
         }
         if (other || ways.length === 0 || !ways.every((way) => waitsForTime(script, way, loop))) continue;
-        report(node, { message: 'this loop ends only when TIME goes on, and inside a script it does not' });
+        report(node, {
+          message: 'this loop ends only when TIME goes on, and inside a script it stands still for 5 s, or for good',
+        });
       }
     },
   }),

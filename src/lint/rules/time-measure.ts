@@ -22,7 +22,7 @@ export const timeMeasure = defineRule({
   range: { text: 'Redis <= 7.0 -> any Valkey', applies: (profile) => gains(profile, FROZEN) },
   severity: () => 'warning',
   mechanism:
-    'Since 7.2 (Redis and Valkey) TIME answers the same for as long as a script runs; on 7.0 and earlier it goes on. The difference of two TIMEs of one script is 0.',
+    'Since 7.2 (Redis and Valkey) TIME stands still inside a script until busy-reply-threshold (5 s) has passed; on 7.0 and earlier it goes on. The difference of two TIMEs of one script is 0.',
   fix: 'Measure at the client or by SLOWLOG; os.clock() goes on, on Valkey >= 8.0 and Redis >= 7.4.',
   proof:
     'Two TIMEs around 200,000 turns of a loop differ on Redis 6.0.16 and 7.0.15, and are equal on Redis 8.0.2 and 8.6.3 and Valkey 8.0.1, 8.1.1 and 9.1.2.',
@@ -62,7 +62,9 @@ export const timeMeasure = defineRule({
         const [a, b] = [...after, ...before].map((call) => script.scopes.nodes.indexOf(call)) as [number, number];
         if (reported && reported[0] === a && reported[1] === b) continue;
         reported = [a, b];
-        report(node, { message: 'both TIMEs are of this script, and inside a script TIME stands still: this is 0' });
+        report(node, {
+          message: 'both TIMEs are of this script, and inside a script TIME stands still: the difference is 0',
+        });
       }
     },
   }),

@@ -74,7 +74,7 @@ export const versionGate = defineRule({
   examples: {
     bad: [
       {
-        profile: '--from redis@7.4 --to valkey@9.1',
+        profile: '--from redis@8.0 --to valkey@9.1',
         lua: "if redis.REDIS_VERSION_NUM >= 0x00070400 then\n  redis.call('HEXPIRE', KEYS[1], 60, 'FIELDS', 1, 'f')\n  return 'ttl'\nend\nreturn 'no ttl'",
         at: 'redis.REDIS_VERSION_NUM',
         proof: { setup: [['HSET', 'h', 'f', 'v']], keys: ['h'], from: /^"ttl"$/, to: /^"no ttl"$/ },
@@ -91,6 +91,7 @@ export const versionGate = defineRule({
         profile: '--from redis@8.0 --to valkey@8.1',
         lua: "local major = tonumber(string.match(redis.REDIS_VERSION, '^(%d+)'))\nif major >= 8 then return 1 end",
         at: 'major >= 8',
+        proof: { from: /^1$/, to: /^null$/ },
       },
     ],
     good: [
