@@ -39,8 +39,8 @@ Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage, 3 the server o
       description: 'server that the scripts run on today',
     }),
     to: Flags.string({ default: 'valkey@8.1', helpValue: 'SERVER', description: 'server that they shall run on' }),
-    rollback: Flags.boolean({ description: 'the way back must work too' }),
-    cluster: Flags.boolean({ description: 'both sides are clusters' }),
+    rollback: Flags.boolean({ default: false, description: 'the way back must work too' }),
+    cluster: Flags.boolean({ default: false, description: 'both sides are clusters' }),
     hygiene: Flags.boolean({ description: 'also what is slow or unsafe on both servers' }),
     rule: Flags.string({
       multiple: true,

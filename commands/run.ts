@@ -25,9 +25,13 @@ import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
 import { conduct } from '../src/drive/conductor.ts';
 import { defaultWorkers } from '../src/drive/driver.ts';
 import { CutoverError } from '../src/errors.ts';
+import { selectRules } from '../src/lint/engine.ts';
+import { lintPaths } from '../src/lint/index.ts';
+import { parseServer } from '../src/lint/profile.ts';
+import { RULES } from '../src/lint/rules/index.ts';
 import { createFolder, latencyReader } from '../src/measure/folder.ts';
 import { describeMachine } from '../src/measure/machine.ts';
-import { ARMS, type Arm, type Rehearsal } from '../src/measure/rehearsal.ts';
+import { ARMS, type Arm, type LintSummary, type Rehearsal } from '../src/measure/rehearsal.ts';
 import { buildHalves, buildModel } from '../src/model/build.ts';
 import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../src/plan/fidelity.ts';
 import { capturedRateOf, checkMode, openWorkload } from '../src/plan/mode.ts';
@@ -111,7 +115,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       replica: flags['replica-capture'],
       ...(flags.scripts ? { scripts: flags.scripts } : {}),
       ...(await readOverrides(flags.config)),
-      onProgress: (lines) => progress.show(`reading ${name}: ${lines.toLocaleString('en')} lines`),
+      onProgress: (lines: number) => progress.show(`reading ${name}: ${lines.toLocaleString('en')} lines`),
     };
     const { model, caveats } = await buildModel(name, buildOptions);
     const fidelity = flags.mode === 'modelled' ? fidelityOf(model, await buildHalves([name], model, buildOptions)) : [];
@@ -204,6 +208,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       throw error;
     }
     progress.done();
+    rehearsal.findings = await findingsOf(name, rehearsal, flags['replica-capture']);
     rehearsal.outcome = {} as NonNullable<Rehearsal['outcome']>;
     for (const arm of ARMS) {
       const rows = outcomeOf(model, doneBy(rehearsal, arm));
@@ -234,4 +239,26 @@ function doneBy({ rounds }: Rehearsal, arm: Arm): Done {
     }
   }
   return done;
+}
+
+const RISK = { error: 100, warning: 10, info: 1 } as const;
+const MAX_FINDINGS = 50;
+
+/** What lint says of the capture's scripts and commands for these two servers; nothing of models and stdin. */
+async function findingsOf(name: string, { arms }: Rehearsal, replica: boolean): Promise<LintSummary[]> {
+  if (name === '-' || name.endsWith('.json')) return [];
+  const serverOf = (arm: Arm) => parseServer(`${arms[arm].product}@${arms[arm].version}`);
+  const profile = { from: serverOf('baseline'), to: serverOf('candidate'), rollback: false, cluster: false };
+  const rules = selectRules(RULES, { hygiene: false, named: [] });
+  const { findings } = await lintPaths([name], { profile, rules, replica });
+  const summaries = new Map<string, LintSummary>();
+  for (const { code, rule, severity, message, fix, calls = 1 } of findings) {
+    const key = `${code} ${message}`;
+    const known = summaries.get(key);
+    if (known) known.calls += calls;
+    else summaries.set(key, { code, rule, severity, message, fix, calls });
+  }
+  return [...summaries.values()]
+    .sort((a, b) => RISK[b.severity] * b.calls - RISK[a.severity] * a.calls)
+    .slice(0, MAX_FINDINGS);
 }

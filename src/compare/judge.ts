@@ -41,6 +41,7 @@ export function judge(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: Budget
     reasons,
     rules,
     caveats: [...rehearsal.caveats, ...validity.caveats, ...results.flatMap(({ caveats }) => caveats)],
+    findings: rehearsal.findings ?? [],
     arms: { baseline: described(rehearsal.arms.baseline), candidate: described(rehearsal.arms.candidate) },
     seed: rehearsal.seed,
     rounds: { planned: rehearsal.settings.rounds, judged: validity.rounds.length },

@@ -1,6 +1,6 @@
 /** The verdict as data: what every report is made of and what `--json` prints. */
 import type { Caveat } from '../errors.ts';
-import type { Arm, MemorySample, Part } from '../measure/rehearsal.ts';
+import type { Arm, LintSummary, MemorySample, Part } from '../measure/rehearsal.ts';
 import type { ServerIdentity } from '../servers/server.ts';
 import type { Level } from './budget.ts';
 import type { Cause, Outcome } from './statistics.ts';
@@ -66,6 +66,8 @@ export interface Judgement {
   reasons: string[];
   rules: JudgedRule[];
   caveats: Caveat[];
+  /** What lint finds in the capture's scripts and commands for these two servers, the riskiest first. */
+  findings: LintSummary[];
   arms: Record<Arm, Pick<ServerIdentity, 'product' | 'version' | 'spec' | 'allocator'>>;
   seed: string;
   rounds: { planned: number; judged: number };

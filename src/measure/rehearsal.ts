@@ -31,8 +31,21 @@ export interface Rehearsal {
   caveats: Caveat[];
   /** What the servers did, beside what the capture's server did; of modelled and exact workloads. */
   outcome?: Record<Arm, OutcomeRow[]>;
+  /** The riskiest first: by calls × severity. */
+  findings?: LintSummary[];
   /** Why the run ended early. */
   stopped?: { reason: 'interrupted' | 'server-died'; message: string };
+}
+
+/** What differs between the two servers for scripts and commands of the capture, as `cutover lint` finds it. */
+export interface LintSummary {
+  code: string;
+  rule: string;
+  severity: 'error' | 'warning' | 'info';
+  message: string;
+  fix: string;
+  /** Calls of the script or command in the capture. */
+  calls: number;
 }
 
 /** One aspect of what a server did, against what the capture says. */

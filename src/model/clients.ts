@@ -18,9 +18,9 @@ export interface ClientClass {
   units: Map<number, number>;
 }
 
-const MAX_CLASSES = 32;
+export const MAX_CLASSES = 32;
 /** Connections whose mixes diverge by less belong together (Jensen–Shannon, base 2), beyond what few units do by chance. */
-const SAME_HABIT = 0.25;
+export const SAME_HABIT = 0.25;
 
 /**
  * Leader clustering: the busiest connection founds a class, the next joins the nearest one or founds its own. Blocking

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { CutoverError } from '../errors.ts';
 import type { Family, Model, Shape, Unit, UnitOp } from './model.ts';
+import { rounded } from './rounding.ts';
 import { nearest, readSettings } from './settings.ts';
 import { labelOfOps } from './summarize.ts';
 import { intern, tally } from './tally.ts';
@@ -198,16 +199,6 @@ function renumber<T>(items: T[], stays: (item: T) => boolean): Map<number, numbe
   const numbers = new Map<number, number>();
   for (const [i, item] of items.entries()) if (stays(item)) numbers.set(i, numbers.size);
   return numbers;
-}
-
-/** Rounds so that the sum of all numbers is right: rare things do not all vanish. */
-function rounded(): (value: number) => number {
-  let owed = 0;
-  return (value) => {
-    const whole = Math.round(value + owed);
-    owed += value - whole;
-    return whole;
-  };
 }
 
 /** The largest factor of the families that a unit touches and something is said of. */

@@ -4,7 +4,7 @@ import { hash64, hashLow } from './keyspace.ts';
 import type { Role } from './model.ts';
 
 /** At most this many different texts are kept as they are … */
-const MAX_LITERALS = 24;
+export const MAX_LITERALS = 24;
 /** … and only short plain ones: options, field names, small numbers. Longer ones could be secrets. */
 const LITERAL = /^[\w.:+\-*()[\]$>~=!#@/ ]{0,24}$/;
 /** A whole number this close to the op's own time, in seconds or milliseconds, is taken for a time. */

@@ -15,10 +15,10 @@ import { templateText } from './template/parts.ts';
 import { KeyState, POPULARITIES, slotsOf } from './units.ts';
 
 /** Parts of the capture that births are counted in. */
-const BIRTH_BINS = 32;
+export const BIRTH_BINS = 32;
 /** Families with hit ratio curves of their own. */
-const CURVES = 5;
-const MAX_SAMPLE = 256;
+export const CURVES = 5;
+export const MAX_SAMPLE = 256;
 /** Kinds of idiom that the model keeps; rarer ones are counted as their steps. */
 const MAX_IDIOMS = 2000;
 /** Neighbouring units tell something of each other from here on, in bits. */
@@ -419,7 +419,7 @@ function transitionsOf(
 }
 
 /** I(X;Y) = Σ p(x,y) log2 p(x,y) / (p(x) p(y)), less its expectation for independent ones (Miller–Madow). */
-function mutualInformation(pairs: [number, number, number][], labels: number): number {
+export function mutualInformation(pairs: [number, number, number][], labels: number): number {
   const from = new Float64Array(labels);
   const to = new Float64Array(labels);
   let n = 0;
@@ -553,6 +553,6 @@ function renumbered(ops: UnitOp[]): UnitOp[] {
 
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 /** The same numbers whatever was estimated before. */
-const seeded = () => mulberry32(0x5eed);
-const ascending = (map: Map<number, number>) => [...map].sort((a, b) => a[0] - b[0]);
-const descending = (map: Map<string, number>) => [...map].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+export const seeded = () => mulberry32(0x5eed);
+export const ascending = (map: Map<number, number>) => [...map].sort((a, b) => a[0] - b[0]);
+export const descending = (map: Map<string, number>) => [...map].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));

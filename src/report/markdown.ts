@@ -63,6 +63,16 @@ export function reportMarkdown(judgement: Judgement): string {
             `- **${escapeMarkup(id)}**: ${escapeMarkup(asSentence(message))} ${escapeMarkup(advice)}`,
         ),
       ].join('\n'),
+    judgement.findings.length > 0 &&
+      [
+        '### What scripts and commands of the capture do differently',
+        '',
+        tableRow(['severity', 'rule', 'calls', 'what']),
+        '|---|---|--:|---|',
+        ...judgement.findings.map(({ severity, code, rule, calls, message }) =>
+          tableRow([severity, `${code} ${rule}`, count(calls), message]),
+        ),
+      ].join('\n'),
     `Folder ${escapeMarkup(judgement.rehearsal)}. Repeat with:`,
     codeBlock(judgement.command),
   ];

@@ -5,7 +5,7 @@ import type { JudgedRule, Judgement, Verdict } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
 import { asSentence, bytes, count, digits, duration, percent, plural, shorten } from '../compare/wording.ts';
 import type { Caveat } from '../errors.ts';
-import { ARMS } from '../measure/rehearsal.ts';
+import { ARMS, type LintSummary } from '../measure/rehearsal.ts';
 import { printable } from '../printable.ts';
 import { alignTable, wrap } from './text/layout.ts';
 
@@ -36,6 +36,7 @@ export function reportTerminal(judgement: Judgement, stream?: NodeJS.WriteStream
     latencyLines(judgement, colour),
     memoryLines(judgement, colour),
     judgement.caveats.flatMap((caveat) => caveatLines(caveat, colour)),
+    findingLines(judgement.findings),
     wrap(judgement.sentence, WIDTH).map((line) => colour('strong', colour(TONES[judgement.verdict], line))),
     [`folder  ${printable(judgement.rehearsal)}`, `repeat  ${printable(judgement.command)}`],
   ];
@@ -171,3 +172,27 @@ const caveatLines = ({ id, message, advice }: Caveat, colour: Colour): string[] 
   const [first, ...rest] = wrap(printable(`! ${id}: ${asSentence(message)}`), WIDTH, '  ');
   return [colour('unsure', first!), ...rest, ...wrap(printable(advice), WIDTH - 2).map((line) => `  ${line}`)];
 };
+
+const SHOWN_FINDINGS = 5;
+
+/** What to look at in scripts and commands, the riskiest first; remarks are only counted. */
+function findingLines(findings: LintSummary[]): string[] {
+  const grave = findings.filter(({ severity }) => severity !== 'info');
+  const remarks = findings.length - grave.length;
+  const hidden = Math.max(0, grave.length - SHOWN_FINDINGS);
+  const rest = [...(hidden > 0 ? [`${hidden} more`] : []), ...(remarks > 0 ? [plural(remarks, 'remark')] : [])].join(
+    ' and ',
+  );
+  if (findings.length === 0) return [];
+  return [
+    grave.length > 0
+      ? 'what scripts and commands of the capture do differently:'
+      : 'no script or command of the capture is known to fail or answer differently',
+    ...grave
+      .slice(0, SHOWN_FINDINGS)
+      .flatMap(({ severity, code, message, calls }) =>
+        wrap(printable(`${severity} ${code}, called ${plural(calls, 'time')}: ${message}`), WIDTH, '  '),
+      ),
+    ...(rest === '' ? [] : [`(${rest}: cutover lint CAPTURE)`]),
+  ];
+}
