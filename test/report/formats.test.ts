@@ -49,6 +49,16 @@ const CASES: Record<string, Judgement> = {
           advice: 'They are never replayed; see cutover model.',
         },
       ],
+      findings: [
+        {
+          ...{ code: 'D12', rule: 'time-busy-wait', severity: 'error', calls: 4711 },
+          ...{ message: 'this loop ends only when TIME goes on', fix: 'Never wait in a script.' },
+        },
+        {
+          ...{ code: 'D03', rule: 'deprecated-command', severity: 'info', calls: 12 },
+          ...{ message: 'valkey 8.1 calls HMSET deprecated', fix: 'HSET' },
+        },
+      ],
     },
   ),
   invalid: judged((round) => ({ achieved: round >= 3 ? 0.93 : 1 })),
@@ -80,6 +90,7 @@ const hostile = judged(
   {
     command: `cutover run '${HOSTILE}'`,
     caveats: [{ id: HOSTILE, message: HOSTILE, advice: HOSTILE }],
+    findings: [{ code: HOSTILE, rule: HOSTILE, severity: 'error', message: HOSTILE, fix: HOSTILE, calls: 1 }],
     stopped: { reason: 'interrupted', message: HOSTILE },
     configDifferences: [{ name: 'maxmemory', baseline: HOSTILE, candidate: '' }],
   },
