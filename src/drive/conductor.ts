@@ -118,7 +118,10 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
   };
   await using stack = new AsyncDisposableStack();
   const arms = {} as Record<Arm, ArmState>;
-  const round: Round = { index, order: orderOf(rehearsal.seed, index, slicePairs), arms: {} as Round['arms'] };
+  const round: Round = {
+    ...{ index, order: orderOf(rehearsal.seed, index, slicePairs), arms: {} as Round['arms'] },
+    laterSeconds: Math.round((Date.now() - Date.parse(rehearsal.startedAt)) / 1000),
+  };
   let when = 'while it was being prepared';
   /** Waits for `work` on one arm, unless either server dies first. */
   const watch = async <T>(work: Promise<T>): Promise<T> => {
@@ -166,7 +169,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
       };
       result.memory.fill = memorySample(await server.info('memory'), preload.logicalBytes);
     }
-    const warmup = workload.slice(index, 0, warmupSeconds);
+    const warmup = workload.slice(index, 0, warmupSeconds, round.laterSeconds);
     for (const arm of ARMS) {
       when = `during the warm-up of round ${index + 1}`;
       stage(`warming up the ${arm}`, warmupSeconds);
@@ -185,7 +188,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
         options,
         arms[arm],
         arm,
-        workload.slice(index, warmupSeconds + pair * sliceSeconds, sliceSeconds),
+        workload.slice(index, warmupSeconds + pair * sliceSeconds, sliceSeconds, round.laterSeconds),
         { index, position, pair },
         watch,
       );

@@ -1,6 +1,6 @@
 /** Conditions around a place: when it is reached, and whether the server was asked for its version first. */
 import type { Script } from './program.ts';
-import type { Expression, Node } from './syntax.ts';
+import { type Expression, isExpression, type Node } from './syntax.ts';
 import type { Value } from './values.ts';
 
 /** A condition around a place. */
@@ -46,6 +46,17 @@ export function guardsAround(script: Script, node: Node): Guard[] {
 /** Whether the node runs only after the server's version or product was asked, by constant or by probe. */
 export function isVersionGuarded(script: Script, node: Node): boolean {
   return guardsAround(script, node).some(({ condition }) => mentionsVersion(script, condition));
+}
+
+/** Whether the node runs only where the script has asked for a global or a member of one: `if rawget(_G, 'os') then`. */
+export function isAskedFor(script: Script, node: Node, name: string): boolean {
+  return guardsAround(script, node).some(({ condition }) =>
+    script.scopes.inside(condition).some((child) => {
+      if (!isExpression(child) || isName(script, child)) return false;
+      const value = script.valueOf(child);
+      return value.kind === 'global' && value.name === name;
+    }),
+  );
 }
 
 /** Whether an expression depends on `redis.REDIS_VERSION`, `server`, `VALKEY_VERSION` and the like. */

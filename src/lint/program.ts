@@ -7,7 +7,7 @@
 import type { CommandCall } from './command-call.ts';
 import { Evaluator } from './evaluator.ts';
 import { type Through, type Use, usesOf } from './flow.ts';
-import { type Guard, guardsAround, isVersionGuarded } from './guards.ts';
+import { type Guard, guardsAround, isAskedFor, isVersionGuarded } from './guards.ts';
 import { type Bound, boundOfValue, cursorScanOf, type Loop, loopOf, loopsAround } from './loops.ts';
 import { resolveScopes, type Scopes } from './scopes.ts';
 import { readShebang, type Shebang } from './shebang.ts';
@@ -127,6 +127,11 @@ export class Script {
   /** The SCAN, SSCAN, HSCAN or ZSCAN whose cursor drives a loop. */
   cursorScanOf(loop: Loop): CommandCall | undefined {
     return cursorScanOf(this, loop);
+  }
+
+  /** Whether the node runs only where the script has asked for a global or a member of one. */
+  isAskedFor(node: Node, name: string): boolean {
+    return isAskedFor(this, node, name);
   }
 
   /** Whether the script looks at the error of a protected call: `.err` of redis.pcall, the first result of pcall. */

@@ -204,6 +204,7 @@ const ArmRoundSchema = z.object({
   preload: z.object({ commands: total, keys: total, logicalBytes: total, seconds: total, errors: counts }),
   memory: z.object({ start: Memory.exactOptional(), fill: Memory.exactOptional(), end: Memory.exactOptional() }),
   slices: z.array(Slice),
+  commands: counts.exactOptional(),
 });
 
 const RehearsalSchema = z.object({
@@ -239,6 +240,7 @@ const RehearsalSchema = z.object({
     z.object({
       index: total,
       order: z.array(z.literal(['baseline', 'candidate'])),
+      laterSeconds: total,
       invalid: z.string().exactOptional(),
       arms: per(ArmRoundSchema),
     }),
@@ -251,5 +253,16 @@ const RehearsalSchema = z.object({
       numbers: z.record(z.string(), z.number()).exactOptional(),
     }),
   ),
+  findings: z
+    .array(
+      z.object({
+        ...{ code: z.string(), rule: z.string(), severity: z.literal(['error', 'warning', 'info']) },
+        ...{ message: z.string(), fix: z.string(), calls: total },
+      }),
+    )
+    .exactOptional(),
+  outcome: per(
+    z.array(z.object({ aspect: z.string(), metric: z.string(), value: total, target: total })),
+  ).exactOptional(),
   stopped: z.object({ reason: z.literal(['interrupted', 'server-died']), message: z.string() }).exactOptional(),
 });

@@ -49,7 +49,7 @@ export interface LintSummary {
 }
 
 /** One aspect of what a server did, against what the capture says. */
-export interface OutcomeRow {
+interface OutcomeRow {
   aspect: string;
   metric: string;
   value: number;
@@ -81,6 +81,8 @@ export interface Round {
   index: number;
   /** Arms in the order in which slices ran: baseline, candidate, candidate, baseline, or mirrored. */
   order: Arm[];
+  /** How long after the rehearsal it began: times in planned arguments are so much later. */
+  laterSeconds: number;
   /** Set when the round's measurements must not be used, with the reason. */
   invalid?: string;
   arms: Record<Arm, ArmRound>;

@@ -6,6 +6,9 @@ import type { Model } from './model.ts';
 const MAX_BINS = 600;
 const WINDOWS_US = { ms1: 1000, ms10: 10_000, ms100: 100_000, ms1000: 1_000_000 } as const;
 
+const halved = (bins: number[]) =>
+  Array.from({ length: Math.ceil(bins.length / 2) }, (_, i) => (bins[2 * i] ?? 0) + (bins[2 * i + 1] ?? 0));
+
 /** As many arrivals are kept one by one; of more, the dispersion must do. */
 const MAX_RECORDED = 1 << 16;
 /** A gap of g µs is kept as 1 + ⌊9 log2 g⌋ in one byte, up to two minutes; 0 for less than a microsecond. */
@@ -34,18 +37,14 @@ export class Arrivals {
   add(atUs: number, client: number): void {
     if (this.firstUs < 0) this.firstUs = atUs;
     if (++this.units <= MAX_RECORDED) {
-      const gapUs = this.units === 1 ? 0 : atUs - this.lastUs;
-      this.gaps.push(gapUs < 1 ? 0 : Math.min(255, 1 + Math.floor(STEPS_PER_OCTAVE * Math.log2(gapUs))));
+      this.gaps.push(this.units === 1 ? 0 : stepOf(atUs - this.lastUs));
       this.clients.push(client);
     }
     this.lastUs = atUs;
     const sinceUs = Math.max(0, atUs - this.firstUs);
     while (sinceUs / this.binUs >= MAX_BINS) {
       this.binUs *= 2;
-      this.bins = Array.from(
-        { length: Math.ceil(this.bins.length / 2) },
-        (_, i) => (this.bins[2 * i] ?? 0) + (this.bins[2 * i + 1] ?? 0),
-      );
+      this.bins = halved(this.bins);
     }
     const bin = Math.floor(sinceUs / this.binUs);
     while (this.bins.length <= bin) this.bins.push(0);
@@ -80,6 +79,8 @@ export class Arrivals {
   }
 }
 
+const stepOf = (gapUs: number) => (gapUs < 1 ? 0 : Math.min(255, 1 + Math.floor(STEPS_PER_OCTAVE * Math.log2(gapUs))));
+
 /** Bytes as text: deflated, base64. */
 const pack = (bytes: number[]) => deflateRawSync(Uint8Array.from(bytes)).toString('base64');
 const unpack = (text: string) => inflateRawSync(Buffer.from(text, 'base64'));
@@ -92,4 +93,68 @@ export function gapsUs(gaps: string, random: () => number): Float64Array {
   return Float64Array.from(unpack(gaps), (step) =>
     step === 0 ? random() : 2 ** ((step - 1 + random()) / STEPS_PER_OCTAVE),
   );
+}
+
+type Curve = Summary['arrivals'];
+type Recorded = Summary['recorded'];
+
+/** Sum of two rate curves, the second of which begins `offsetSeconds` later; its bins are spread over those they meet. */
+export function joinCurves(a: Curve, b: Curve, offsetSeconds: number): Curve {
+  let binSeconds = Math.max(a.binSeconds, b.binSeconds);
+  const ends = Math.max(a.units.length * a.binSeconds, offsetSeconds + b.units.length * b.binSeconds);
+  while (ends > MAX_BINS * binSeconds) binSeconds *= 2;
+  const widened = (curve: Curve) => {
+    let { units } = curve;
+    for (let width = curve.binSeconds; width < binSeconds; width *= 2) units = halved(units);
+    return units;
+  };
+  const units = [...widened(a)];
+  const before = Math.floor(offsetSeconds / binSeconds);
+  const behind = offsetSeconds / binSeconds - before;
+  let owed = 0;
+  for (const [i, n] of [...widened(b), 0].entries()) {
+    const at = before + i;
+    const here = Math.round(n * (1 - behind) + owed);
+    owed = n - here + owed;
+    units[at] = (units[at] ?? 0) + here;
+  }
+  while (units.at(-1) === 0) units.pop();
+  return { binSeconds, units: Array.from(units, (n) => n ?? 0) };
+}
+
+/**
+ * Recorded arrivals of two streams as those of one; null where there are too many or one of them is not known.
+ * Consecutive ones follow each other after a mean gap, others are sorted in by their times, which gaps kept to 8 % only
+ * tell as roughly. `classes`: the joined model's number of each stream's classes.
+ */
+export function joinRecorded(
+  a: Recorded,
+  b: Recorded,
+  { consecutive, offsetSeconds }: { consecutive: boolean; offsetSeconds: number },
+  classes: { a: (klass: number) => number; b: (klass: number) => number },
+): Recorded {
+  if (!a || !b) return null;
+  const arrivals = [a, b].map((recorded, i) => {
+    const toClass = i === 0 ? classes.a : classes.b;
+    const gaps = [...gapsUs(recorded.gaps, () => 0.5)];
+    return { gaps, classes: Array.from(recordedClasses(recorded.classes), toClass) };
+  }) as [{ gaps: number[]; classes: number[] }, { gaps: number[]; classes: number[] }];
+  const [first, second] = arrivals;
+  const count = first.gaps.length + second.gaps.length;
+  if (count > MAX_RECORDED) return null;
+  if (consecutive) {
+    const steps = [...unpack(a.gaps), ...unpack(b.gaps)];
+    const mean = [...first.gaps, ...second.gaps].reduce((sum, gap) => sum + gap, 0) / count;
+    if (first.gaps.length > 0 && second.gaps.length > 0) steps[first.gaps.length] = stepOf(mean);
+    return { gaps: pack(steps), classes: pack([...first.classes, ...second.classes]) };
+  }
+  const timed = arrivals.flatMap(({ gaps, classes: own }, i) => {
+    let at = i === 0 ? 0 : offsetSeconds * 1e6;
+    return gaps.map((gap, j) => ({ at: (at += j === 0 ? 0 : gap), klass: own[j]! }));
+  });
+  timed.sort((x, y) => x.at - y.at);
+  return {
+    gaps: pack(timed.map(({ at }, i) => (i === 0 ? 0 : stepOf(at - timed[i - 1]!.at)))),
+    classes: pack(timed.map(({ klass }) => klass)),
+  };
 }

@@ -116,11 +116,11 @@ export class Synthesis implements Workload {
     return model.source.spanSeconds > 0 ? ops / model.source.spanSeconds : ops;
   }
 
-  slice(round: number, fromSeconds: number, seconds: number): Slice {
+  slice(round: number, fromSeconds: number, seconds: number, laterSeconds = 0): Slice {
     const fromUs = Math.round(fromSeconds * 1e6);
     const untilUs = Math.round((fromSeconds + seconds) * 1e6);
     if (!this.current || this.current.round !== round || this.current.state.atUs > fromUs) {
-      this.current = { round, state: this.round(round) };
+      this.current = { round, state: this.round(round, laterSeconds) };
       // What came before decides what comes now: it is made and thrown away.
       if (fromUs > 0) this.current.state.take(0, fromUs);
     }
@@ -128,7 +128,7 @@ export class Synthesis implements Workload {
     return { seed: `${this.options.seed} round ${round} ${fromUs}..${untilUs} us`, ...slice };
   }
 
-  private round(round: number): Round {
+  private round(round: number, laterSeconds: number): Round {
     const { model, options } = this;
     const seed = stream(options.seed, 'keys', round)() * 2 ** 32;
     const sources = model.families.map((family, number): KeySource => {
@@ -150,7 +150,7 @@ export class Synthesis implements Workload {
     });
     return new Round(
       { model, shapes: this.shapes, classes: this.classes, unitLabels: this.unitLabels },
-      { epochSeconds: options.epochSeconds, independent: options.independent === true },
+      { epochSeconds: options.epochSeconds + laterSeconds, independent: options.independent === true },
       { sources, arrivals, random: stream(options.seed, 'units', round) },
     );
   }

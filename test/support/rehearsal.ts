@@ -114,6 +114,7 @@ export function rehearse(behave: Behaviour, { rounds = 5, overrides = {} as Part
   };
   rehearsal.rounds = Array.from({ length: rounds }, (_, index) => ({
     index,
+    laterSeconds: 10 * index,
     order:
       index % 2 === 0
         ? ['baseline', 'candidate', 'candidate', 'baseline']

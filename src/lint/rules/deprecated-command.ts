@@ -43,9 +43,16 @@ export const deprecatedCommand = defineRule({
     ],
   },
   check: ({ profile, report, reportCommand }) => ({
-    call(call) {
-      const message = call.fullNames.map((name) => describe(profile, name)).find(Boolean);
-      if (message) report(call.node, { message });
+    script(script) {
+      const told = new Set<string>();
+      for (const call of script.calls) {
+        for (const name of call.fullNames) {
+          const message = told.has(name) ? undefined : describe(profile, name);
+          if (message === undefined) continue;
+          told.add(name);
+          report(call.node, { message });
+        }
+      }
     },
     command(command) {
       const message = describe(profile, command.name);

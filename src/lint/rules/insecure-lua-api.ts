@@ -63,7 +63,7 @@ export const insecureLuaApi = defineRule({
       },
       {
         profile: '--from valkey@8.0.1 --to valkey@8.1',
-        lua: "local set = rawget(_G, 'setfenv')\nif set then return 'old' end",
+        lua: "if rawget(_G, 'setfenv') then setfenv(1, {}) end",
         note: 'Asks whether it is there.',
       },
     ],
@@ -74,7 +74,8 @@ export const insecureLuaApi = defineRule({
       const message = (name: string) =>
         `${nameServer(server)} has no ${name}: it went with the security releases of October 2025`;
       for (const node of script.scopes.globalReads) {
-        if (REMOVED.has(node.name)) report(node, { message: message(node.name) });
+        if (REMOVED.has(node.name) && !script.isAskedFor(node, node.name))
+          report(node, { message: message(node.name) });
       }
       for (const node of script.scopes.calls) {
         const value = script.valueOf(node);

@@ -1,7 +1,6 @@
 /** D16: globals and their members that only one side has. */
 import { hasGlobal } from '../commands.ts';
 import { destinations, nameServer, type Profile, type Server } from '../profile.ts';
-import type { Node, Script } from '../program.ts';
 import { defineRule } from '../rule.ts';
 
 /** Rules of their own: D15, D17, D18. */
@@ -14,12 +13,6 @@ function lacking(profile: Profile, name: string): Server | undefined {
   if (ELSEWHERE.test(name) || ASKED.test(name)) return undefined;
   if (!hasGlobal(profile.from, name) && !hasGlobal(profile.to, name)) return undefined;
   return destinations(profile).find((server) => !hasGlobal(server, name));
-}
-
-/** Whether the script asks for it before: `if redis.acl_check_cmd then`. */
-function isAsked(script: Script, node: Extract<Node, { type: 'MemberExpression' }>): boolean {
-  const text = script.textOf(node);
-  return script.guardsAround(node).some(({ condition }) => script.textOf(condition).includes(text));
 }
 
 export const removedGlobal = defineRule({
@@ -63,7 +56,7 @@ export const removedGlobal = defineRule({
       },
       {
         profile: '--from redis@6.0 --to valkey@8.0',
-        lua: "local log = rawget(_G, 'print')\nif log then log('here') end\nreturn 1",
+        lua: "if rawget(_G, 'print') then print('here') end\nreturn 1",
         note: 'Asks first.',
         proof: {},
       },
@@ -79,7 +72,8 @@ export const removedGlobal = defineRule({
       if (!script.unit.fragment) {
         const written = new Set(script.scopes.globalWrites.map(({ name }) => name));
         for (const node of script.scopes.globalReads) {
-          const server = written.has(node.name) ? undefined : lacking(profile, node.name);
+          const known = written.has(node.name) || script.isAskedFor(node, node.name);
+          const server = known ? undefined : lacking(profile, node.name);
           if (server) report(node, { message: describe(server, node.name) });
         }
       }
@@ -87,7 +81,7 @@ export const removedGlobal = defineRule({
         if (node.type !== 'MemberExpression') continue;
         const value = script.valueOf(node);
         const server = value.kind === 'global' ? lacking(profile, value.name) : undefined;
-        if (server === undefined || value.kind !== 'global' || isAsked(script, node)) continue;
+        if (server === undefined || value.kind !== 'global' || script.isAskedFor(node, value.name)) continue;
         if (script.usesOf(node).some(({ kind }) => kind === 'tested' || kind === 'compared')) continue;
         report(node, { message: describe(server, value.name) });
       }

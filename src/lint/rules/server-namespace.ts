@@ -51,10 +51,12 @@ export const serverNamespace = defineRule({
     script(script) {
       if (script.unit.fragment || script.scopes.globalWrites.some(({ name }) => name === 'server')) return;
       const server = destinations(profile).find(({ product }) => product === 'redis')!;
-      for (const node of script.scopes.globalReads) {
-        if (node.name !== 'server' || script.isVersionGuarded(node)) continue;
-        report(node, { message: `scripts on ${nameServer(server)} have no global server` });
-      }
+      const reads = script.scopes.globalReads.filter(
+        (node) => node.name === 'server' && !script.isVersionGuarded(node),
+      );
+      const more = reads.length > 1 ? ` (read in ${reads.length} places)` : '';
+      // The first is where the script ends.
+      if (reads[0]) report(reads[0], { message: `scripts on ${nameServer(server)} have no global server${more}` });
     },
   }),
 });

@@ -2,7 +2,6 @@
 import type { ValueCounts } from '../histogram.ts';
 import type { Family } from '../model.ts';
 import { MAX_SAMPLE } from '../summarize.ts';
-import { intern } from '../tally.ts';
 import { POPULARITIES } from '../units.ts';
 import type { Placement } from './placement.ts';
 
@@ -77,12 +76,9 @@ function joinSamples(
   join: (x: SampledKey | undefined, y: SampledKey | undefined) => SampledKey,
 ): Family['sample'] {
   const entries = new Map<number, { order: number; x?: SampledKey; y?: SampledKey }>();
-  a.forEach((x, i) => {
-    entries.set(x[0], { order: ((i + 0.5) / a.length) * below, x });
-  });
-  b.forEach((y, i) => {
-    intern(entries, y[0], () => ({ order: ((i + 0.5) / b.length) * below })).y = y;
-  });
+  const orderOf = (i: number, all: SampledKey[]) => ({ order: ((i + 0.5) / all.length) * below });
+  for (const [i, x] of a.entries()) entries.set(x[0], { ...orderOf(i, a), x });
+  for (const [i, y] of b.entries()) entries.set(y[0], { ...(entries.get(y[0]) ?? orderOf(i, b)), y });
   const sorted = [...entries.values()].sort((x, y) => x.order - y.order);
   return {
     below: sorted[MAX_SAMPLE]?.order ?? below,
