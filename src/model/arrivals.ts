@@ -96,7 +96,6 @@ export function gapsUs(gaps: string, random: () => number): Float64Array {
 }
 
 type Curve = Summary['arrivals'];
-type Recorded = Summary['recorded'];
 
 /** Sum of two rate curves, the second of which begins `offsetSeconds` later; its bins are spread over those they meet. */
 export function joinCurves(a: Curve, b: Curve, offsetSeconds: number): Curve {
@@ -123,38 +122,46 @@ export function joinCurves(a: Curve, b: Curve, offsetSeconds: number): Curve {
 }
 
 /**
- * Recorded arrivals of two streams as those of one; null where there are too many or one of them is not known.
+ * Recorded arrivals of two streams as those of one; null where there are too many or those of one are not known.
  * Consecutive ones follow each other after a mean gap, others are sorted in by their times, which gaps kept to 8 % only
  * tell as roughly. `classes`: the joined model's number of each stream's classes.
  */
 export function joinRecorded(
-  a: Recorded,
-  b: Recorded,
+  a: Pick<Summary, 'recorded'> | undefined,
+  b: Pick<Summary, 'recorded'> | undefined,
   { consecutive, offsetSeconds }: { consecutive: boolean; offsetSeconds: number },
   classes: { a: (klass: number) => number; b: (klass: number) => number },
-): Recorded {
-  if (!a || !b) return null;
-  const arrivals = [a, b].map((recorded, i) => {
-    const toClass = i === 0 ? classes.a : classes.b;
-    const gaps = [...gapsUs(recorded.gaps, () => 0.5)];
-    return { gaps, classes: Array.from(recordedClasses(recorded.classes), toClass) };
-  }) as [{ gaps: number[]; classes: number[] }, { gaps: number[]; classes: number[] }];
-  const [first, second] = arrivals;
-  const count = first.gaps.length + second.gaps.length;
+): Summary['recorded'] {
+  if (a?.recorded === null || b?.recorded === null) return null;
+  const first = decoded(a?.recorded, classes.a);
+  const second = decoded(b?.recorded, classes.b);
+  const count = first.steps.length + second.steps.length;
   if (count > MAX_RECORDED) return null;
-  if (consecutive) {
-    const steps = [...unpack(a.gaps), ...unpack(b.gaps)];
-    const mean = [...first.gaps, ...second.gaps].reduce((sum, gap) => sum + gap, 0) / count;
-    if (first.gaps.length > 0 && second.gaps.length > 0) steps[first.gaps.length] = stepOf(mean);
+  if (consecutive || !a || !b) {
+    const steps = [...first.steps, ...second.steps];
+    const mean = [...first.gaps, ...second.gaps].reduce((sum, gap) => sum + gap, 0) / Math.max(1, count);
+    if (a && b) steps[first.steps.length] = stepOf(mean);
     return { gaps: pack(steps), classes: pack([...first.classes, ...second.classes]) };
   }
-  const timed = arrivals.flatMap(({ gaps, classes: own }, i) => {
-    let at = i === 0 ? 0 : offsetSeconds * 1e6;
-    return gaps.map((gap, j) => ({ at: (at += j === 0 ? 0 : gap), klass: own[j]! }));
+  const timed = [first, second].flatMap(({ gaps, classes: own }, i) => {
+    let at = i * offsetSeconds * 1e6;
+    return Array.from(gaps, (gap, j) => {
+      if (j > 0) at += gap;
+      return { at, klass: own[j]! };
+    });
   });
   timed.sort((x, y) => x.at - y.at);
   return {
     gaps: pack(timed.map(({ at }, i) => (i === 0 ? 0 : stepOf(at - timed[i - 1]!.at)))),
     classes: pack(timed.map(({ klass }) => klass)),
+  };
+}
+
+function decoded(recorded: Summary['recorded'] | undefined, classOf: (klass: number) => number) {
+  if (!recorded) return { steps: [], gaps: [], classes: [] };
+  return {
+    steps: [...unpack(recorded.gaps)],
+    gaps: [...gapsUs(recorded.gaps, () => 0.5)],
+    classes: Array.from(recordedClasses(recorded.classes), classOf),
   };
 }

@@ -1,6 +1,413 @@
-/** Models of one workload → the model of all of it. */
-import type { Model } from './model.ts';
+/** Saved models of one workload → one model: of a capture's consecutive parts, of several nodes, of several recorders. */
+import { CutoverError } from '../errors.ts';
+import { type ClassNumbers, type Mixes, mergeClients, mergeTransitions } from './merge/clients.ts';
+import { accessedKeys, type MergedFamily, mergeFamilies, moveFamily, moveStates } from './merge/families.ts';
+import { type Bridges, consecutiveCurve, overlappingCurve } from './merge/hit-ratios.ts';
+import { type Placement, place } from './merge/placement.ts';
+import { addCounts, mergeRoles } from './merge/roles.ts';
+import type { Family, Model, Role, Script, Shape, Unit, UnitOp } from './model.ts';
+import { rounded } from './rounding.ts';
+import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './scripts.ts';
+import { CURVES, descending } from './summarize.ts';
+import { intern, tally } from './tally.ts';
 
+/**
+ * One model of all: what one pass over everything would have learnt, within these errors.
+ *
+ * Exact: counts of lines, commands, requests, key accesses, transactions, pipelines, script calls, sizes and expiries
+ * (to the histograms' 1 %), and everything about families of up to 256 keys. Estimated: the keys of larger families
+ * that several models have, and with them popularity and first accesses (see `sharedKeys`: 3 % of those keys); hit
+ * ratios (0.01 on average, see `consecutiveCurve`); different values of an argument (see `distinctOfBoth`). Units that a
+ * border cuts count as two. Families that only everything together would have shown to be one stay apart.
+ *
+ * Models that follow each other in time are strung together; others are laid over each other. Give all at once: what is
+ * estimated is estimated anew at every merge.
+ *
+ * @throws CutoverError E_MODEL_MERGE (usage) for models of other schemas or with other overrides.
+ */
 export function mergeModels(models: Model[]): Model {
-  return models[0]!;
+  const [first, ...others] = models;
+  if (!first) throw new TypeError('nothing to merge');
+  for (const other of others) checkAlike(first, other);
+  const isEmpty = ({ units, source }: Model) => units.length === 0 && source.parsed === 0;
+  const filled = models.filter((model) => !isEmpty(model)).sort((a, b) => a.source.first - b.source.first);
+  if (filled.length === 0) return first;
+  const merged = filled.reduce(mergePair);
+  const lines = models.reduce((sum, { source }) => sum + source.lines, 0);
+  const rejected = addRecords(...models.map(({ source }) => source.rejected));
+  return { ...merged, source: { ...merged.source, lines, rejected } };
+}
+
+function checkAlike(a: Model, b: Model): void {
+  if (a.schema !== b.schema) {
+    throw new CutoverError(
+      'usage',
+      'E_MODEL_MERGE',
+      `Models of two versions cannot be merged: ${a.schema} and ${b.schema}.`,
+      'Make both again from their captures: cutover model CAPTURE --output model.json',
+    );
+  }
+  // Which families an override met depends on the capture; what was asked for does not.
+  const asked = ({ overrides = [] }: Model) =>
+    JSON.stringify(overrides.map(({ families: _, ...override }) => override));
+  if (asked(a) !== asked(b)) {
+    throw new CutoverError(
+      'usage',
+      'E_MODEL_MERGE',
+      'Models with different overrides cannot be merged: factors and names of one would be taken for what was captured in the other.',
+      'Make them without --config, merge them, and apply the overrides to the merged model; or apply the same file to all.',
+    );
+  }
+}
+
+/** `b` begins when `a` does, or later. */
+function mergePair(a: Model, b: Model): Model {
+  const placement = place(a, b);
+  const families = matchFamilies(a, b, placement);
+  const scripts = new Map<string, number>();
+  const scriptOf = (model: Model, number: number) => {
+    const { kind, sha1 } = model.scripts[number]!;
+    return intern(scripts, `${kind} ${sha1}`, () => scripts.size);
+  };
+  const { shapes, shapeOf } = matchShapes(a, b, families.numbers, scriptOf);
+  const units = new UnitMerge({ a, b }, shapeOf, families);
+  const { clients, classes } = mergeClients(a, b, units.mixes, placement);
+  const merged = units.merge(classes);
+  const commands = addRecords(counted(a.commands), counted(b.commands));
+  const total = Object.values(commands).reduce((sum, n) => sum + n, 0);
+  const overrides = mergeOverrides(a, b);
+  return {
+    schema: a.schema,
+    source: mergeSources(a.source, b.source, placement),
+    clients,
+    commands: Object.fromEntries(
+      Object.entries(commands).map(([name, count]) => [name, { count, share: count / total }]),
+    ),
+    scriptCommands: addRecords(a.scriptCommands, b.scriptCommands),
+    families: families.families,
+    shapes,
+    keyAccesses: a.keyAccesses + b.keyAccesses,
+    keysAtStart: mergeKeysAtStart(a, b, placement, families.areShared),
+    lookups: mergeLookups(a, b, placement, families.areShared),
+    hitRatio: wholeCurve(a, b, placement, families),
+    units: merged.units,
+    transitions: mergeTransitions(a, b, classes),
+    scripts: mergeScripts({ a, b }, shapeOf, scriptOf),
+    stretch: mergeStretches(a, b, merged.numbers, placement),
+    transactions: {
+      committed: a.transactions.committed + b.transactions.committed,
+      empty: a.transactions.empty + b.transactions.empty,
+      discarded: a.transactions.discarded + b.transactions.discarded,
+      sizes: addCounts(a.transactions.sizes, b.transactions.sizes),
+    },
+    pipelines: { depths: addCounts(a.pipelines.depths, b.pipelines.depths) },
+    leftOut: addRecords(a.leftOut, b.leftOut),
+    ...(overrides ? { overrides } : {}),
+  };
+}
+
+type Side = 'a' | 'b';
+const SIDES = ['a', 'b'] as const;
+type Numbers = Record<Side, number[]>;
+
+function mergeSources(a: Model['source'], b: Model['source'], { spanSeconds }: Placement): Model['source'] {
+  const servers = [...new Set([a.server, b.server])].filter((server) => server !== 'unknown');
+  return {
+    lines: a.lines + b.lines,
+    parsed: a.parsed + b.parsed,
+    rejected: addRecords(a.rejected, b.rejected),
+    first: Math.min(a.first, b.first),
+    last: Math.max(a.last, b.last),
+    spanSeconds,
+    server: servers.length > 0 ? servers.join(', ') : 'unknown',
+    clock: a.clock === b.clock ? a.clock : 'unknown',
+    approximate: a.approximate || b.approximate,
+  };
+}
+
+interface MatchedFamilies {
+  families: Family[];
+  /** Number of each model's families in the merged model. */
+  numbers: Numbers;
+  /** By the merged model's number, of families that both have. */
+  merged: Map<number, MergedFamily>;
+  /** Whether the models saw the same keys. */
+  areShared: boolean;
+}
+
+/** Families are the same if their databases, templates and placeholders are; those of one name may be several. */
+const identityOf = ({ db, template, parts }: Family) =>
+  JSON.stringify([db, template, parts.map((part) => (typeof part === 'string' ? part : { is: part.placeholder }))]);
+
+/** Keys that two disjoint nodes may be taken to share by mistake. */
+const BY_CHANCE = 0.01;
+
+function matchFamilies(a: Model, b: Model, placement: Placement): MatchedFamilies {
+  const clocks = { a: a.keyAccesses, b: b.keyAccesses };
+  const others = new Map(b.families.map((family, i) => [identityOf(family), i]));
+  const numbers: Numbers = { a: a.families.map((_, i) => i), b: [] };
+  const merged = new Map<number, MergedFamily>();
+  let shared = 0;
+  const families = a.families.map((family, number) => {
+    const other = others.get(identityOf(family));
+    if (other === undefined) return moveFamily(family, 'a', clocks, placement);
+    numbers.b[other] = number;
+    const both = mergeFamilies(family, b.families[other]!, clocks, placement);
+    merged.set(number, both);
+    shared += accessedKeys(family) + accessedKeys(b.families[other]!) - accessedKeys(both.family);
+    return both.family;
+  });
+  b.families.forEach((family, i) => {
+    numbers.b[i] ??= families.push(moveFamily(family, 'b', clocks, placement)) - 1;
+  });
+  const requests = families.reduce((sum, family) => sum + family.requests, 0);
+  const busiest = [...families].sort((x, y) => y.requests - x.requests)[CURVES]?.requests ?? -1;
+  return {
+    families: families.map(({ hitRatio, ...family }) => ({
+      ...{ ...family, share: family.requests / Math.max(1, requests) },
+      ...(hitRatio && family.requests > busiest ? { hitRatio } : {}),
+    })),
+    numbers,
+    merged,
+    areShared: shared > BY_CHANCE * families.reduce((sum, family) => sum + accessedKeys(family), 0),
+  };
+}
+
+/** Hit ratios of all keys; see `consecutiveCurve` and `overlappingCurve` for what is lost. */
+function wholeCurve(
+  a: Model,
+  b: Model,
+  { consecutive }: Placement,
+  { families, merged }: MatchedFamilies,
+): Model['hitRatio'] {
+  const keysOf = (all: Family[]) => all.reduce((sum, family) => sum + accessedKeys(family), 0);
+  const bridges: Bridges = [...merged.values()].flatMap((family) => family.bridges);
+  return (consecutive ? consecutiveCurve : overlappingCurve)(
+    { curve: a.hitRatio, accesses: a.keyAccesses, keys: keysOf(a.families) },
+    { curve: b.hitRatio, accesses: b.keyAccesses, keys: keysOf(b.families) },
+    keysOf(families),
+    bridges,
+  );
+}
+
+/**
+ * What was there when all began: of parts, what was there when the first one did. Recorders that saw the same keys
+ * counted the same databases; nodes have keys of their own.
+ */
+function mergeKeysAtStart(a: Model, b: Model, { consecutive }: Placement, areShared: boolean): Model['keysAtStart'] {
+  if (consecutive || !a.keysAtStart || !b.keysAtStart) return consecutive ? a.keysAtStart : null;
+  const keys = new Map(a.keysAtStart);
+  for (const [db, n] of b.keysAtStart)
+    keys.set(db, areShared ? Math.max(n, keys.get(db) ?? 0) : n + (keys.get(db) ?? 0));
+  return [...keys].sort((x, y) => x[0] - y[0]);
+}
+
+/** What the servers counted; recorders that saw the same keys asked the same server. */
+function mergeLookups(a: Model, b: Model, { consecutive }: Placement, areShared: boolean): Model['lookups'] {
+  if (!a.lookups || !b.lookups) return null;
+  if (!consecutive && areShared) return a.lookups;
+  return { hits: a.lookups.hits + b.lookups.hits, misses: a.lookups.misses + b.lookups.misses };
+}
+
+/** Shapes are the same if what tells them apart in one capture is: command, script, width and families of keys. */
+function matchShapes(
+  a: Model,
+  b: Model,
+  families: Numbers,
+  scriptOf: (model: Model, number: number) => number,
+): { shapes: Shape[]; shapeOf: Numbers } {
+  const shapes: Shape[] = [];
+  const known = new Map<string, number>();
+  const shapeOf: Numbers = { a: [], b: [] };
+  for (const side of SIDES) {
+    const model = side === 'a' ? a : b;
+    model.shapes.forEach((shape, i) => {
+      const moved: Shape = {
+        ...shape,
+        ...(shape.script === undefined ? {} : { script: scriptOf(model, shape.script) }),
+        family: shape.family === null ? null : families[side][shape.family]!,
+        roles: shape.roles.map((role): Role => ('key' in role ? { key: families[side][role.key]! } : role)),
+      };
+      const { command, script, blocking, repeat, roles } = moved;
+      const places = roles.map((role) => ('key' in role ? role.key : ''));
+      const number = intern(
+        known,
+        `${command} ${script ?? ''} ${blocking} ${repeat?.period ?? 0} ${roles.length} ${places}`,
+        () => shapes.push(moved) - 1,
+      );
+      shapeOf[side][i] = number;
+      if (shapes[number] !== moved) shapes[number] = joinShapes(shapes[number]!, moved);
+    });
+  }
+  return { shapes, shapeOf };
+}
+
+function joinShapes(a: Shape, b: Shape): Shape {
+  const roles = a.roles.map((role, i) => mergeRoles(role, b.roles[i]!));
+  if (!a.repeat || !b.repeat) return { ...a, roles };
+  return { ...a, roles, repeat: { ...a.repeat, counts: addCounts(a.repeat.counts, b.repeat.counts) } };
+}
+
+/** Units by what they are, and in which class: the same ops, with the same keys in common, in the same steps. */
+class UnitMerge {
+  readonly mixes: Record<Side, Mixes>;
+  private readonly models: Record<Side, Model>;
+  private readonly families: MatchedFamilies;
+  private readonly shapeOf: Numbers;
+  private readonly moved: Record<Side, { unit: Unit; id: string }[]>;
+
+  constructor(models: Record<Side, Model>, shapeOf: Numbers, families: MatchedFamilies) {
+    this.models = models;
+    this.shapeOf = shapeOf;
+    this.families = families;
+    this.moved = { a: this.move('a'), b: this.move('b') };
+    this.mixes = { a: mixesOf(this.moved.a), b: mixesOf(this.moved.b) };
+  }
+
+  merge(classes: ClassNumbers): { units: Unit[]; numbers: Numbers } {
+    const known = new Map<string, Unit>();
+    const unitOf: Record<Side, Unit[]> = { a: [], b: [] };
+    for (const side of SIDES) {
+      for (const { unit, id } of this.moved[side]) {
+        const klass = classes[side][unit.class]!;
+        const first = {
+          ...unit,
+          class: klass,
+          count: 0,
+          keyStates: [],
+          steps: unit.steps.map(([at]): [number, number] => [at, 0]),
+        };
+        const joined = intern(known, `${klass} ${id}`, () => first);
+        joined.steps = joined.steps.map(([at, gapUs], i) => [
+          at,
+          (gapUs * joined.count + unit.steps[i]![1] * unit.count) / (joined.count + unit.count),
+        ]);
+        joined.count += unit.count;
+        joined.keyStates = addCounts(joined.keyStates, unit.keyStates);
+        unitOf[side].push(joined);
+      }
+    }
+    const units = [...known.values()].sort((x, y) => y.count - x.count);
+    const number = new Map(units.map((unit, i) => [unit, i]));
+    const numbersOf = (side: Side) => unitOf[side].map((unit) => number.get(unit)!);
+    return { units, numbers: { a: numbersOf('a'), b: numbersOf('b') } };
+  }
+
+  private move(side: Side): { unit: Unit; id: string }[] {
+    const { shapes } = this.models[side];
+    const fate = side === 'a' ? (merged: MergedFamily) => merged.fate.a : (merged: MergedFamily) => merged.fate.b;
+    return this.models[side].units.map((unit) => {
+      const ops = renumber(unit.ops, this.shapeOf[side]);
+      const [first] = unit.ops.flatMap(([shape]) => shapes[shape]!.family ?? []);
+      const merged = first === undefined ? undefined : this.families.merged.get(this.families.numbers[side][first]!);
+      const states = inFull(unit);
+      const keyStates = merged ? moveStates(states, side, fate(merged)) : states;
+      return { unit: { ...unit, ops, keyStates }, id: `${unit.steps.map(([at]) => at)} ${JSON.stringify(ops)}` };
+    });
+  }
+}
+
+const renumber = (ops: UnitOp[], shapeOf: number[]) => ops.map(([shape, slots]): UnitOp => [shapeOf[shape]!, slots]);
+
+/** States of as many units as there are: of a long capture, one in so many was noted. */
+function inFull({ keyStates, count }: Unit): Unit['keyStates'] {
+  const noted = keyStates.reduce((sum, [, n]) => sum + n, 0);
+  if (noted === 0 || noted >= count) return keyStates;
+  const round = rounded();
+  return keyStates.map(([state, n]): [number, number] => [state, round((n * count) / noted)]);
+}
+
+function mixesOf(units: { unit: Unit; id: string }[]): Mixes {
+  const mixes = new Map<number, Map<string, number>>();
+  for (const { unit, id } of units)
+    tally(
+      intern(mixes, unit.class, () => new Map()),
+      id,
+      unit.count,
+    );
+  return mixes;
+}
+
+function mergeScripts(
+  models: Record<Side, Model>,
+  shapeOf: Numbers,
+  scriptOf: (model: Model, number: number) => number,
+): Script[] {
+  const merged: (Script & { known: Map<string, number> })[] = [];
+  for (const side of SIDES) {
+    models[side].scripts.forEach((script, i) => {
+      const number = scriptOf(models[side], i);
+      merged[number] ??= { ...script, calls: 0, effects: [], known: new Map() };
+      const joined = merged[number];
+      joined.calls += script.calls;
+      joined.body ??= script.body;
+      for (const { count, ops } of script.effects)
+        tally(joined.known, JSON.stringify(renumber(ops, shapeOf[side])), count);
+    });
+  }
+  return merged.map(({ known, ...script }) => {
+    if (script.body !== null) return script;
+    const effects = [...known].map(([ops, count]) => ({ count, ops: JSON.parse(ops) as UnitOp[] }));
+    return { ...script, effects: effects.slice(0, MAX_EFFECTS) };
+  });
+}
+
+/**
+ * One stretch behind the other, as long as nothing is missing between them and there is room; of the same time, in turns.
+ * Words were disguised for each model on its own: a job that began in one is not known to the other.
+ */
+function mergeStretches(a: Model, b: Model, numbers: Numbers, { consecutive }: Placement): Model['stretch'] {
+  type Calls = Model['stretch']['units'][number];
+  const entriesOf = (model: Model, side: Side) =>
+    model.stretch.units.map(([unit, calls], i, all) => ({
+      unit: numbers[side][unit]!,
+      calls,
+      model,
+      at: (i + 0.5) / all.length,
+    }));
+  const entries = [...entriesOf(a, 'a'), ...(consecutive && !isWhole(a) ? [] : entriesOf(b, 'b'))];
+  if (!consecutive) entries.sort((x, y) => x.at - y.at);
+  const texts: string[] = [];
+  const known = new Map<string, number>();
+  let [calls, bytes] = [0, 0];
+  const units: Calls[] = [];
+  for (const entry of entries) {
+    calls += entry.calls.length;
+    if (calls > MAX_STRETCH_CALLS || bytes >= MAX_STRETCH_BYTES) break;
+    const moved = (number: number) => {
+      const text = entry.model.stretch.texts[number]!;
+      bytes += 4;
+      return intern(known, text, () => {
+        bytes += text.length;
+        return texts.push(text) - 1;
+      });
+    };
+    units.push([entry.unit, entry.calls.map(([keys, args]): Calls[1][number] => [keys.map(moved), args.map(moved)])]);
+  }
+  const disguised = [a, b].every(({ stretch }) => stretch.disguised || stretch.units.length === 0);
+  return { disguised, texts, units };
+}
+
+/** Whether the stretch holds every call of a script. */
+function isWhole({ scripts, stretch }: Model): boolean {
+  const calls = scripts.reduce((sum, script) => sum + script.calls, 0);
+  return stretch.units.reduce((sum, [, kept]) => sum + kept.length, 0) >= calls;
+}
+
+/** The same for both but for the families that they met. */
+function mergeOverrides({ overrides }: Model, { overrides: others = [] }: Model): Model['overrides'] {
+  return overrides?.map((override, i) => ({
+    ...override,
+    families: [...new Set([...override.families, ...(others[i]?.families ?? [])])],
+  }));
+}
+
+const counted = (commands: Model['commands']) =>
+  Object.fromEntries(Object.entries(commands).map(([name, { count }]) => [name, count]));
+
+/** Sums by name, most first. */
+function addRecords(...records: Record<string, number>[]): Record<string, number> {
+  const sum = new Map<string, number>();
+  for (const record of records) for (const [name, n] of Object.entries(record)) tally(sum, name, n);
+  return Object.fromEntries(descending(sum));
 }

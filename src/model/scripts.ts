@@ -5,11 +5,11 @@ import { latin1 } from './roles.ts';
 import { intern } from './tally.ts';
 import { type Call, slotsOf } from './units.ts';
 
-const MAX_EFFECTS = 64;
+export const MAX_EFFECTS = 64;
 const MAX_EFFECT_CALLS = 128;
 /** The stretch of calls that is kept whole: enough for the life of many jobs, small enough for a file. */
-const MAX_STRETCH_CALLS = 4096;
-const MAX_STRETCH_BYTES = 192 * 1024;
+export const MAX_STRETCH_CALLS = 4096;
+export const MAX_STRETCH_BYTES = 192 * 1024;
 const MAX_CALL_BYTES = 16_384;
 
 /** A call's keys and arguments, as numbers of texts. */

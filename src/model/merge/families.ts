@@ -20,8 +20,8 @@ export interface Clocks {
 
 export interface MergedFamily {
   family: Family;
-  /** What has become of each model's keys, by popularity class; undefined where they stayed what they were. */
-  fate: { a: Fates; b: Fates } | undefined;
+  /** What has become of each model's keys, by popularity class. */
+  fate: { a: Fates; b: Fates };
   /** Accesses that were the first of a key in the second model only. */
   bridges: Bridges;
 }
@@ -128,8 +128,7 @@ export function mergeFamilies(a: Family, b: Family, clocks: Clocks, placement: P
  * States of units' first keys in the joined model: a key that both have is not done with at the end of the first, not
  * new in the second, and as popular as both together make it.
  */
-export function moveStates(states: ValueCounts, side: 'a' | 'b', fates: Fates | undefined): ValueCounts {
-  if (!fates) return states;
+export function moveStates(states: ValueCounts, side: 'a' | 'b', fates: Fates): ValueCounts {
   const moved = new Map<number, number>();
   for (const [at, n] of states) {
     const state = Math.floor(at / POPULARITIES);
