@@ -60,14 +60,17 @@ export class Arrivals {
     }
   }
 
-  /** Index of dispersion I(w) = Var N(w) / E N(w), empty windows included; null below 30 windows or 30 units. */
+  /** Index of dispersion I(w) = Var N(w) / E N(w) of whole windows, empty ones included; null below 30 windows or 30 units. */
   summary(spanSeconds: number, classOf: (client: number) => number): Summary {
     const dispersion = Object.fromEntries(
-      this.windows.map(({ name, us, current, sumSquares }) => {
+      this.windows.map(({ name, us, index, current, sumSquares }) => {
         const n = Math.floor((spanSeconds * 1e6) / us);
         if (n < 30 || this.units < 30) return [name, null];
-        const mean = this.units / n;
-        return [name, Math.round(((sumSquares + current ** 2) / n - mean ** 2) * (1000 / mean)) / 1000];
+        // The capture ends somewhere in the last window.
+        const isWhole = index < n;
+        const mean = (this.units - (isWhole ? 0 : current)) / n;
+        const squares = sumSquares + (isWhole ? current ** 2 : 0);
+        return [name, Math.round((squares / n - mean ** 2) * (1000 / mean)) / 1000];
       }),
     ) as Summary['dispersion'];
     return {

@@ -20,7 +20,7 @@ import { type Call, type CallKey, type CommandTraits, KeyState, type Unit, UnitB
 const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const REMOVES = new Set(['del', 'unlink', 'getdel']);
 /** Writes that make a key from nothing, as a cache does after a miss. */
-const CREATES = new Set([
+export const CREATES = new Set([
   ...['set', 'setex', 'psetex', 'setnx', 'mset', 'hset', 'hmset', 'hsetnx', 'zadd', 'sadd', 'lpush', 'rpush'],
 ]);
 /** Index of the first element that a command names, and how far apart further ones stand. */

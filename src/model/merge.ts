@@ -1,5 +1,7 @@
 /** Saved models of one workload → one model: of a capture's consecutive parts, of several nodes, of several recorders. */
+import { COMMANDS } from '../capture/commands.ts';
 import { CutoverError } from '../errors.ts';
+import { CREATES } from './fit.ts';
 import { type ClassNumbers, type Mixes, mergeClients, mergeTransitions } from './merge/clients.ts';
 import { accessedKeys, type MergedFamily, mergeFamilies, moveFamily, moveStates } from './merge/families.ts';
 import { type Bridges, consecutiveCurve, overlappingCurve } from './merge/hit-ratios.ts';
@@ -152,7 +154,7 @@ function matchFamilies(a: Model, b: Model, placement: Placement): MatchedFamilie
     const other = others.get(identityOf(family));
     if (other === undefined) return moveFamily(family, 'a', clocks, placement);
     numbers.b[other] = number;
-    const both = mergeFamilies(family, b.families[other]!, clocks, placement);
+    const both = mergeFamilies(family, b.families[other]!, readShareOf(b, other), clocks, placement);
     merged.set(number, both);
     shared += accessedKeys(family) + accessedKeys(b.families[other]!) - accessedKeys(both.family);
     return both.family;
@@ -171,6 +173,23 @@ function matchFamilies(a: Model, b: Model, placement: Placement): MatchedFamilie
     merged,
     areShared: shared > BY_CHANCE * families.reduce((sum, family) => sum + accessedKeys(family), 0),
   };
+}
+
+/** Share of a family's units that begin with a read, but for misses that are filled. */
+function readShareOf({ units, shapes, families }: Model, family: number): number {
+  const fillsMisses = families[family]!.expired.length > 0;
+  let [all, reads] = [0, 0];
+  for (const { ops, count } of units) {
+    const at = ops.findIndex(([shape]) => shapes[shape]!.family !== null);
+    if (at < 0 || shapes[ops[at]![0]]!.family !== family) continue;
+    all += count;
+    const [key] = ops[at]![1];
+    const isFilled = ops
+      .slice(at + 1)
+      .some(([shape, slots]) => slots[0] === key && CREATES.has(shapes[shape]!.command));
+    if (COMMANDS.get(shapes[ops[at]![0]]!.command)?.readonly && !(fillsMisses && isFilled)) reads += count;
+  }
+  return all === 0 ? 0 : reads / all;
 }
 
 /** Hit ratios of all keys; see `consecutiveCurve` and `overlappingCurve` for what is lost. */

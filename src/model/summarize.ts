@@ -22,7 +22,7 @@ export const MAX_SAMPLE = 256;
 /** Kinds of idiom that the model keeps; rarer ones are counted as their steps. */
 const MAX_IDIOMS = 2000;
 /** Neighbouring units tell something of each other from here on, in bits. */
-const MIN_BITS = 0.05;
+export const MIN_BITS = 0.05;
 const MIN_NEIGHBOURS = 200;
 const MAX_LABELS = 48;
 

@@ -19,7 +19,8 @@ export const busyText = defineRule({
   mechanism:
     'Valkey 8.0 put its own name into the errors BUSY, LOADING and MISCONF: "BUSY Valkey is busy running a script". What looks for "Redis is busy" takes a server that will be back for one that is broken. The first word is the same on all.',
   fix: 'Test the first word (BUSY, LOADING, MISCONF); for a while extended-redis-compatibility yes brings back the old sentences.',
-  proof: 'BUSY of Redis 7.0.15 and Valkey 8.0.1; LOADING and MISCONF read in the source of Valkey 8.0 to 9.1.',
+  proof:
+    'BUSY of Redis 6.0.16, 7.0.15, 8.0.2, 8.6.3 and Valkey 8.0.1, 8.1.1, 9.1.2; LOADING and MISCONF read in the source of Valkey 8.0 to 9.1.',
   examples: {
     bad: [
       {

@@ -2,7 +2,7 @@
 import { joinCurves, joinRecorded } from '../arrivals.ts';
 import { divergenceOf, MAX_CLASSES, SAME_HABIT } from '../clients.ts';
 import type { Model } from '../model.ts';
-import { mutualInformation } from '../summarize.ts';
+import { MIN_BITS, mutualInformation } from '../summarize.ts';
 import { intern, tally } from '../tally.ts';
 import type { Placement } from './placement.ts';
 
@@ -68,16 +68,22 @@ function nearest(
   mixOf: (number: number) => ReadonlyMap<string, number> | undefined,
 ): { number: number; divergence: number } | undefined {
   let best: { number: number; divergence: number } | undefined;
-  let total = 0;
-  for (const n of mix?.values() ?? []) total += n;
   for (const number of candidates) {
     const other = mixOf(number);
     if (!other || !mix) continue;
-    // Less what few units do by chance.
-    const divergence = divergenceOf(other, mix) - mix.size / (8 * Math.LN2 * total);
+    // Less what chance does to samples of one mix: (kinds - 1)(1/n + 1/m) / (8 ln 2) (Grosse et al. 2002).
+    const kinds = new Set([...mix.keys(), ...other.keys()]).size;
+    const divergence =
+      divergenceOf(other, mix) - ((kinds - 1) * (1 / unitsOf(mix) + 1 / unitsOf(other))) / (8 * Math.LN2);
     if (!best || divergence < best.divergence) best = { number, divergence };
   }
   return best;
+}
+
+function unitsOf(mix: ReadonlyMap<string, number>): number {
+  let units = 0;
+  for (const n of mix.values()) units += n;
+  return units;
 }
 
 interface Connections {
@@ -189,7 +195,7 @@ function windowsOf(
 
 type Transition = Model['transitions'][number];
 
-/** What follows what, of classes that have become one; where one model saw no pattern in most units, there is none. */
+/** What follows what, of classes that have become one; a model that saw no pattern saw next to no information. */
 export function mergeTransitions(a: Model, b: Model, numbers: ClassNumbers): Model['transitions'] {
   const merged = new Map<number, { known: number; units: number; of: Transition[] }>();
   for (const [model, number] of [
@@ -206,7 +212,7 @@ export function mergeTransitions(a: Model, b: Model, numbers: ClassNumbers): Mod
     });
   }
   return [...merged].flatMap(([klass, { known, units, of }]) => {
-    if (known < units / 2 || of.length === 0) return [];
+    if (of.length === 0) return [];
     const labels: string[] = [];
     const numberOf = new Map<string, number>();
     const counts = new Map<string, number>();
@@ -218,6 +224,7 @@ export function mergeTransitions(a: Model, b: Model, numbers: ClassNumbers): Mod
     const pairs = [...counts]
       .map(([pair, n]) => [...pair.split(' ').map(Number), n] as [number, number, number])
       .sort((x, y) => x[0] - y[0] || x[1] - y[1]);
-    return { class: klass, bits: Math.round(mutualInformation(pairs, labels.length) * 1000) / 1000, labels, pairs };
+    const bits = (mutualInformation(pairs, labels.length) * known) / units;
+    return bits > MIN_BITS ? { class: klass, bits: Math.round(bits * 1000) / 1000, labels, pairs } : [];
   });
 }

@@ -1,5 +1,4 @@
 /** A family in two models → the family of both: keys that both have become one key with the requests of both. */
-import { COMMANDS } from '../../capture/commands.ts';
 import { type ValueCounts, ValueHistogram } from '../histogram.ts';
 import type { Family } from '../model.ts';
 import { zipfExponent } from '../popularity.ts';
@@ -71,7 +70,14 @@ export function moveFamily(family: Family, side: 'a' | 'b', clocks: Clocks, plac
   };
 }
 
-export function mergeFamilies(a: Family, b: Family, clocks: Clocks, placement: Placement): MergedFamily {
+/** `readShare`: how many of the second model's accesses would prove their key there, were it the key's first. */
+export function mergeFamilies(
+  a: Family,
+  b: Family,
+  readShare: number,
+  clocks: Clocks,
+  placement: Placement,
+): MergedFamily {
   const { groups, bridges: sampled, sample } = sharedKeys(a, b, placement);
   const fate = { a: fatesOf(groups, 'a'), b: fatesOf(groups, 'b') };
   const references = referencesOf(groups);
@@ -84,7 +90,7 @@ export function mergeFamilies(a: Family, b: Family, clocks: Clocks, placement: P
   const readFirst = [a, b].map((one) =>
     one.classes.reduce((sum, klass) => sum + klass.readFirst * keysIn(one, klass.class), 0),
   );
-  const classes = mergeClasses({ a, b, fate, bridges, clocks, placement });
+  const classes = mergeClasses({ a, b, readShare, fate, bridges, clocks, placement });
   const readFirstKeys = classes.reduce((sum, klass) => sum + klass.readFirst * total(klass.births), 0);
   const fromB = Math.max(0, readFirstKeys - readFirst[0]!);
   const merged: Family = {
@@ -230,6 +236,7 @@ function gapsLike(sampled: { requests: number; gap: number }[], to: number, acce
 interface Merging {
   a: Family;
   b: Family;
+  readShare: number;
   fate: { a: Fates; b: Fates };
   bridges: Bridge[];
   clocks: Clocks;
@@ -240,13 +247,12 @@ interface Merging {
  * Births, gaps and expiries go with the keys to the class that they have come to. A shared key was born in the first
  * model; its gaps are those of both and the one between. Born early or late is taken to say nothing of being shared.
  */
-function mergeClasses({ a, b, fate, bridges, clocks, placement }: Merging): Family['classes'] {
+function mergeClasses({ a, b, readShare, fate, bridges, clocks, placement }: Merging): Family['classes'] {
   const cells = Array.from({ length: POPULARITIES }, () => ({
     ...{ keys: 0, readFirst: 0, births: new Map<number, number>() },
     ...{ gaps: new Map<number, number>(), ttls: new Map<number, number>() },
   }));
   const all = clocks.a + clocks.b;
-  const shareOfB = readOnlyShare(b);
   for (const side of ['a', 'b'] as const) {
     const family = side === 'a' ? a : b;
     for (const klass of family.classes) {
@@ -258,7 +264,7 @@ function mergeClasses({ a, b, fate, bridges, clocks, placement }: Merging): Fami
       const own = fates.reduce((sum, f) => sum + f.own, 0);
       const requests = fates.reduce((sum, f) => sum + f.requests, 0);
       // Of keys that the first model has, a first read in the second tells nothing; they are as many as reads are.
-      const known = side === 'b' ? shared * shareOfB : 0;
+      const known = side === 'b' ? shared * readShare : 0;
       const newlyRead = Math.min(own, Math.max(0, klass.readFirst * (shared + own) - known));
       const readFirst = side === 'a' ? klass.readFirst : newlyRead / Math.max(own, 1e-9);
       for (const { to, ...f } of fates) {
@@ -284,12 +290,6 @@ function mergeClasses({ a, b, fate, bridges, clocks, placement }: Merging): Fami
       ttlSeconds: addCounts(rounding(ascending(ttls))),
     };
   });
-}
-
-/** Share of accesses that read, by the names of the commands. */
-function readOnlyShare({ commands }: Family): number {
-  const all = Object.entries(commands).map(([name, n]): [number, number] => [COMMANDS.get(name)?.readonly ? 1 : 0, n]);
-  return weighted(...all) ?? 0;
 }
 
 /** Births, with each bin's keys spread over the bins that its stretch of the model's time has come to. */
