@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { PassThrough, type Transform } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import { constants, createGzip, createZstdCompress, type Gzip, type ZstdCompress } from 'node:zlib';
 
 /** Compressing runs beside production traffic: speed before size. */
@@ -49,6 +50,10 @@ export class LogWriter {
     if (!this.failure && !(compressor instanceof PassThrough)) {
       const flushed = new Promise<void>((resolve) => (compressor as Gzip | ZstdCompress).flush(resolve));
       await Promise.race([flushed, this.done]);
+    }
+    // What has left the compressor is still on its way into the file.
+    while (!this.failure && compressor.writableLength + compressor.readableLength + this.file.writableLength > 0) {
+      await setImmediate();
     }
     if (this.failure) throw this.failure;
   }
