@@ -94,14 +94,9 @@ export class KeyTable {
     return this.threshold / 2 ** 32;
   }
 
-  /** 24 bits of the key's hash: enough to recognise it among a few hundred, too few to tell it among all keys. */
-  tag(row: number): number {
-    return this.low[row]! >>> 8;
-  }
-
   /** A number in [0, 1) that depends on the key only: the same keys are below a bound in every capture. */
   order(row: number): number {
-    return this.high[row]! / 2 ** 32;
+    return (this.high[row]! * 2 ** 20 + (this.low[row]! >>> 12)) / 2 ** 52;
   }
 
   /** Called when rows get new numbers: `map[old]` is the new number, 0 for a dropped row. */

@@ -12,15 +12,18 @@ import { rounded } from './rounding.ts';
 import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './scripts.ts';
 import { CURVES, descending } from './summarize.ts';
 import { intern, tally } from './tally.ts';
+import { KeyState, POPULARITIES } from './units.ts';
 
 /**
  * One model of all: what one pass over everything would have learnt, within these errors.
  *
- * Exact: counts of lines, commands, requests, key accesses, transactions, pipelines, script calls, sizes and expiries
- * (to the histograms' 1 %), and everything about families of up to 256 keys. Estimated: the keys of larger families
- * that several models have, and with them popularity and first accesses (see `sharedKeys`: 3 % of those keys); hit
- * ratios (0.01 on average, see `consecutiveCurve`); different values of an argument (see `distinctOfBoth`). Units that a
- * border cuts count as two. Families that only everything together would have shown to be one stay apart.
+ * Exact: counts of lines, commands, requests, key accesses, transactions, pipelines and script calls, and which keys the
+ * models share in families of up to 256 keys (1,024 in the five busiest). Estimated: the shared keys of larger families,
+ * and with them popularity, births and first accesses (see `sharedKeys`); hit ratios (mean error 0.01 for parts and for
+ * nodes, 0.04 for recorders of one server's clients; see `consecutiveCurve` and `overlappingCurve`); different values of
+ * an argument (see `distinctOfBoth`). Sizes, expiries and arguments add up as far as each model looked at them: of busy
+ * commands at one call in sixteen. Units that a border cuts count as two. Families that only everything together would
+ * have shown to be one stay apart.
  *
  * Models that follow each other in time are strung together; others are laid over each other. Give all at once: what is
  * estimated is estimated anew at every merge.
@@ -175,22 +178,25 @@ function matchFamilies(a: Model, b: Model, placement: Placement): MatchedFamilie
   };
 }
 
-/** Share of a family's units that begin with a read, but for misses that are filled. */
+/** Share of the units that come back to keys of a family that begin with a read, but for misses that are filled. */
 function readShareOf({ units, shapes, families }: Model, family: number): number {
   const fillsMisses = families[family]!.expired.length > 0;
   let [all, reads] = [0, 0];
-  for (const { ops, count } of units) {
-    const at = ops.findIndex(([shape]) => shapes[shape]!.family !== null);
-    if (at < 0 || shapes[ops[at]![0]]!.family !== family) continue;
-    all += count;
-    const [key] = ops[at]![1];
-    const isFilled = ops
+  for (const unit of units) {
+    const at = unit.ops.findIndex(([shape]) => shapes[shape]!.family !== null);
+    if (at < 0 || shapes[unit.ops[at]![0]]!.family !== family) continue;
+    const count = inFull(unit).reduce((sum, [state, n]) => sum + (stateOf(state) === KeyState.old ? n : 0), 0);
+    const [first, [key]] = unit.ops[at]!;
+    const isFilled = unit.ops
       .slice(at + 1)
       .some(([shape, slots]) => slots[0] === key && CREATES.has(shapes[shape]!.command));
-    if (COMMANDS.get(shapes[ops[at]![0]]!.command)?.readonly && !(fillsMisses && isFilled)) reads += count;
+    all += count;
+    if (COMMANDS.get(shapes[first]!.command)?.readonly && !(fillsMisses && isFilled)) reads += count;
   }
   return all === 0 ? 0 : reads / all;
 }
+
+const stateOf = (state: number) => Math.floor(state / POPULARITIES) % KeyState.final;
 
 /** Hit ratios of all keys; see `consecutiveCurve` and `overlappingCurve` for what is lost. */
 function wholeCurve(

@@ -65,10 +65,11 @@ const family = z.strictObject({
   valueBytes: counts,
   ttlSeconds: counts,
   /**
-   * Some of the keys, chosen by hash, so that models of one workload chose the same: 24 bits of the hash, requests, first
-   * and last access. What merging needs to know of keys that both models have; too few bits to tell a key from others.
+   * The keys whose hash, as a number from 0 to 1, is lowest: models of one workload chose the same. Of each the first
+   * seven digits of that number, requests, first and last access: what merging needs to know of keys that both models
+   * have, and too few digits to tell a key from others.
    */
-  sample: z.strictObject({ below: z.number(), keys: z.array(z.tuple([count, count, count, count])) }),
+  sample: z.strictObject({ below: z.number(), keys: z.array(z.tuple([z.number(), count, count, count])) }),
   /** Hit ratio of a least-recently-used cache by its size in keys; only of the busiest families. */
   hitRatio: curve.optional(),
 });

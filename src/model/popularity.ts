@@ -18,10 +18,11 @@ const MAX_UNSEEN = 1e4;
  * Zipf exponent s of p(rank) ∝ rank^-s over `counts` (requests per key, any order), or null where there is too little data.
  *
  * Counts are split binomially in two halves: one ranks the keys, the other weighs ln rank by requests, and the other way
- * round, which takes away the bias of ranking and fitting on the same counts. What is left is that keys of few requests are ranked by chance and
- * that some keys are never seen; so s is that for which the same split of Poisson counts of Zipf's rates is expected to
- * give the same mean, with as many keys in all as make the number of seen ones come true. Within 0.01 of the truth
- * from one request a key on (500 keys and 20,000 requests: 0.02); keys that are all alike may come out as 0.05.
+ * round, which takes away the bias of ranking and fitting on the same counts. What is left is that keys of few requests
+ * are ranked by chance and that some keys are never seen; so s is that for which the same split of Poisson counts of
+ * Zipf's rates is expected to give the same mean, with as many keys in all as make the number of seen ones come true.
+ * Within 0.01 of the truth from one request a key on (500 keys and 20,000 requests: 0.02); keys that are all alike may
+ * come out as 0.05.
  */
 export function zipfExponent(counts: ArrayLike<number>, random: () => number): number | null {
   let total = 0;
@@ -69,7 +70,7 @@ function meanLog(before: number, n: number): number {
   return (integral(before + n + 0.5) - integral(before + 0.5)) / n;
 }
 
-/** Ranks of about one popularity: how many stand before them, how many they are, and the expected requests of each in half of the sample. */
+/** Ranks of about one popularity: how many stand before them, how many they are, and the requests of each in a half. */
 interface RankGroup {
   before: number;
   ranks: number;

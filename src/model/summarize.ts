@@ -18,7 +18,11 @@ import { KeyState, POPULARITIES, slotsOf } from './units.ts';
 export const BIRTH_BINS = 32;
 /** Families with hit ratio curves of their own. */
 export const CURVES = 5;
+/** Keys that are kept for merging: of most families, and of those with curves. */
 export const MAX_SAMPLE = 256;
+const MAX_SAMPLE_OF_BUSIEST = 1024;
+/** Enough to recognise a key among a few hundred (once in a hundred families it is another), too few to find it among all. */
+const SAMPLE_DIGITS = 7;
 /** Kinds of idiom that the model keeps; rarer ones are counted as their steps. */
 const MAX_IDIOMS = 2000;
 /** Neighbouring units tell something of each other from here on, in bits. */
@@ -218,7 +222,7 @@ function describeKeys(
   );
   const counts = families.map((): number[] => []);
   const references = families.map(() => new ValueHistogram());
-  const samples = families.map((): [order: number, key: Family['sample']['keys'][number]][] => []);
+  const samples = families.map((): Family['sample']['keys'] => []);
   const familyOfRow = new Int32Array(keys.rows + 1);
   for (let row = 1; row <= keys.rows; row++) {
     const number = familyOf[keys.template[row]!]!;
@@ -234,7 +238,8 @@ function describeKeys(
     cell.keys += weight;
     if (existed(keys.birth[row]!, stats[number]!)) cell.readFirst += weight;
     tally(cell.births, Math.min(BIRTH_BINS - 1, Math.floor((keys.first[row]! / (fit.clock + 1)) * BIRTH_BINS)), weight);
-    samples[number]!.push([keys.order(row), [keys.tag(row), requests, keys.first[row]!, keys.last[row]!]]);
+    const order = keys.order(row);
+    if (order < keys.sampledShare) samples[number]!.push([order, requests, keys.first[row]!, keys.last[row]!]);
   }
   for (let i = 0; i < fit.gaps.length; i++) {
     const row = fit.gaps.row[i]!;
@@ -251,6 +256,7 @@ function describeKeys(
   for (const { family, number } of busiest) {
     if (family.requests > 0) family.hitRatio = fit.reuse.curve((row) => familyOfRow[row] === number);
   }
+  const isBusiest = new Set(busiest.map(({ number }) => number));
   families.forEach((family, number) => {
     family.keys = Math.round(family.keys);
     family.references = references[number]!.entries();
@@ -275,8 +281,11 @@ function describeKeys(
           return [bucket, Math.min(1, n / Math.max(1, all * fit.gaps.stride))];
         });
     const chosen = samples[number]!.sort((a, b) => a[0] - b[0]);
-    const below = chosen[MAX_SAMPLE]?.[0] ?? keys.sampledShare;
-    family.sample = { below, keys: chosen.slice(0, MAX_SAMPLE).map(([, key]) => key) };
+    const kept = isBusiest.has(number) ? MAX_SAMPLE_OF_BUSIEST : MAX_SAMPLE;
+    family.sample = {
+      below: chosen[kept]?.[0] ?? keys.sampledShare,
+      keys: chosen.slice(0, kept).map(([order, ...key]) => [Number(order.toPrecision(SAMPLE_DIGITS)), ...key]),
+    };
   });
 }
 

@@ -53,33 +53,39 @@ export function recordedBursts({ recorded }: Stream, random: Random): Bursts | u
 /**
  * The simplest process with the captured index of dispersion I(w). A Markov-modulated Poisson process of two states has
  * I(w) = 1 + A - A/(s w) (1 - e^(-s w)) with s the sum of its switching rates (Heffes and Lucantoni 1986); s and A are
- * fitted by least squares of ln I. The rate curve's own share of I, w·rate·CV², is taken out before.
+ * fitted by least squares of ln I. The rate curve has its own share of I, w·rate·CV², chance included; as each of its
+ * bins of length b gets the units that it had, the process contributes I(w) - (w/b) I(b) within them.
  */
 export function burstsOf(stream: Stream, spanSeconds: number, curve: RateCurve): Bursts {
   const rate = stream.units / Math.max(spanSeconds, 1e-6);
   const variation = curve.factors.reduce((sum, f) => sum + (f - 1) ** 2, 0) / curve.factors.length;
+  const bin = curve.binSeconds;
   const points = ([1, 10, 100, 1000] as const).flatMap((ms) => {
-    const index = stream.dispersion[`ms${ms}`];
-    return index === null
-      ? []
-      : [{ seconds: ms / 1000, index: Math.max(0.01, index - rate * (ms / 1000) * variation) }];
+    const [index, seconds] = [stream.dispersion[`ms${ms}`], ms / 1000];
+    // Longer windows are what the curve is made of.
+    if (index === null || seconds > bin / 2) return [];
+    return [{ seconds, index: Math.max(0.01, index - rate * seconds * variation), poisson: 1 - seconds / bin }];
   });
-  if (points.length === 0 || points.every(({ index }) => index >= POISSON.low && index <= POISSON.high)) {
+  if (points.every(({ index, poisson }) => index >= POISSON.low * poisson && index <= POISSON.high * poisson)) {
     return { kind: 'poisson' };
   }
-  const mean = points.reduce((sum, { index }) => sum + Math.log(index), 0) / points.length;
+  const mean = points.reduce((sum, { index, poisson }) => sum + Math.log(index / poisson), 0) / points.length;
   if (mean < 0) {
     // Over windows of many gaps, I is the squared coefficient of variation of a gap: 1 / shape.
-    const widest = points.at(-1)!.index;
-    return { kind: 'even', shape: Math.min(100, 1 / Math.min(1, Math.max(0.01, widest))) };
+    const { index, poisson } = points.at(-1)!;
+    return { kind: 'even', shape: Math.min(100, 1 / Math.min(1, Math.max(0.01, index / poisson))) };
   }
   let best = { error: Number.POSITIVE_INFINITY, excess: 0, switches: 1 };
   for (let exponent = -2; exponent <= 4; exponent += 0.05) {
     const switches = 10 ** exponent;
-    const shares = points.map(({ seconds }) => 1 - (1 - Math.exp(-switches * seconds)) / (switches * seconds));
+    const share = (seconds: number) => 1 - (1 - Math.exp(-switches * seconds)) / (switches * seconds);
+    const shares = points.map(({ seconds }) => share(seconds) - (seconds / bin) * share(bin));
     for (let power = -2; power <= 4; power += 0.02) {
       const excess = 10 ** power;
-      const error = points.reduce((sum, { index }, i) => sum + Math.log((1 + excess * shares[i]!) / index) ** 2, 0);
+      const error = points.reduce(
+        (sum, { index, poisson }, i) => sum + Math.log((poisson + excess * shares[i]!) / index) ** 2,
+        0,
+      );
       if (error < best.error) best = { error, excess, switches };
     }
   }
@@ -96,6 +102,9 @@ export function burstsOf(stream: Stream, spanSeconds: number, curve: RateCurve):
   };
 }
 
+/** Ways in which a bin's two rates may take turns, of which the one is taken that suits the bin's number of arrivals. */
+const PATHS = 16;
+
 /** Arrival times of one stream, one after the other. */
 export class ArrivalProcess {
   /** Seconds from the beginning of the next arrival. */
@@ -107,8 +116,12 @@ export class ArrivalProcess {
   private readonly bursts: Bursts;
   private readonly random: Random;
   private arrivals = 0;
-  private state = 0;
-  private stateEnds = Number.POSITIVE_INFINITY;
+  /** Arrivals of the bin that is being gone through, and how many bins and arrivals there are until its end. */
+  private times: Float64Array = new Float64Array(0);
+  private at = 0;
+  private bins = 0;
+  private due = 0;
+  private isHigh: boolean;
 
   /** `rate`: mean arrivals per second. */
   constructor(rate: number, curve: RateCurve, bursts: Bursts, random: Random) {
@@ -116,55 +129,97 @@ export class ArrivalProcess {
     this.curve = curve;
     this.bursts = bursts;
     this.random = random;
-    if (bursts.kind === 'switching') {
-      const [endsHigh, endsLow] = bursts.endsPerSecond;
-      this.state = random() < endsLow / (endsHigh + endsLow) ? 0 : 1;
-      this.stateEnds = this.exponential() / bursts.endsPerSecond[this.state]!;
-    }
+    this.isHigh =
+      bursts.kind === 'switching' &&
+      random() * (bursts.endsPerSecond[0] + bursts.endsPerSecond[1]) < bursts.endsPerSecond[1];
     this.advance();
   }
 
-  /** Goes to the next arrival: the integral of the rate from here to there is one draw. */
+  /** Goes to the next arrival. */
   advance(): void {
-    const { curve, bursts } = this;
-    let missing = this.gap();
-    let at = this.nextSeconds;
-    for (;;) {
-      const bin = Math.floor(at / curve.binSeconds + 1e-9);
-      const binEnds = (bin + 1) * curve.binSeconds;
-      const rate = this.rate * curve.factors[bin % curve.factors.length]! * this.factor();
-      const ends = Math.min(binEnds, this.stateEnds);
-      if (rate * (ends - at) >= missing) {
-        this.nextSeconds = at + missing / rate;
-        return;
-      }
-      missing -= rate * (ends - at);
-      at = ends;
-      if (bursts.kind === 'switching' && at === this.stateEnds) {
-        this.state = 1 - this.state;
-        this.stateEnds = at + this.exponential() / bursts.endsPerSecond[this.state]!;
-      }
-    }
-  }
-
-  /** The gap to the next arrival, in mean gaps at the current rate. */
-  private gap(): number {
     const { bursts } = this;
     if (bursts.kind === 'recorded') {
       const at = this.arrivals++ % bursts.gaps.length;
       this.nextClass = bursts.classes[at]!;
-      return bursts.gaps[at]!;
+      this.nextSeconds += bursts.gaps[at]! / this.rate;
+    } else if (this.curve.factors.length === 1 && bursts.kind === 'poisson') {
+      this.nextSeconds += this.exponential() / this.rate;
+    } else {
+      while (this.at >= this.times.length) this.fillBin();
+      this.nextSeconds = this.times[this.at++]!;
     }
-    return bursts.kind === 'even' ? gamma(bursts.shape, this.random) / bursts.shape : this.exponential();
   }
 
-  private factor(): number {
-    return this.bursts.kind === 'switching' ? this.bursts.factors[this.state]! : 1;
+  /** As many arrivals as the curve has in its next bin, where the process puts them. */
+  private fillBin(): void {
+    const { binSeconds, factors } = this.curve;
+    const factor = factors[this.bins % factors.length]!;
+    const before = Math.floor(this.due);
+    this.due += this.rate * factor * binSeconds;
+    const count = Math.floor(this.due) - before;
+    const from = this.bins++ * binSeconds;
+    const gaps = Float64Array.from({ length: count + 1 }, () => this.gap());
+    const whole = gaps.reduce((sum, gap) => sum + gap, 0);
+    const path = this.pathOf(factor);
+    this.times = new Float64Array(count);
+    this.at = 0;
+    let [done, piece, pieceBegins] = [0, 0, 0];
+    for (let i = 0; i < count; i++) {
+      done += (gaps[i]! / whole) * path.weight;
+      // Where the integral of the rate has come to so much.
+      while (piece < path.pieces.length - 1 && done > pieceBegins + path.pieces[piece]!.weight) {
+        pieceBegins += path.pieces[piece++]!.weight;
+      }
+      const { from: start, seconds, weight } = path.pieces[piece]!;
+      this.times[i] = from + start + Math.min(1, (done - pieceBegins) / weight) * seconds;
+    }
+  }
+
+  /** The two rates in turns over a bin; a bin with many arrivals has had the high one for long. */
+  private pathOf(factor: number): Path {
+    const { bursts } = this;
+    const { binSeconds } = this.curve;
+    if (bursts.kind !== 'switching') {
+      return { pieces: [{ from: 0, seconds: binSeconds, weight: 1 }], weight: 1, isHigh: false };
+    }
+    const wanted = factor * binSeconds;
+    const paths = Array.from({ length: PATHS }, () => this.drawPath(bursts.factors, bursts.endsPerSecond));
+    const distance = ({ weight }: Path) =>
+      weight > 0 ? Math.abs(Math.log(weight / wanted)) : Number.POSITIVE_INFINITY;
+    const best = paths.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+    this.isHigh = best.isHigh;
+    return best;
+  }
+
+  private drawPath(factors: [number, number], endsPerSecond: [number, number]): Path {
+    const { binSeconds } = this.curve;
+    const path: Path = { pieces: [], weight: 0, isHigh: this.isHigh };
+    for (let from = 0; from < binSeconds; path.isHigh = !path.isHigh) {
+      const state = path.isHigh ? 0 : 1;
+      const seconds = Math.min(binSeconds - from, this.exponential() / endsPerSecond[state]);
+      const weight = seconds * factors[state];
+      if (weight > 0) path.pieces.push({ from, seconds, weight });
+      path.weight += weight;
+      from += seconds;
+    }
+    return path;
+  }
+
+  private gap(): number {
+    const { bursts } = this;
+    return bursts.kind === 'even' ? gamma(bursts.shape, this.random) : this.exponential();
   }
 
   private exponential(): number {
     return -Math.log(1 - this.random());
   }
+}
+
+/** Stretches of a bin with arrivals, each with its share of them, and in which state it ends. */
+interface Path {
+  pieces: { from: number; seconds: number; weight: number }[];
+  weight: number;
+  isHigh: boolean;
 }
 
 /** Gamma(shape, 1) for shape ≥ 1 (Marsaglia and Tsang 2000). */

@@ -20,6 +20,10 @@ export interface FidelityRow extends Difference {
 
 /** As much is synthesized as was captured, but not more than this. */
 const MAX_OPS = 300_000;
+/** Made and modelled at a time, so that memory does not grow with the capture. */
+const WINDOW_OPS = 20_000;
+/** What a part of a long workload cannot show: how its keys come again. */
+const NEEDS_ALL = new Set(['locality', 'popularity']);
 
 /** The scorecard of a model; `halves`: models of the capture's first and second half, where they can be had. */
 export function fidelityOf(
@@ -29,13 +33,17 @@ export function fidelityOf(
 ): FidelityRow[] {
   const noise = halves ? compareModels(...halves) : [];
   const naive = compareModels(model, remodel(model, { ...options, independent: true }));
+  const whole = secondsOf(model, Synthesis.capturedRate(model)) >= model.source.spanSeconds;
   return compareModels(model, remodel(model, options)).map((row, i): FidelityRow => {
+    const unknown = row.value === undefined || (!whole && NEEDS_ALL.has(row.aspect));
+    if (unknown) return { ...row, value: undefined, noise: noise[i]?.value, naive: undefined, outcome: 'unknown' };
     const self = noise[i]?.value;
-    const beside = { noise: self, naive: naive[i]?.value };
-    if (row.value === undefined) return { ...row, ...beside, outcome: 'unknown' };
-    return { ...row, ...beside, outcome: row.value <= Math.max(row.target, row.chance, self ?? 0) ? 'ok' : 'missed' };
+    const outcome = row.value! <= Math.max(row.target, row.chance, self ?? 0) ? 'ok' : 'missed';
+    return { ...row, noise: self, naive: naive[i]?.value, outcome };
   });
 }
+
+const secondsOf = ({ source }: Model, rate: number) => Math.min(source.spanSeconds, MAX_OPS / rate) || 1;
 
 /** The model of a workload that was synthesized from a model. */
 export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): Model {
@@ -43,12 +51,17 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
     ...{ seed: 'fidelity', epochSeconds: Math.floor(model.source.first) },
     ...options,
   });
-  const seconds = Math.min(model.source.spanSeconds, MAX_OPS / synthesis.plan.rate) || 1;
+  const { first } = model.source;
+  const seconds = secondsOf(model, synthesis.plan.rate);
+  const windowSeconds = WINDOW_OPS / synthesis.plan.rate;
   const fit = new Fit(model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1'))));
-  const slice = synthesis.slice(0, 0, seconds);
-  for (const op of plannedOps(synthesis.plan, slice, Math.floor(model.source.first) * 1e6)) fit.add(op);
+  for (let from = 0; from < seconds; from += windowSeconds) {
+    const slice = synthesis.slice(0, from, Math.min(windowSeconds, seconds - from));
+    const startUs = Math.floor(first) * 1e6 + Math.round(from * 1e6);
+    for (const op of plannedOps(synthesis.plan, slice, startUs)) fit.add(op);
+  }
   fit.end();
-  return summarize(fit, { ...model.source, last: model.source.first + seconds, spanSeconds: seconds });
+  return summarize(fit, { ...model.source, last: first + seconds, spanSeconds: seconds });
 }
 
 /** Missed targets, as the reader of a verdict must know them. */

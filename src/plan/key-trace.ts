@@ -147,18 +147,19 @@ export class KeyTrace implements KeySource {
     const requests = this.requests[key]!;
     const klass = this.classes[popularityOf(requests)];
     if (requests === 0 || !klass) return;
-    const random = mulberry32(mix(this.seed, this.number, key, repeat));
+    const seed = mix(this.seed, this.number, key, repeat);
+    const random = mulberry32(seed);
     const start = repeat * this.span;
     const birth = ((klass.births.draw(random) + random()) / BIRTH_BINS) * this.span;
     // Nothing of what comes before the stretch that a later birth begins is of interest.
     if (start + birth >= this.until) return;
     const readFirst = mix(this.number, key, 7) / 2 ** 32 < klass.readFirst;
-    const gaps = new Float64Array(requests - 1);
+    // Drawn twice, first for their sum, because the gaps of a popular key are too many to be kept.
+    const gapSeed = mix(seed, 1);
+    const nextGap = (draws: Random) => Math.floor(2 ** ((klass.gaps.draw(draws) + draws()) / 4));
+    const summed = mulberry32(gapSeed);
     let length = 0;
-    for (let i = 0; i < gaps.length; i++) {
-      gaps[i] = Math.floor(2 ** ((klass.gaps.draw(random) + random()) / 4));
-      length += gaps[i]!;
-    }
+    for (let i = 1; i < requests; i++) length += nextGap(summed);
     const room = this.span - 1 - birth;
     const squeeze = length > room ? room / length : 1;
     // Over a longer time, what came and went is followed by others of its kind; what stayed, stays.
@@ -167,17 +168,20 @@ export class KeyTrace implements KeySource {
     const first = repeat > 0 && lasts ? KeyState.old : readFirst ? KeyState.present : KeyState.absent;
     let time = start + birth;
     emit(time, name, first + (requests === 1 ? KeyState.final : 0));
-    gaps.forEach((gap, i) => {
+    const drawn = mulberry32(gapSeed);
+    for (let i = 1; i < requests; i++) {
+      const gap = nextGap(drawn);
       time += gap * squeeze;
-      const state = this.isExpired(gap, random) ? KeyState.gone : KeyState.old;
-      emit(time, name, state + (i === gaps.length - 1 ? KeyState.final : 0));
-    });
+      if (time >= this.until) return;
+      const state = this.isExpired(gap, mix(gapSeed, i) / 2 ** 32) ? KeyState.gone : KeyState.old;
+      emit(time, name, state + (i === requests - 1 ? KeyState.final : 0));
+    }
   }
 
-  private isExpired(gap: number, random: Random): boolean {
+  private isExpired(gap: number, chance: number): boolean {
     if (this.expired.size === 0) return false;
     const share = this.expired.get(Math.floor(4 * Math.log2(Math.max(1, gap))));
-    return share !== undefined && random() < share;
+    return share !== undefined && chance < share;
   }
 }
 

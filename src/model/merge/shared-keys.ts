@@ -30,60 +30,44 @@ export const classOf = (requests: number) => 31 - Math.clz32(Math.max(1, request
  * sample says what share of each popularity class meets which class of the other model, and the table of classes is
  * fitted to the true numbers of keys of both (iterative proportional fitting, Deming and Stephan 1940). The number of
  * shared keys has a standard error of √(p (1 - p) / n) of the keys, with p their share and n the sampled keys: 3 % at
- * most for 256.
+ * most for 256, 1.6 % for 1,024.
  */
 export function sharedKeys(a: Family, b: Family, { positionOf }: Placement): SharedKeys {
   const below = Math.min(a.sample.below, b.sample.below);
-  const isA = new Set(a.sample.keys.map(([tag]) => tag));
-  const isB = new Set(b.sample.keys.map(([tag]) => tag));
-  const sampleA = belowBound(a.sample, below, isB);
-  const sampleB = belowBound(b.sample, below, isA);
-  const others = new Map(sampleB.map((key) => [key[0], key]));
-  const pairs: [SampledKey | undefined, SampledKey | undefined][] = sampleA.map((key) => [key, others.get(key[0])]);
-  for (const key of sampleB) if (!isA.has(key[0])) pairs.push([undefined, key]);
+  const pairs = pairsOf(a.sample.keys, b.sample.keys).filter(([x, y]) => (x ?? y)![0] < below);
   const bridges = pairs.flatMap(([x, y]) => {
     if (!x || !y) return [];
     return { requests: x[1] + y[1], gap: Math.max(1, Math.abs(positionOf.b(y[2]) - positionOf.a(x[3]))) };
   });
+  const kept = Math.max(MAX_SAMPLE, a.sample.keys.length, b.sample.keys.length);
   const isComplete = a.sample.below === 1 && b.sample.below === 1;
   const groups = isComplete
     ? pairs.map(([x, y]): KeyGroup => ({ a: x?.[1] ?? 0, b: y?.[1] ?? 0, keys: 1 }))
     : estimatedGroups(a.references, b.references, pairs);
-  const joined = joinSamples(sampleA, sampleB, below, (x, y): SampledKey => {
-    const first = [...(x ? [positionOf.a(x[2])] : []), ...(y ? [positionOf.b(y[2])] : [])];
-    const last = [...(x ? [positionOf.a(x[3])] : []), ...(y ? [positionOf.b(y[3])] : [])];
-    const requests = (x?.[1] ?? 0) + (y?.[1] ?? 0);
-    return [(x ?? y)![0], requests, Math.round(Math.min(...first)), Math.round(Math.max(...last))];
+  return { groups, bridges, sample: joinSample(pairs, below, kept, positionOf) };
+}
+
+type Pair = [a: SampledKey | undefined, b: SampledKey | undefined];
+
+/** Keys of both samples, those of one hash together, in order of the hash. */
+function pairsOf(a: SampledKey[], b: SampledKey[]): Pair[] {
+  const pairs = new Map(a.map((key): [number, Pair] => [key[0], [key, undefined]]));
+  for (const key of b) pairs.set(key[0], [pairs.get(key[0])?.[0], key]);
+  return [...pairs].sort((x, y) => x[0] - y[0]).map(([, pair]) => pair);
+}
+
+function joinSample(pairs: Pair[], below: number, kept: number, positionOf: Placement['positionOf']): Family['sample'] {
+  const keys = pairs.slice(0, kept).map(([x, y]): SampledKey => {
+    const known = [...(x ? [{ key: x, move: positionOf.a }] : []), ...(y ? [{ key: y, move: positionOf.b }] : [])];
+    return [
+      known[0]!.key[0],
+      known.reduce((sum, { key }) => sum + key[1], 0),
+      Math.round(Math.min(...known.map(({ key, move }) => move(key[2])))),
+      Math.round(Math.max(...known.map(({ key, move }) => move(key[3])))),
+    ];
   });
-  return { groups, bridges, sample: joined };
-}
-
-/**
- * The keys of a sample that are below a lower bound. They come in the order of their hashes but without them: as many
- * are taken as are expected there, and all up to the last one that the other sample has, which surely are.
- */
-function belowBound({ below, keys }: Family['sample'], bound: number, inOther: Set<number>): SampledKey[] {
-  if (bound >= below) return keys;
-  const expected = Math.round((keys.length * bound) / below);
-  return keys.slice(0, Math.max(expected, keys.findLastIndex(([tag]) => inOther.has(tag)) + 1));
-}
-
-/** The keys of both samples, in about the order of their hashes, as many as a model keeps. */
-function joinSamples(
-  a: SampledKey[],
-  b: SampledKey[],
-  below: number,
-  join: (x: SampledKey | undefined, y: SampledKey | undefined) => SampledKey,
-): Family['sample'] {
-  const entries = new Map<number, { order: number; x?: SampledKey; y?: SampledKey }>();
-  const orderOf = (i: number, all: SampledKey[]) => ({ order: ((i + 0.5) / all.length) * below });
-  for (const [i, x] of a.entries()) entries.set(x[0], { ...orderOf(i, a), x });
-  for (const [i, y] of b.entries()) entries.set(y[0], { ...(entries.get(y[0]) ?? orderOf(i, b)), y });
-  const sorted = [...entries.values()].sort((x, y) => x.order - y.order);
-  return {
-    below: sorted[MAX_SAMPLE]?.order ?? below,
-    keys: sorted.slice(0, MAX_SAMPLE).map(({ x, y }) => join(x, y)),
-  };
+  const [x, y] = pairs[kept] ?? [];
+  return { below: (x ?? y)?.[0] ?? below, keys };
 }
 
 /** In tables of classes: keys that the other model does not have. Class c has number c + 1. */
@@ -93,11 +77,7 @@ const ROUNDS = 60;
 /** No cell that the true numbers might need is without any weight, in keys. */
 const LEAST = 1e-3;
 
-function estimatedGroups(
-  a: ValueCounts,
-  b: ValueCounts,
-  pairs: [SampledKey | undefined, SampledKey | undefined][],
-): KeyGroup[] {
+function estimatedGroups(a: ValueCounts, b: ValueCounts, pairs: Pair[]): KeyGroup[] {
   const [byClassA, byClassB] = [valuesByClass(a), valuesByClass(b)];
   const table = likelyTable(
     pairs.map(([x, y]) => [x ? classOf(x[1]) : undefined, y ? classOf(y[1]) : undefined]),
@@ -108,8 +88,7 @@ function estimatedGroups(
   for (let row = 0; row < WIDTH; row++)
     for (let column = 0; column < WIDTH; column++) {
       const keys = table[row]![column]!;
-      // The more popular of one class are the more popular of the other.
-      if (keys > LEAST / WIDTH) alongside(byClassA[row - 1], byClassB[column - 1], keys, (group) => groups.push(group));
+      if (keys > LEAST / WIDTH) groups.push(...pairedUp(byClassA[row - 1], byClassB[column - 1], keys));
     }
   return groups;
 }
@@ -173,30 +152,25 @@ function valuesByClass(references: ValueCounts): ValueCounts[] {
 
 const keysOf = (values: ValueCounts) => values.reduce((sum, [, keys]) => sum + keys, 0);
 
-/** Splits `keys` keys by both distributions at once, smallest with smallest; undefined: keys that a model does not have. */
-function alongside(
-  a: ValueCounts | undefined,
-  b: ValueCounts | undefined,
-  keys: number,
-  add: (group: KeyGroup) => void,
-): void {
-  const [sumA, sumB] = [keysOf(a ?? []), keysOf(b ?? [])];
-  let [i, j] = [0, 0];
-  let [leftA, leftB] = [0, 0];
-  for (let left = keys; left > keys * 1e-9; ) {
-    if (a && leftA === 0) {
-      if (i === a.length) return;
-      leftA = (a[i++]![1] / sumA) * keys;
-    }
-    if (b && leftB === 0) {
-      if (j === b.length) return;
-      leftB = (b[j++]![1] / sumB) * keys;
-    }
-    const taken = Math.min(left, a ? leftA : left, b ? leftB : left);
-    add({ a: a ? a[i - 1]![0] : 0, b: b ? b[j - 1]![0] : 0, keys: taken });
-    left -= taken;
-    // What is left by rounding is nothing.
-    if (a) leftA = leftA - taken < keys * 1e-12 ? 0 : leftA - taken;
-    if (b) leftB = leftB - taken < keys * 1e-12 ? 0 : leftB - taken;
+/** Up to here, requests of one class differ by chance; beyond, the more popular keys of one are those of the other. */
+const BY_CHANCE = 8;
+const NOT_THERE: ValueCounts = [[0, 1]];
+
+/** `keys` keys that have requests of both distributions; undefined for a model that does not have them. */
+function pairedUp(a: ValueCounts = NOT_THERE, b: ValueCounts = NOT_THERE, keys: number): KeyGroup[] {
+  const [sumA, sumB] = [keysOf(a), keysOf(b)];
+  if (a.length <= BY_CHANCE && b.length <= BY_CHANCE) {
+    return a.flatMap(([x, n]) => b.map(([y, m]): KeyGroup => ({ a: x, b: y, keys: (keys * n * m) / (sumA * sumB) })));
   }
+  const groups: KeyGroup[] = [];
+  let [i, j, doneA, doneB, done] = [0, 0, 0, 0, 0];
+  while (i < a.length && j < b.length) {
+    const [untilA, untilB] = [doneA + a[i]![1] / sumA, doneB + b[j]![1] / sumB];
+    const until = Math.min(untilA, untilB);
+    groups.push({ a: a[i]![0], b: b[j]![0], keys: keys * (until - done) });
+    done = until;
+    if (untilA <= until) [i, doneA] = [i + 1, untilA];
+    if (untilB <= until) [j, doneB] = [j + 1, untilB];
+  }
+  return groups;
 }

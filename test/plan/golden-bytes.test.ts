@@ -1,0 +1,51 @@
+/** The shipped captures as they are replayed: the same bytes for ever, as cacheable as captured, more so than a benchmark's. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { buildModel } from '../../src/model/build.ts';
+import { fidelityOf } from '../../src/plan/fidelity.ts';
+import { Synthesis } from '../../src/plan/synthesize.ts';
+
+/**
+ * Preload, connections and two seconds of the first round, from the same seed. A hash changes when synthesis does: say so
+ * in the changelog, for old seeds then give other workloads. UPDATE_GOLDEN=1 writes the new hashes into this file.
+ */
+const GOLDEN = {
+  sessions: 'c9e04b697f595862035615aefb03926ec1c319d8f624f563555e901a4475bf24',
+  queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
+  mixed: '3095077daad200c671d48a6e444a205126fa5f7f243569ff8b79453d898bc89f',
+};
+/** Mean error of the hit ratio curve. */
+const MAX_ERROR = 0.02;
+
+for (const [name, golden] of Object.entries(GOLDEN)) {
+  test(`${name}: the same model and seed give the same bytes, on this machine and on any other`, async () => {
+    const { model } = await buildModel(join(import.meta.dirname, `../../captures/${name}.monitor.gz`));
+    const digest = () => {
+      const { plan, ...synthesis } = synthesized(model);
+      const hash = createHash('sha256').update(JSON.stringify(plan.connections));
+      for (const { bytes } of plan.preload.databases) hash.update(bytes);
+      for (const part of Object.values(synthesis.slice)) if (ArrayBuffer.isView(part)) hash.update(part as Uint8Array);
+      return hash.digest('hex');
+    };
+    assert.equal(digest(), digest());
+    if (process.env.UPDATE_GOLDEN) {
+      const file = import.meta.filename;
+      writeFileSync(file, readFileSync(file, 'utf8').replace(golden, digest()));
+    } else assert.equal(digest(), golden, `golden hash of ${name}`);
+  });
+
+  test(`${name}: hit ratios are kept, which independent draws of keys and commands do not`, async () => {
+    const { model } = await buildModel(join(import.meta.dirname, `../../captures/${name}.monitor.gz`));
+    const row = fidelityOf(model).find(({ metric }) => metric === 'hit ratios, mean error')!;
+    assert.ok(row.value! <= MAX_ERROR, `${row.value}`);
+    assert.ok(row.naive! > 2 * row.value! && row.naive! > MAX_ERROR, `naive ${row.naive}, modelled ${row.value}`);
+  });
+}
+
+function synthesized(model: ConstructorParameters<typeof Synthesis>[0]) {
+  const synthesis = new Synthesis(model, { seed: 'golden', epochSeconds: 1_800_000_000 });
+  return { plan: synthesis.plan, slice: synthesis.slice(0, 0, 2) };
+}
