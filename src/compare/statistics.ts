@@ -191,8 +191,20 @@ export function fisherGreater(errors: number, calls: number, otherErrors: number
   const all = calls + otherCalls;
   if (errors === 0 || all === 0) return 1;
   const lnChoose = (n: number, k: number) => lnGamma(n + 1) - lnGamma(k + 1) - lnGamma(n - k + 1);
-  let term = Math.exp(lnChoose(calls, errors) + lnChoose(otherCalls, otherErrors) - lnChoose(all, total));
+  const probability = (x: number) =>
+    Math.exp(lnChoose(calls, x) + lnChoose(otherCalls, total - x) - lnChoose(all, total));
+  // Summed away from the mode, where terms only fall: a first term too small for a number is a tail of nothing.
+  if (errors <= (calls * total) / all) {
+    let below = 0;
+    let term = probability(errors - 1);
+    for (let x = errors - 1; term > 0 && x >= Math.max(0, total - otherCalls); x--) {
+      below += term;
+      term *= (x * (otherCalls - total + x)) / ((calls - x + 1) * (total - x + 1));
+    }
+    return Math.max(0, 1 - below);
+  }
   let tail = 0;
+  let term = probability(errors);
   for (let x = errors; term > 0 && x <= Math.min(total, calls); x++) {
     tail += term;
     term *= ((calls - x) * (total - x)) / ((x + 1) * (otherCalls - total + x + 1));

@@ -57,6 +57,11 @@ test('Holm rejects no more than without correction, no less than Bonferroni', ()
   );
 });
 
+test('Fisher: far fewer errors than the other are no sign of more', () => {
+  assert.ok(fisherGreater(5, 90_000, 1000, 50_000) > 0.999_999);
+  assert.ok(fisherGreater(1000, 50_000, 5, 90_000) < 1e-100);
+});
+
 test('Fisher: a probability, smaller for more errors', () => {
   const calls = fc.integer({ min: 1, max: 100_000 });
   fc.assert(
