@@ -2,6 +2,10 @@
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { CutoverError } from '../errors.ts';
+import { printable } from '../printable.ts';
+
+/** Characters shown of a key that is none. */
+const MAX_SHOWN = 60;
 
 interface SettingsFile {
   /** As the user named it. */
@@ -42,7 +46,7 @@ export function readSettings<Schema extends z.ZodType>(
     const key = issue.keys[0]!;
     const known = words[String(path.findLast((step) => typeof step === 'string') ?? '')] ?? [];
     const meant = nearest(key, known);
-    const message = `unknown key ${JSON.stringify(key)}`;
+    const message = `unknown key "${printable(key).slice(0, MAX_SHOWN)}"`;
     refuse(
       keyOffset(document.getIn(path, true), key),
       meant ? `${message}; did you mean "${meant}"?` : `${message}; known here: ${known.join(', ')}`,
