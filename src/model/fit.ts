@@ -6,6 +6,7 @@ import { Arrivals } from './arrivals.ts';
 import type { ClientHabit } from './clients.ts';
 import { ElementSample } from './elements.ts';
 import { ValueHistogram } from './histogram.ts';
+import { type KeyStats, newKeyStats } from './key-stats.ts';
 import { Birth, KeyTable, NEVER, Presence } from './keyspace.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';
@@ -86,27 +87,11 @@ interface Command extends CommandTraits {
   touches: number;
 }
 
-/** What is counted of the keys of one template, besides what the shapes of their calls count. */
-export interface TemplateStats {
+/** What is counted of the keys of one template. */
+interface TemplateStats extends KeyStats {
   miner: TemplateMiner;
   /** The miner's own number. */
   local: number;
-  /** Accesses by clients' calls, and by what scripts called. */
-  requests: number;
-  scriptRequests: number;
-  values: ValueHistogram;
-  integerValues: number;
-  ttls: ValueHistogram;
-  elements: ElementSample | undefined;
-  /** Gaps, by bucket, after which keys were read and written as a whole though nobody had removed them. */
-  refillGaps: Map<number, number>;
-  /** Units that read keys first: of those that surely were there, how many wrote them as a whole; and of the others. */
-  knownReads: number;
-  knownRefills: number;
-  otherReads: number;
-  otherRefills: number;
-  /** Reads of keys that nobody had written before. */
-  unprovenReads: number;
 }
 
 export interface Client extends ClientHabit {
@@ -355,12 +340,7 @@ export class Fit {
       numbers: [],
     }));
     const local = miner.add(bytes, start, end);
-    numbers[local] ??=
-      this.templates.push({
-        ...{ miner, local, requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
-        ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
-        ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0 },
-      }) - 1;
+    numbers[local] ??= this.templates.push({ miner, local, ...newKeyStats() }) - 1;
     return numbers[local];
   }
 

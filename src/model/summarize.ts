@@ -2,8 +2,9 @@
 import { COMMANDS } from '../capture/commands.ts';
 import { type ClientClass, classify, peakOverlap } from './clients.ts';
 import type { ElementSample } from './elements.ts';
-import type { Client, Fit, TemplateStats } from './fit.ts';
+import type { Client, Fit } from './fit.ts';
 import { ValueHistogram } from './histogram.ts';
+import { addKeyStats, type KeyStats, newKeyStats } from './key-stats.ts';
 import { Birth } from './keyspace.ts';
 import type { Family, Model, Role, Script, Shape, UnitOp } from './model.ts';
 import { zipfExponent } from './popularity.ts';
@@ -104,19 +105,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
 }
 
 /** What the templates of one family counted together. */
-interface FamilyStats {
-  requests: number;
-  scriptRequests: number;
-  values: ValueHistogram;
-  integerValues: number;
-  ttls: ValueHistogram;
-  elements: ElementSample | undefined;
-  refillGaps: Map<number, number>;
-  knownReads: number;
-  knownRefills: number;
-  otherReads: number;
-  otherRefills: number;
-  unprovenReads: number;
+interface FamilyStats extends KeyStats {
   /** Calls of clients by command; calls of anyone by group of command. */
   commands: Map<string, number>;
   groups: Map<string, number>;
@@ -132,12 +121,7 @@ function familiesOf(fit: Fit): { families: Family[]; familyOf: number[]; stats: 
     const first = families.length;
     folded.families.forEach((parts, i) => {
       let placeholder = 0;
-      stats.push({
-        ...{ requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
-        ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
-        ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0 },
-        ...{ commands: new Map(), groups: new Map() },
-      });
+      stats.push({ ...newKeyStats(), commands: new Map(), groups: new Map() });
       families.push({
         template: templateText(parts),
         parts: parts.map((part) =>
@@ -150,7 +134,7 @@ function familiesOf(fit: Fit): { families: Family[]; familyOf: number[]; stats: 
     });
     numbers.forEach((number, local) => {
       familyOf[number] = first + folded.familyOf[local]!;
-      addStats(stats[familyOf[number]!]!, fit.templates[number]!);
+      addKeyStats(stats[familyOf[number]!]!, fit.templates[number]!);
     });
   }
   for (const shape of fit.shapes.shapes) {
@@ -508,19 +492,6 @@ function shapesOf(fit: Fit, familyOf: number[]): { shapes: Shape[]; shapeOf: num
     };
   });
   return { shapes, shapeOf };
-}
-
-function addStats(into: FamilyStats, from: TemplateStats): void {
-  into.requests += from.requests;
-  into.scriptRequests += from.scriptRequests;
-  into.integerValues += from.integerValues;
-  into.values.addAll(from.values);
-  into.ttls.addAll(from.ttls);
-  if (into.elements && from.elements) into.elements.addAll(from.elements);
-  else into.elements ??= from.elements;
-  for (const name of ['knownReads', 'knownRefills', 'otherReads', 'otherRefills', 'unprovenReads'] as const)
-    into[name] += from[name];
-  for (const [bucket, n] of from.refillGaps) tally(into.refillGaps, bucket, n);
 }
 
 const TYPES: Record<string, Family['type']> = {

@@ -1,0 +1,44 @@
+/** What is counted of some keys together, besides what the shapes of their calls count. */
+import type { ElementSample } from './elements.ts';
+import { ValueHistogram } from './histogram.ts';
+import { tally } from './tally.ts';
+
+export interface KeyStats {
+  /** Accesses by clients' calls, and by what scripts called. */
+  requests: number;
+  scriptRequests: number;
+  values: ValueHistogram;
+  integerValues: number;
+  ttls: ValueHistogram;
+  elements: ElementSample | undefined;
+  /** Gaps, by bucket, after which keys were read and written as a whole though nobody had removed them. */
+  refillGaps: Map<number, number>;
+  /** Units that read keys first: of those that surely were there, how many wrote them as a whole; and of the others. */
+  knownReads: number;
+  knownRefills: number;
+  otherReads: number;
+  otherRefills: number;
+  /** Reads of keys that nobody had written before. */
+  unprovenReads: number;
+}
+
+export const newKeyStats = (): KeyStats => ({
+  ...{ requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
+  ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
+  ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0 },
+});
+
+const COUNTS = [
+  ...(['requests', 'scriptRequests', 'integerValues'] as const),
+  ...(['knownReads', 'knownRefills', 'otherReads', 'otherRefills', 'unprovenReads'] as const),
+];
+
+/** Adds what was counted of other keys; `from` is not to be used any more. */
+export function addKeyStats(into: KeyStats, from: KeyStats): void {
+  for (const name of COUNTS) into[name] += from[name];
+  into.values.addAll(from.values);
+  into.ttls.addAll(from.ttls);
+  if (into.elements && from.elements) into.elements.addAll(from.elements);
+  else into.elements ??= from.elements;
+  for (const [bucket, n] of from.refillGaps) tally(into.refillGaps, bucket, n);
+}
