@@ -166,9 +166,10 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
   for (const { bursts, dataset } of sidecars) {
     const keyspace = bursts[0]?.before?.keyspace;
     const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
-    const byDatabase = dataset
-      ? Object.entries(dataset.keys)
-      : keyspace && Object.entries(keyspace).map(([db, fields]): [string, number] => [db, keysOf(fields)]);
+    // The dataset is counted when it is sampled, which may be after the burst.
+    const byDatabase = keyspace
+      ? Object.entries(keyspace).map(([db, fields]): [string, number] => [db, keysOf(fields)])
+      : dataset && Object.entries(dataset.keys);
     counted &&= byDatabase !== undefined;
     for (const [db, n] of byDatabase ?? []) tally(keys, Number(db.replace('db', '')), n);
     for (const { before, after } of bursts) {

@@ -6,7 +6,6 @@ import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
 import { intern } from '../model/tally.ts';
 import { creation, typeOf } from './contents.ts';
-import { keysAtStart } from './dataset.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import type { FamilyMatcher } from './family-matcher.ts';
 import type { Plan, Preload, Slice } from './plan.ts';
@@ -67,7 +66,12 @@ export class ExactWorkload implements Workload {
         recording.add(op);
       }
     }
-    return new ExactWorkload(options, speed, recording, await keysAtStart(options.capture));
+    return new ExactWorkload(
+      options,
+      speed,
+      recording,
+      options.model.keysAtStart ? new Map(options.model.keysAtStart) : undefined,
+    );
   }
 
   private constructor(

@@ -1,8 +1,8 @@
 /** A capture replayed as it is: what leaves together, on which connection, in which order, at what time. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { writeSidecar } from '../../src/capture/record/sidecar.ts';
 import { buildModel } from '../../src/model/build.ts';
 import { ExactWorkload } from '../../src/plan/exact.ts';
 import { monitorLines } from '../../src/plan/monitor-log.ts';
@@ -25,7 +25,13 @@ async function exact(lines: Line[], { rate, seconds, keyspace }: Options = {}) {
   const end: Line = { atUs: 2e6, client: '10.9.9.9:9', args: ['ping'] };
   const text = [...lines, end].map((line) => monitorLine({ ...line, atUs: T0 + line.atUs })).join('');
   const capture = temporaryFile('capture.log', `OK\n${text}`);
-  if (keyspace) writeFileSync(capture.replace('.log', '.capture.json'), JSON.stringify({ before: { keyspace } }));
+  if (keyspace) {
+    const bursts = [{ startedAt: new Date(T0 / 1000).toISOString(), before: { keyspace } }];
+    await writeSidecar(capture, {
+      ...{ schema: 'cutover/capture@1', recordedAt: bursts[0]!.startedAt, bursts },
+      server: { product: 'redis', version: '7.0.15' },
+    });
+  }
   const { model } = await buildModel(capture);
   const span = 2 - lines[0]!.atUs / 1e6;
   return ExactWorkload.read({
