@@ -31,6 +31,7 @@ const HOMES: Record<string, string[]> = {
   testcontainers: ['src/servers/docker.ts'],
   '@oclif/core': ['src/cli', 'commands'],
   luaparse: ['src/lint'],
+  uplot: ['src/report/html'],
   'hdr-histogram-js': ['src/measure/histogram.ts'],
 };
 
