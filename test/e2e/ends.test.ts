@@ -1,14 +1,14 @@
 /** Rehearsals that end early: a server dies, the user interrupts; what was measured is kept, nothing is left running. */
 import assert from 'node:assert/strict';
-import { existsSync, globSync, mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Rehearsal } from '../../src/measure/rehearsal.ts';
 import { cutover } from '../support/cli.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
-const newFolder = () => join(mkdtempSync(join(tmpdir(), 'cutover-e2e-')), 'rehearsal');
+const newFolder = () => join(temporaryFolder(), 'rehearsal');
 
 function start(folder: string) {
   return cutover([

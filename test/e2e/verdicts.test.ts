@@ -1,17 +1,16 @@
 /** Whole rehearsals on real servers: equal servers are not called different, planted differences are found and named. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Judgement } from '../../src/compare/judgement.ts';
 import { startServer } from '../../src/servers/index.ts';
 import { cutover } from '../support/cli.ts';
 import { startProxy } from '../support/proxy.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const sample = 'captures/mixed.monitor.gz';
-const newFolder = () => join(mkdtempSync(join(tmpdir(), 'cutover-e2e-')), 'rehearsal');
+const newFolder = () => join(temporaryFolder(), 'rehearsal');
 
 async function rehearse(args: string[]): Promise<Judgement & { code: number | null }> {
   const { code, stdout, stderr } = await cutover(['run', sample, '--json', '--output', newFolder(), ...args]);

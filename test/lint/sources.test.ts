@@ -1,7 +1,6 @@
 /** What is read from files, captures and client sources, and where it stands. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -11,10 +10,11 @@ import { RULES } from '../../src/lint/rules/index.ts';
 import { type Language, readClient, scriptsIn } from '../../src/lint/sources/client.ts';
 import { readSources } from '../../src/lint/sources/read.ts';
 import { temporaryFile } from '../support/capture.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 /** A folder with these files. */
 function folderOf(files: Record<string, string>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'cutover-lint-'));
+  const folder = temporaryFolder();
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), text);

@@ -1,11 +1,11 @@
 /** Captures made in memory or in a temporary folder, and what comes out of them. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Decoder } from '../../src/capture/decoder.ts';
 import { OpState, OpView } from '../../src/capture/ops.ts';
 import { Capture, type CaptureOptions } from '../../src/capture/read.ts';
 import { Tokenizer, type TokenizerOptions } from '../../src/capture/tokenize.ts';
+import { temporaryFolder } from './temporary.ts';
 
 export interface PlainOp {
   line: number;
@@ -47,7 +47,7 @@ export function decodeAll(decoder: Decoder, chunks: Uint8Array[]): PlainOp[] {
 
 /** A file in a folder of its own; returns its path. */
 export function temporaryFile(name: string, content: string | Uint8Array): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'cutover-test-')), name);
+  const path = join(temporaryFolder(), name);
   writeFileSync(path, content);
   return path;
 }
