@@ -36,11 +36,11 @@ Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive, 5 invalid, 70 bug.`;
     const budget = flags.budget
       ? parseBudget(await readBudget(flags.budget), flags.budget)
       : parseBudget(newest.budgetText, `${newest.path}/${newest.rehearsal.files.budget}`);
-    const { rehearsal, latencyOf } = second ? joinRuns(first, second) : first;
-    const judgement = judge(rehearsal, latencyOf, budget, newest.path);
+    const stored = second ? joinRuns(first, second) : first;
+    const judgement = judge(stored.rehearsal, stored.latencyOf, budget, newest.path);
     const exitCode = exitCodeOf(judgement, flags['on-inconclusive']);
     process.exitCode = exitCode;
-    this.log(FORMATS.terminal(judgement, process.stdout).trimEnd());
+    this.log(FORMATS.terminal({ ...stored, judgement }, process.stdout).trimEnd());
     return { ...judgement, exitCode };
   }
 }

@@ -31,13 +31,15 @@ Exits 0 whatever the verdict: a report is not a gate, cutover run and cutover co
 
   async run(): Promise<Judgement> {
     const { args, flags } = await this.parse(Report);
-    const { path, rehearsal, budgetText, latencyOf } = await loadFolder(args.rehearsal);
+    const stored = await loadFolder(args.rehearsal);
+    const { path, rehearsal, budgetText, latencyOf } = stored;
     const budget = parseBudget(budgetText, `${path}/${rehearsal.files.budget}`);
     const judgement = judge(rehearsal, latencyOf, budget, path);
+    const source = { ...stored, judgement };
     if (flags.output === undefined) {
-      this.log(FORMATS[flags.format](judgement, process.stdout).trimEnd());
+      this.log(FORMATS[flags.format](source, process.stdout).trimEnd());
     } else {
-      await writeFile(flags.output, FORMATS[flags.format](judgement)).catch((error) => {
+      await writeFile(flags.output, FORMATS[flags.format](source)).catch((error) => {
         throw new CutoverError(
           'usage',
           'E_OUTPUT',

@@ -16,6 +16,10 @@ latency:
   # the highest of P99.5, P99 and P95 that can be defended is judged instead, and the report says so.
   p99.9: { max_increase: 25%, floor: 200us }
 
+# Waits of the earliest pending request that are longer than this, per second of load. They decide nothing by default: to
+# tell a rate from its double takes about 80 of them, more than a run of minutes sees. Say "level: error" for long runs.
+stalls: { longer_than: 5ms, max_rate_ratio: 2, level: warn }
+
 memory:
   # (RSS - RSS of the empty server) / bytes of keys and values, after the preload and at the end. It repeats within 0.5 %,
   # and 10 % is about the headroom that a well-kept maxmemory leaves. Below 8 MiB it is start-up noise, not data.

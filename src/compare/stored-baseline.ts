@@ -2,15 +2,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { CutoverError } from '../errors.ts';
 import type { StoredRehearsal } from '../measure/folder.ts';
-import type { Rehearsal } from '../measure/rehearsal.ts';
+import type { Arm, Rehearsal } from '../measure/rehearsal.ts';
 import { printable } from '../printable.ts';
-import type { LatencyOf } from './evidence.ts';
 
 /**
  * Pairs the rounds of two runs of the same plan on the same machine: round k of both sent the same bytes.
  * @throws CutoverError E_NOT_COMPARABLE (usage) naming what differs, because the difference would be charged to the server.
  */
-export function joinRuns(then: StoredRehearsal, now: StoredRehearsal): { rehearsal: Rehearsal; latencyOf: LatencyOf } {
+export function joinRuns(then: StoredRehearsal, now: StoredRehearsal): StoredRehearsal {
   const [old, recent] = [then.rehearsal, now.rehearsal];
   const parts: [string, unknown, unknown][] = [
     ['the model', then.modelText, now.modelText],
@@ -75,9 +74,12 @@ export function joinRuns(then: StoredRehearsal, now: StoredRehearsal): { rehears
   // A run that was cut short is cut short for the comparison too.
   if (old.stopped && !recent.stopped) rehearsal.stopped = old.stopped;
   if (!old.finishedAt) delete rehearsal.finishedAt;
+  const of = (arm: Arm) => (arm === 'baseline' ? then : now);
   return {
+    ...now,
     rehearsal,
-    latencyOf: (round, arm, slice) => (arm === 'baseline' ? then : now).latencyOf(round, arm, slice),
+    latencyOf: (round, arm, slice) => of(arm).latencyOf(round, arm, slice),
+    timelineOf: (round, arm, slice) => of(arm).timelineOf(round, arm, slice),
   };
 }
 

@@ -1,9 +1,10 @@
 /** Two server specs and a workload → rounds of measurements: fresh servers, preload, warm-up, slices in ABBA order. */
 import { CutoverError, messageOf } from '../errors.ts';
-import { summarize, writeLatencyLog } from '../measure/latency-log.ts';
+import { type LabelledHistograms, summarize, writeLatencyLog } from '../measure/latency-log.ts';
 import { ARMS, type Arm, type ArmRound, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
 import { callsSince, commandCalls } from '../measure/server-commands.ts';
 import { memorySample } from '../measure/server-memory.ts';
+import { timelineOf, writeTimeline } from '../measure/timeline.ts';
 import type { Slice } from '../plan/plan.ts';
 import { stream } from '../plan/random.ts';
 import type { Workload } from '../plan/workload.ts';
@@ -14,10 +15,11 @@ import type { ClientName } from './clients/index.ts';
 import { Driver, type SliceRecord } from './driver.ts';
 
 interface Stage {
-  /** Done and planned steps, where a step is about a second of work. */
-  doneSeconds: number;
-  totalSeconds: number;
-  message: string;
+  /** 0-based. */
+  round: number;
+  doing: string;
+  /** For so long one arm is under load. */
+  loadSeconds: number;
 }
 
 export interface ConductOptions {
@@ -32,14 +34,13 @@ export interface ConductOptions {
   save: (rehearsal: Rehearsal) => Promise<void>;
   writeLog: (path: string, text: string) => Promise<void>;
   onStage: (stage: Stage) => void;
+  /** Called when a slice has been measured and saved. */
+  onSlice: (arm: Arm, entries: LabelledHistograms[]) => void;
 }
 
 /** Configuration that differs by nature, or says nothing about behaviour. */
 const IGNORED_CONFIG =
   /^(port|tls-.*|bind|dir|pidfile|logfile|unixsocket.*|dbfilename|appendfilename|appenddirname|.*-?user|requirepass|masterauth|primaryauth|.*syslog.*|proc-title-template|locale-collate|availability-zone)$/;
-
-/** What starting, preloading and stopping a pair takes besides the slices, for the time that is left. */
-const ROUND_OVERHEAD_SECONDS = 2;
 
 interface ArmState {
   server: RunningServer;
@@ -106,16 +107,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
   const { rehearsal, workload, signal } = options;
   const { settings } = rehearsal;
   const { slicePairs, sliceSeconds, warmupSeconds } = settings;
-  const roundSeconds = 2 * (slicePairs * sliceSeconds + warmupSeconds) + ROUND_OVERHEAD_SECONDS;
-  let doneSeconds = index * roundSeconds;
-  const stage = (message: string, seconds = 0) => {
-    options.onStage({
-      doneSeconds,
-      totalSeconds: settings.rounds * roundSeconds,
-      message: `round ${index + 1} of ${settings.rounds}: ${message}`,
-    });
-    doneSeconds += seconds;
-  };
+  const stage = (doing: string, loadSeconds = 0) => options.onStage({ round: index, doing, loadSeconds });
   await using stack = new AsyncDisposableStack();
   const arms = {} as Record<Arm, ArmState>;
   const round: Round = {
@@ -158,7 +150,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
     const { preload, scripts } = workload.plan;
     for (const arm of ARMS) {
       const { server, driver, result } = arms[arm];
-      stage(`loading ${preload.keys.toLocaleString('en')} keys into the ${arm}`, ROUND_OVERHEAD_SECONDS / 2);
+      stage(`loading ${preload.keys.toLocaleString('en')} keys into the ${arm}`);
       await watch(driver.load(scripts));
       const loaded = await watch(driver.preload(preload));
       result.preload = {
@@ -240,15 +232,19 @@ async function runSlice(
   const after = death ? {} : await state.server.info('stats').catch((): Record<string, string> => ({}));
   const since = (name: string) => (name in after ? Number(after[name]) - Number(before[name]) : 0);
   const log = `latency/round-${place.index + 1}-slice-${place.position + 1}-${arm}.hlog`;
-  await options.writeLog(log, writeLatencyLog(summarize(slice, record, workload.plan.labels), record));
+  const entries = summarize(slice, record, workload.plan.labels);
+  await options.writeLog(log, writeLatencyLog(entries, record));
+  const timeline = log.replace(/^latency(.*)hlog$/, 'timeline$1json');
+  await options.writeLog(timeline, writeTimeline(timelineOf(slice, record)));
   const { startedAtMs, seconds, planned, replied, errors, errorsByLabel, lost, blocked, unsent, generator } = record;
   const result: SliceResult = {
-    ...{ position: place.position, pair: place.pair, seed: slice.seed, startedAtMs, seconds, log },
+    ...{ position: place.position, pair: place.pair, seed: slice.seed, startedAtMs, seconds, log, timeline },
     ...{ planned, replied, errors, errorsByLabel, lost, blocked, unsent, generator },
     ...{ hits: since('keyspace_hits'), misses: since('keyspace_misses') },
   };
   state.result.slices.push(result);
   await options.save(rehearsal);
+  options.onSlice(arm, entries);
   if (death) throw death;
 }
 

@@ -4,6 +4,7 @@ import { OpStatus } from '../measure/latency-log.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import type { OpenClient } from './client.ts';
 import { nowUs } from './clock.ts';
+import { ReplyOrder } from './reply-order.ts';
 import { cannotConnect, handshakeOf, oneLine } from './wire.ts';
 
 /** What ioredis and iovalkey have in common, as far as it is used. */
@@ -44,8 +45,8 @@ const optionsFor = (address: ServerAddress) => ({
   autoResendUnfulfilledCommands: false,
 });
 
-/** The arguments of the RESP command at `start`. */
-function decodeCommand(bytes: Buffer, start: number): Buffer[] {
+/** The arguments of the RESP command at `start`, its name first. */
+export function decodeCommand(bytes: Buffer, start: number): Buffer[] {
   let position = start;
   const readLength = () => {
     const lineEnd = bytes.indexOf(10, position);
@@ -91,35 +92,44 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
     open = true;
 
     let commands: Command[] = [];
-    let inFlight = 0;
+    const order = new ReplyOrder();
     let onIdle = () => {};
     const settled = (status: number, errorId: number) => {
-      sink.replied(status, errorId, nowUs());
-      if (--inFlight === 0) onIdle();
+      sink.replied(order.take(), status, errorId, nowUs());
+      if (order.pending === 0) onIdle();
     };
     // Shared by all ops: the library answers in the order of sending, so no closure per op is needed.
     const onReply = (reply: unknown) => settled(reply === null ? OpStatus.nil : OpStatus.replied, 0);
     const onError = (error: Error) => {
       if (error.name === 'ReplyError') settled(OpStatus.error, prefixes.idOfMessage(error.message));
       // Anything else is the library giving up what was in flight; 'end' follows and says so once.
-      else if (--inFlight === 0) onIdle();
+      else {
+        order.take();
+        if (order.pending === 0) onIdle();
+      }
+    };
+    const submit = (command: Command) => {
+      (connection.sendCommand(command) as Promise<unknown>).then(onReply, onError);
+    };
+    const commandAt = (bytes: Buffer, start: number) => {
+      const [name, ...args] = decodeCommand(bytes, start);
+      return commandOf(name!.toString('latin1').toLowerCase(), args);
     };
     return {
       prepare: (bytes, offset) => {
         const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        commands = Array.from(offset.subarray(0, -1), (start) => {
-          const [name, ...args] = decodeCommand(buffer, start);
-          return commandOf(name!.toString('latin1').toLowerCase(), args);
-        });
+        commands = Array.from(offset.subarray(0, -1), (start) => commandAt(buffer, start));
       },
       send: (from, to) => {
-        inFlight += to - from;
-        for (let k = from; k < to; k++) {
-          (connection.sendCommand(commands[k]!) as Promise<unknown>).then(onReply, onError);
-        }
+        order.sent(from, to);
+        for (let k = from; k < to; k++) submit(commands[k]!);
+      },
+      sendInstead: (k, command) => {
+        order.sentAgain(k);
+        submit(commandAt(Buffer.from(command), 0));
       },
       close: async () => {
-        if (inFlight > 0)
+        if (order.pending > 0)
           await new Promise<void>((resolve) => {
             const timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
             onIdle = () => {

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { CutoverError, messageOf } from '../errors.ts';
 import { type LabelledHistograms, readLatencyLog } from './latency-log.ts';
 import type { Arm, Rehearsal } from './rehearsal.ts';
+import { readTimeline, type Timeline } from './timeline.ts';
 
 const DOCUMENT = 'rehearsal.json';
 
@@ -22,12 +23,16 @@ export interface RehearsalFolder {
 /** The latency log of a slice; positions in `Rehearsal.rounds` and in that arm's `slices`. */
 type LatencyReader = (round: number, arm: Arm, slice: number) => LabelledHistograms[];
 
+/** The time line of a slice, named as its latency log is; undefined of a run that kept none. */
+export type TimelineReader = (round: number, arm: Arm, slice: number) => Timeline | undefined;
+
 export interface StoredRehearsal {
   path: string;
   rehearsal: Rehearsal;
   modelText: string;
   budgetText: string;
   latencyOf: LatencyReader;
+  timelineOf: TimelineReader;
 }
 
 /**
@@ -89,6 +94,7 @@ export async function loadFolder(path: string): Promise<StoredRehearsal> {
     modelText: readPart(path, rehearsal.files.model),
     budgetText: readPart(path, rehearsal.files.budget),
     latencyOf: latencyReader(path, rehearsal),
+    timelineOf: timelineReader(path, rehearsal),
   };
 }
 
@@ -96,13 +102,24 @@ export async function loadFolder(path: string): Promise<StoredRehearsal> {
 export function latencyReader(path: string, rehearsal: Rehearsal): LatencyReader {
   return (round, arm, slice) => {
     const { log } = rehearsal.rounds[round]!.arms[arm].slices[slice]!;
-    const text = readPart(path, log);
-    try {
-      return readLatencyLog(text);
-    } catch (error) {
-      throw refusal(`${join(path, log)} cannot be read: ${messageOf(error)}.`, RESTORE);
-    }
+    return parsePart(path, log, readLatencyLog);
   };
+}
+
+const timelineReader =
+  (path: string, rehearsal: Rehearsal): TimelineReader =>
+  (round, arm, slice) => {
+    const { timeline } = rehearsal.rounds[round]!.arms[arm].slices[slice]!;
+    return timeline === undefined ? undefined : parsePart(path, timeline, readTimeline);
+  };
+
+function parsePart<Part>(path: string, name: string, read: (text: string) => Part): Part {
+  const text = readPart(path, name);
+  try {
+    return read(text);
+  } catch (error) {
+    throw refusal(`${join(path, name)} cannot be read: ${messageOf(error)}.`, RESTORE);
+  }
 }
 
 const RESTORE = 'The folder is not complete: restore it from a copy, or repeat the run.';
@@ -180,6 +197,7 @@ const Slice = z.object({
   startedAtMs: total,
   seconds: total,
   log: FileName,
+  timeline: FileName.exactOptional(),
   planned: total,
   replied: total,
   errors: counts,
@@ -264,5 +282,13 @@ const RehearsalSchema = z.object({
   outcome: per(
     z.array(z.object({ aspect: z.string(), metric: z.string(), value: total, target: total })),
   ).exactOptional(),
+  fidelity: z
+    .array(
+      z.object({
+        ...{ aspect: z.string(), metric: z.string(), value: total.optional(), target: total },
+        ...{ noise: total.optional(), naive: total.optional(), outcome: z.literal(['ok', 'missed', 'unknown']) },
+      }),
+    )
+    .exactOptional(),
   stopped: z.object({ reason: z.literal(['interrupted', 'server-died']), message: z.string() }).exactOptional(),
 });

@@ -4,8 +4,15 @@ import { type Label, OpFlag, type Slice } from '../plan/plan.ts';
 import { LatencyHistogram } from './histogram.ts';
 import type { Part } from './rehearsal.ts';
 
-/** What became of an op. `sent` at the end of a slice: no reply came. */
-export const OpStatus = { unsent: 0, sent: 1, replied: 2, nil: 3, error: 4 } as const;
+/** What became of an op. `sent` at the end of a slice: no reply came; `lost`: its connection ended before the reply. */
+export const OpStatus = { unsent: 0, sent: 1, replied: 2, nil: 3, error: 4, lost: 5 } as const;
+
+/** A connection that was not there, microseconds after the slice's start: until it stood again, or the slice's end. */
+export interface Outage {
+  connection: number;
+  fromUs: number;
+  untilUs: number;
+}
 
 /** The times of one slice's ops, indexed as the slice is; microseconds after the slice's start, NaN where it never happened. */
 export interface OpTimes {
@@ -13,6 +20,7 @@ export interface OpTimes {
   repliedUs: Float64Array;
   /** `OpStatus`. */
   status: Uint8Array;
+  outages?: readonly Outage[];
 }
 
 export interface LabelledHistograms {
@@ -33,10 +41,19 @@ export function overUs(op: number, { flags }: Pick<Slice, 'flags'>, { sentUs, re
   return flags[op]! & OpFlag.blocking ? sentUs[op]! : repliedUs[op]!;
 }
 
-/** When an op could leave: at its intended time, or when the last of those that it had to follow was over. */
-export function leavableUs(op: number, slice: Pick<Slice, 'intendedUs' | 'flags' | 'order'>, times: OpTimes): number {
+/**
+ * When an op could leave: at its intended time, when the last of those that it had to follow was over, or when its
+ * connection, then broken, stood again.
+ */
+export function leavableUs(
+  op: number,
+  slice: Pick<Slice, 'intendedUs' | 'connection' | 'flags' | 'order'>,
+  times: OpTimes,
+): number {
   const { intendedUs, order } = slice;
   let us = intendedUs[op]!;
+  for (const { connection, fromUs, untilUs } of times.outages ?? [])
+    if (connection === slice.connection[op] && us >= fromUs && us < untilUs) us = untilUs;
   if (!order) return us;
   for (let i = order.from[op]!; i < order.from[op + 1]!; i++) {
     const fromUs = overUs(order.after[i]!, slice, times) + order.delayUs[i]!;
@@ -58,30 +75,43 @@ export function summarize(
   labels: Label[],
 ): LabelledHistograms[] {
   const byLabel: (LabelledHistograms | undefined)[] = [];
-  /** Per connection: when the reply to its last blocking op came. */
-  const blockedUntilUs: number[] = [];
+  const meaningOf = opTimeReader(slice, times);
   for (let op = 0; op < slice.count; op++) {
     const status = times.status[op]!;
     if (status === OpStatus.unsent) continue;
     const label = slice.label[op]!;
     byLabel[label] ??= { ...labels[label]!, lag: LatencyHistogram.empty(), ...emptyLatencies() };
     const entry = byLabel[label];
-    const intendedUs = slice.intendedUs[op]!;
     const sentUs = times.sentUs[op]!;
-    const repliedUs = times.repliedUs[op]!;
     entry.lag.record(sentUs - leavableUs(op, slice, times));
-    const connection = slice.connection[op]!;
-    if (slice.flags[op]! & OpFlag.blocking) {
-      blockedUntilUs[connection] = status === OpStatus.sent ? Number.POSITIVE_INFINITY : repliedUs;
-    } else if (
-      (status === OpStatus.replied || status === OpStatus.nil) &&
-      sentUs >= (blockedUntilUs[connection] ?? Number.NEGATIVE_INFINITY)
-    ) {
+    if (meaningOf(op) === 'latency') {
+      const repliedUs = times.repliedUs[op]!;
       entry.service.record(repliedUs - sentUs);
-      entry.response.record(repliedUs - intendedUs);
+      entry.response.record(repliedUs - slice.intendedUs[op]!);
     }
   }
   return byLabel.filter((entry) => entry !== undefined);
+}
+
+/**
+ * What the time of an op says, asked of the ops of a slice in their order: a `latency`; that it, or the op that held up
+ * its connection, was `waiting` for data; or, without a good reply, `nothing`.
+ */
+export function opTimeReader(
+  { connection, flags }: Pick<Slice, 'connection' | 'flags'>,
+  { sentUs, repliedUs, status }: OpTimes,
+): (op: number) => 'latency' | 'waiting' | 'nothing' {
+  /** Per connection: when the reply to its last blocking op came. */
+  const blockedUntilUs: number[] = [];
+  return (op) => {
+    const lane = connection[op]!;
+    if (flags[op]! & OpFlag.blocking) {
+      blockedUntilUs[lane] = status[op]! <= OpStatus.sent ? Number.POSITIVE_INFINITY : repliedUs[op]!;
+      return 'waiting';
+    }
+    if (sentUs[op]! < (blockedUntilUs[lane] ?? Number.NEGATIVE_INFINITY)) return 'waiting';
+    return status[op] === OpStatus.replied || status[op] === OpStatus.nil ? 'latency' : 'nothing';
+  };
 }
 
 const emptyLatencies = () => ({ service: LatencyHistogram.empty(), response: LatencyHistogram.empty() });

@@ -31,6 +31,8 @@ export interface Rehearsal {
   caveats: Caveat[];
   /** What the servers did, beside what the capture's server did; of modelled and exact workloads. */
   outcome?: Record<Arm, OutcomeRow[]>;
+  /** How faithful the modelled workload is to the captured one. */
+  fidelity?: FidelityRow[];
   /** The riskiest first: by calls × severity. */
   findings?: LintSummary[];
   /** Why the run ended early. */
@@ -54,6 +56,15 @@ interface OutcomeRow {
   metric: string;
   value: number;
   target: number;
+}
+
+/** One line of the scorecard; see `plan/fidelity.ts`. What could not be had is left out. */
+interface FidelityRow extends Omit<OutcomeRow, 'value'> {
+  value?: number | undefined;
+  /** The same difference between the capture's own halves, and with independent draws. */
+  noise?: number | undefined;
+  naive?: number | undefined;
+  outcome: 'ok' | 'missed' | 'unknown';
 }
 
 interface RunSettings {
@@ -123,6 +134,8 @@ export interface SliceResult {
   seconds: number;
   /** HdrHistogram V2 log, relative to the rehearsal folder. */
   log: string;
+  /** Time line, relative to the rehearsal folder. */
+  timeline?: string;
   /** planned = replied + errors + lost + blocked + unsent. */
   planned: number;
   replied: number;

@@ -1,15 +1,15 @@
-/** To add a report format: write a function from a judgement to text in a file of its own, and list it below. */
-import type { Judgement } from '../compare/judgement.ts';
+/** To add a report format: write a function from a judged rehearsal to text in a file of its own, and list it below. */
 import { reportJson } from './json.ts';
 import { reportJunit } from './junit.ts';
 import { reportMarkdown } from './markdown.ts';
+import type { ReportSource } from './source.ts';
 import { reportTerminal } from './terminal.ts';
 
 /**
- * Ends with a newline. Whatever the judgement holds from outside (families, error prefixes, server names) comes out
+ * Ends with a newline. Whatever the source holds from outside (families, error prefixes, server names) comes out
  * escaped for the format. `stream` is where the text will go, for the formats that colour; without it there is no colour.
  */
-export type Reporter = (judgement: Judgement, stream?: NodeJS.WriteStream) => string;
+export type Reporter = (source: ReportSource, stream?: NodeJS.WriteStream) => string;
 
 export const FORMATS = {
   terminal: reportTerminal,

@@ -1,7 +1,7 @@
 /** Turns a judgement into one JSON document that is safe to print. */
-import type { Judgement } from '../compare/judgement.ts';
+import type { ReportSource } from './source.ts';
 
-export const reportJson = (judgement: Judgement) => `${stringifySafely(judgement)}\n`;
+export const reportJson = ({ judgement }: ReportSource) => `${stringifySafely(judgement)}\n`;
 
 /**
  * JSON.stringify leaves C1 controls, bidirectional marks and line separators as they are; a terminal obeys them.

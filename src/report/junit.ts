@@ -1,10 +1,11 @@
 /** Turns a judgement into JUnit XML: one test case per rule, so that a CI page shows which one blocks. */
-import type { JudgedRule, Judgement } from '../compare/judgement.ts';
+import type { JudgedRule } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn } from '../compare/sentence.ts';
 import { asSentence, plural } from '../compare/wording.ts';
 import { printable } from '../printable.ts';
+import type { ReportSource } from './source.ts';
 
-export function reportJunit(judgement: Judgement): string {
+export function reportJunit({ judgement }: ReportSource): string {
   const { verdict, rules, reasons, sentence, caveats } = judgement;
   // What no rule says must not be lost: an invalid run is an error, a run that cannot pass is not green.
   const whole = reasons.map((reason) =>

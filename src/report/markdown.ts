@@ -1,12 +1,13 @@
 /** Turns a judgement into Markdown for a pull request comment or a job summary. */
 import { ALL_FAMILIES } from '../compare/budget.ts';
-import type { JudgedRule, Judgement } from '../compare/judgement.ts';
+import type { JudgedRule } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
 import { asSentence, count, duration, percent, plural } from '../compare/wording.ts';
 import { ARMS } from '../measure/rehearsal.ts';
 import { printable } from '../printable.ts';
+import type { ReportSource } from './source.ts';
 
-export function reportMarkdown(judgement: Judgement): string {
+export function reportMarkdown({ judgement }: ReportSource): string {
   const { rules, caveats, rounds, alpha, latency } = judgement;
   const [baseline, candidate] = ARMS.map((arm) => {
     const { product, version, spec } = judgement.arms[arm];

@@ -1,5 +1,4 @@
 /** Turns a judgement into what a person reads in a terminal of 80 columns, the verdict last. */
-import { styleText } from 'node:util';
 import { ALL_FAMILIES } from '../compare/budget.ts';
 import type { JudgedRule, Judgement, Verdict } from '../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
@@ -7,25 +6,16 @@ import { asSentence, bytes, count, digits, duration, percent, plural, shorten } 
 import type { Caveat } from '../errors.ts';
 import { ARMS, type LintSummary } from '../measure/rehearsal.ts';
 import { printable } from '../printable.ts';
+import type { ReportSource } from './source.ts';
+import { type Colour, colourFor, plainColour, type Tone, toneOf } from './text/colour.ts';
 import { alignTable, wrap } from './text/layout.ts';
 
 const WIDTH = 80;
 
-type Tone = 'good' | 'bad' | 'unsure' | 'strong' | 'quiet';
-const STYLES = {
-  good: 'green',
-  bad: 'red',
-  unsure: 'yellow',
-  strong: 'bold',
-  quiet: 'dim',
-} as const;
 const TONES: Record<Verdict, Tone> = { pass: 'good', fail: 'bad', inconclusive: 'unsure', invalid: 'bad' };
 
-/** Colour only where the stream is a terminal that wants it (NO_COLOR, FORCE_COLOR); every colour repeats a word. */
-type Colour = (tone: Tone, text: string) => string;
-
-export function reportTerminal(judgement: Judgement, stream?: NodeJS.WriteStream): string {
-  const colour: Colour = (tone, text) => (stream ? styleText(STYLES[tone], text, { stream }) : text);
+export function reportTerminal({ judgement }: ReportSource, stream?: NodeJS.WriteStream): string {
+  const colour = stream ? colourFor(stream) : plainColour;
   const arms = ARMS.map((arm) => {
     const { product, version, spec, allocator } = judgement.arms[arm];
     return shorten(printable(`${arm.padEnd(10)} ${product} ${version}, ${spec}, ${allocator}`), WIDTH);
@@ -104,12 +94,6 @@ function ruleLines({ verdict, rules, caveats, rounds, alpha }: Judgement, colour
 
 const outcomeOf = ({ outcome }: JudgedRule) =>
   outcome === 'fail' ? 'FAIL' : outcome === 'not-judged' ? 'not judged' : outcome;
-
-const toneOf = ({ outcome, level }: JudgedRule): Tone => {
-  if (outcome === 'pass') return 'good';
-  if (outcome === 'not-judged') return 'quiet';
-  return outcome === 'fail' && level === 'error' ? 'bad' : 'unsure';
-};
 
 function latencyLines({ latency }: Judgement, colour: Colour): string[] {
   if (latency.baseline.response.samples === 0) return [];

@@ -28,28 +28,33 @@ interface Engine {
 export const dockerProvider: ServerProvider = {
   name: 'docker',
   accepts: (spec) => spec.startsWith(PREFIX),
-  unavailable: async () => (await findEngine()).problem,
-  async start(spec, limits) {
-    const { engine, problem } = await findEngine();
-    if (!engine) {
-      throw new CutoverError('cannotRun', 'E_NO_ENGINE', `${spec} needs a container engine: ${problem}`, ENGINE_ADVICE);
-    }
-    const image = spec.slice(PREFIX.length);
-    const missing = await obtainImage(image);
-    if (missing) {
-      throw new CutoverError(
-        'cannotRun',
-        'E_IMAGE_MISSING',
-        `The image ${image} is not here and cannot be pulled: ${missing}.`,
-        [
-          `Try it by hand: docker pull ${image} (docker login first for a private one)`,
-          'Without a registry: process:redis-server, process:valkey-server or the URL of a running server.',
-        ],
-      );
-    }
-    return launch(engine, spec, image, limits);
-  },
+  check: async (spec) => void (await prepare(spec)),
+  start: async (spec, limits) => launch(await prepare(spec), spec, imageIn(spec), limits),
 };
+
+const imageIn = (spec: string) => spec.slice(PREFIX.length);
+
+/** The engine, with the image of this spec on it. */
+async function prepare(spec: string): Promise<Engine> {
+  const { engine, problem } = await findEngine();
+  if (!engine) {
+    throw new CutoverError('cannotRun', 'E_NO_ENGINE', `${spec} needs a container engine: ${problem}`, ENGINE_ADVICE);
+  }
+  const image = imageIn(spec);
+  const missing = await obtainImage(image);
+  if (missing) {
+    throw new CutoverError(
+      'cannotRun',
+      'E_IMAGE_MISSING',
+      `The image ${image} is not here and cannot be pulled: ${missing}.`,
+      [
+        `Try it by hand: docker pull ${image} (docker login first for a private one)`,
+        'Without a registry: process:redis-server, process:valkey-server or the URL of a running server.',
+      ],
+    );
+  }
+  return engine;
+}
 
 export const ENGINE_ADVICE = [
   'Start Docker (Linux: sudo systemctl start docker; elsewhere: the Docker application), or set DOCKER_HOST.',

@@ -96,6 +96,13 @@ export async function startServer(spec: string, limits: ServerLimits = {}): Prom
   return providerOf(specs.spec).start(specs.spec, limits);
 }
 
+/**
+ * Throws CutoverError where a resolved spec cannot be used: a mistake is worth knowing before a long capture is read.
+ */
+export async function assertUsable(spec: string, limits: ServerLimits, allowNonempty: boolean): Promise<void> {
+  await providerOf(spec).check(spec, limits, allowNonempty);
+}
+
 /** What there is on this machine to start servers with; pulls and starts nothing. */
 export interface ServerSources {
   engine: { version: string; problem?: undefined } | { problem: string; advice: string[] };

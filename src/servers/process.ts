@@ -22,19 +22,9 @@ const running = new Map<ChildProcess, string>();
 export const processProvider: ServerProvider = {
   name: 'process',
   accepts: (spec) => spec.startsWith(PREFIX),
-  unavailable: async () => undefined,
+  check: async (spec, limits) => void prepare(spec, limits),
   async start(spec, limits) {
-    const name = spec.slice(PREFIX.length);
-    const binary = findBinary(name);
-    if (!binary) {
-      throw new CutoverError(
-        'cannotRun',
-        'E_BINARY_MISSING',
-        `${spec}: no executable \`${name}\` ${name.includes('/') ? 'there' : 'on PATH'}.`,
-        [...installAdvice([name]), 'Or name a container instead: docker:IMAGE.'],
-      );
-    }
-    const command = [...launcher(spec, limits), binary];
+    const { binary, command } = prepare(spec, limits);
     for (let attempt = 1; ; attempt++) {
       try {
         return await launch(spec, binary, command);
@@ -44,6 +34,21 @@ export const processProvider: ServerProvider = {
     }
   },
 };
+
+/** The binary, and the words that start it within the limits. */
+function prepare(spec: string, limits: ServerLimits): { binary: string; command: string[] } {
+  const name = spec.slice(PREFIX.length);
+  const binary = findBinary(name);
+  if (!binary) {
+    throw new CutoverError(
+      'cannotRun',
+      'E_BINARY_MISSING',
+      `${spec}: no executable \`${name}\` ${name.includes('/') ? 'there' : 'on PATH'}.`,
+      [...installAdvice([name]), 'Or name a container instead: docker:IMAGE.'],
+    );
+  }
+  return { binary, command: [...launcher(spec, limits), binary] };
+}
 
 class PortTaken extends CutoverError {}
 

@@ -60,8 +60,11 @@ export interface ServerProvider {
   name: string;
   /** True if this provider understands the spec (`docker:…`, `process:…`, a URL). */
   accepts(spec: string): boolean;
-  /** Why it cannot work on this machine, or undefined if it can. */
-  unavailable(): Promise<string | undefined>;
+  /**
+   * Throws, without starting anything, what `start` would for want of an engine, an image, a binary or an answer; and
+   * E_SERVER_NOT_EMPTY for a server that someone else runs and that holds data, unless that is allowed.
+   */
+  check(spec: string, limits: ServerLimits, allowNonempty: boolean): Promise<void>;
   /** Starts (or connects to) the server, waits until it answers PING. Throws CutoverError with exit `cannotRun`. */
   start(spec: string, limits: ServerLimits): Promise<RunningServer>;
 }

@@ -1,6 +1,7 @@
 /** `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` → a server that someone else runs, only looked at. */
 import { CutoverError, messageOf } from '../errors.ts';
 import { askOrReport, type ControlConnection, connect } from './control/connection.ts';
+import { assertEmpty } from './emptiness.ts';
 import type { ServerAddress, ServerExit, ServerProvider } from './server.ts';
 
 const DEFAULT_PORT = 6379;
@@ -10,7 +11,10 @@ const RECONNECTS = 5;
 export const urlProvider: ServerProvider = {
   name: 'url',
   accepts: (spec) => /^(rediss?|valkeys?):\/\/|^unix:/.test(spec),
-  unavailable: async () => undefined,
+  async check(spec, limits, allowNonempty) {
+    await using server = await this.start(spec, limits);
+    if (!allowNonempty) await assertEmpty(server);
+  },
   async start(text, limits) {
     const { address, spec } = parseServerUrl(text);
     if (Object.values(limits).some((limit) => limit !== undefined)) {

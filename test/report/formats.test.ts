@@ -7,8 +7,8 @@ import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { parseBudget } from '../../src/compare/budget.ts';
 import { judge } from '../../src/compare/judge.ts';
-import type { Judgement } from '../../src/compare/judgement.ts';
 import { FORMATS } from '../../src/report/index.ts';
+import type { ReportSource } from '../../src/report/source.ts';
 import { type Behaviour, rehearse } from '../support/rehearsal.ts';
 
 const golden = join(import.meta.dirname, '../golden');
@@ -23,15 +23,16 @@ objectives:
   - {family: "session:*"}
 `;
 
-const judged = (behave: Behaviour, overrides = {}, budget = BUDGET): Judgement => {
-  const { rehearsal, latencyOf } = rehearse(
-    (round, arm) => ({ families: ['session:{id}', 'feed:{id}'], ...behave(round, arm) }),
-    { overrides },
-  );
-  return judge(rehearsal, latencyOf, parseBudget(budget, 'budget.yaml'), 'rehearsals/2026-11-23T14-05-09-3f9a');
+const judged = (behave: Behaviour, overrides = {}, budget = BUDGET): ReportSource => {
+  const synthetic = rehearse((round, arm) => ({ families: ['session:{id}', 'feed:{id}'], ...behave(round, arm) }), {
+    overrides,
+  });
+  const { rehearsal, latencyOf } = synthetic;
+  const path = 'rehearsals/2026-11-23T14-05-09-3f9a';
+  return { ...synthetic, judgement: judge(rehearsal, latencyOf, parseBudget(budget, 'budget.yaml'), path) };
 };
 
-const CASES: Record<string, Judgement> = {
+const CASES: Record<string, ReportSource> = {
   pass: judged((round, arm) => (arm === 'candidate' ? { serviceUs: 410 + round, rssPerByte: 1.24 + round / 500 } : {})),
   fail: judged((round, arm) =>
     arm === 'candidate'
@@ -64,19 +65,19 @@ const CASES: Record<string, Judgement> = {
   invalid: judged((round) => ({ achieved: round >= 3 ? 0.93 : 1 })),
 };
 
-for (const [name, judgement] of Object.entries(CASES)) {
+for (const [name, source] of Object.entries(CASES)) {
   for (const [format, report] of Object.entries(FORMATS)) {
     test(`${format} of a rehearsal that is ${name}`, () => {
-      assert.equal(judgement.verdict, name);
+      assert.equal(source.judgement.verdict, name);
       const file = join(golden, `${name}.${EXTENSIONS[format as keyof typeof FORMATS]}`);
-      const text = report(judgement);
+      const text = report(source);
       if (process.env.UPDATE_GOLDEN) writeFileSync(file, text);
       assert.equal(text, readFileSync(file, 'utf8'));
     });
   }
 
   test(`the terminal report that is ${name} fits 80 columns, but for the command to copy`, () => {
-    for (const line of FORMATS.terminal(judgement).split('\n')) {
+    for (const line of FORMATS.terminal(source).split('\n')) {
       if (!line.startsWith('repeat  ')) assert.ok(line.length <= 80, `${line.length}: ${line}`);
     }
   });
@@ -106,7 +107,7 @@ for (const [format, report] of Object.entries(FORMATS)) {
 }
 
 test('json: the hostile family is the same data', () => {
-  assert.deepEqual(JSON.parse(FORMATS.json(hostile)), hostile);
+  assert.deepEqual(JSON.parse(FORMATS.json(hostile)), hostile.judgement);
 });
 
 test('markdown: a family opens no element, link, cell, code span or mention', () => {

@@ -1,9 +1,9 @@
 /** Rehearsals made of numbers: a description of each arm in, a rehearsal and its latency histograms out. */
-import type { LatencyOf } from '../../src/compare/evidence.ts';
-import { createFolder } from '../../src/measure/folder.ts';
+import { createFolder, type StoredRehearsal } from '../../src/measure/folder.ts';
 import { LatencyHistogram } from '../../src/measure/histogram.ts';
 import { type LabelledHistograms, writeLatencyLog } from '../../src/measure/latency-log.ts';
 import { ARMS, type Arm, type ArmRound, type Rehearsal, type SliceResult } from '../../src/measure/rehearsal.ts';
+import { type Timeline, writeTimeline } from '../../src/measure/timeline.ts';
 
 /** Uniform in [0, 1): mulberry32, so that a test's data is the same on every machine. */
 export function uniform(seed: number): () => number {
@@ -40,6 +40,8 @@ export interface ArmBehaviour {
   lost: number;
   /** Sent over planned rate. */
   achieved: number;
+  /** The longest response of each slice's time line, in its middle; 0: like everywhere else. */
+  spikeUs: number;
 }
 
 const ORDINARY: ArmBehaviour = {
@@ -53,21 +55,27 @@ const ORDINARY: ArmBehaviour = {
   calls: {},
   lost: 0,
   achieved: 1,
+  spikeUs: 0,
 };
 
 export type Behaviour = (round: number, arm: Arm) => Partial<ArmBehaviour>;
 
-export interface Synthetic {
-  rehearsal: Rehearsal;
-  latencyOf: LatencyOf;
-}
+export type Synthetic = Pick<StoredRehearsal, 'rehearsal' | 'modelText' | 'latencyOf' | 'timelineOf'>;
 
 const LOGICAL_BYTES = 200 * 2 ** 20;
 const START_BYTES = 8 * 2 ** 20;
 const SLICE_PAIRS = 2;
 
 /** A finished rehearsal of `rounds` rounds with two slice pairs each; `behave` says how each arm differs from the ordinary. */
-export function rehearse(behave: Behaviour, { rounds = 5, overrides = {} as Partial<Rehearsal> } = {}): Synthetic {
+export function rehearse(
+  behave: Behaviour,
+  {
+    rounds = 5,
+    sliceSeconds = 3,
+    overrides = {} as Partial<Rehearsal>,
+    modelText = '{"schema":"cutover/model@1"}\n',
+  } = {},
+): Synthetic {
   const behaviour = (round: number, arm: Arm): ArmBehaviour => ({ ...ORDINARY, ...behave(round, arm) });
   const rehearsal: Rehearsal = {
     schema: 'cutover/rehearsal@1',
@@ -80,7 +88,7 @@ export function rehearse(behave: Behaviour, { rounds = 5, overrides = {} as Part
     settings: {
       rounds,
       slicePairs: SLICE_PAIRS,
-      sliceSeconds: 3,
+      sliceSeconds,
       warmupSeconds: 1,
       rate: 4000,
       capturedRate: 4000,
@@ -126,7 +134,24 @@ export function rehearse(behave: Behaviour, { rounds = 5, overrides = {} as Part
   }));
   return {
     rehearsal,
+    modelText,
     latencyOf: (round, arm, slice) => histograms(behaviour(round, arm), round * SLICE_PAIRS + slice),
+    timelineOf: (round, arm, slice) => timeline(behaviour(round, arm), sliceSeconds, round * SLICE_PAIRS + slice),
+  };
+}
+
+/** Bins that wave a little around the slice's percentiles. */
+function timeline({ ops, serviceUs, tail, lagUs, spikeUs }: ArmBehaviour, seconds: number, ripple: number): Timeline {
+  const binUs = seconds < 1 ? 10_000 : 100_000;
+  const bins = Math.ceil((seconds * 1e6) / binUs);
+  const wave = (us: number) =>
+    Array.from({ length: bins }, (_, bin) => Math.round(us * (1 + 0.1 * Math.sin(bin / 5 + ripple)) + lagUs));
+  const maxUs = wave(serviceUs * tail);
+  if (spikeUs > 0) maxUs[bins >> 1] = spikeUs;
+  const sent = new Array<number>(bins).fill(ops / bins);
+  return {
+    ...{ binUs, sent, answered: sent, p50Us: wave(serviceUs), p99Us: wave(serviceUs * tail ** 0.63) },
+    ...{ maxUs, waitUs: maxUs.map((us) => us / 2) },
   };
 }
 
@@ -167,6 +192,7 @@ function slice(behaviour: ArmBehaviour, round: number, arm: Arm, pair: number): 
     startedAtMs: Date.UTC(2026, 10, 23, 14, 5, 9) + (round * 4 + position) * 3000,
     seconds: 3,
     log: `latency/round-${round + 1}-slice-${position + 1}-${arm}.hlog`,
+    timeline: `timeline/round-${round + 1}-slice-${position + 1}-${arm}.json`,
     planned,
     replied: planned - failed - behaviour.lost,
     errors,
@@ -230,8 +256,8 @@ function histograms(behaviour: ArmBehaviour, ripple: number): LabelledHistograms
 /** Writes a synthetic rehearsal as `cutover run` would; resolves to the folder. */
 export async function writeRehearsal(
   path: string,
-  { rehearsal, latencyOf }: Synthetic,
-  { model = '{"schema":"cutover/model@1"}\n', budget }: { model?: string; budget: string },
+  { rehearsal, modelText, latencyOf, timelineOf }: Synthetic,
+  { model = modelText, budget }: { model?: string; budget: string },
 ): Promise<string> {
   const folder = await createFolder(path);
   await folder.writeText(rehearsal.files.model, model);
@@ -240,6 +266,7 @@ export async function writeRehearsal(
     for (const arm of ARMS) {
       for (const [i, result] of arms[arm].slices.entries()) {
         await folder.writeText(result.log, writeLatencyLog(latencyOf(k, arm, i), result));
+        await folder.writeText(result.timeline!, writeTimeline(timelineOf(k, arm, i)!));
       }
     }
   }

@@ -16,8 +16,8 @@ type Phase = (typeof PHASES)[number];
  * overhead the more fragmented one.
  */
 export const judgeMemory: Metric = (evidence) => {
-  const { memory } = evidence.budget;
-  if (!memory) return { assessments: [], caveats: [] };
+  const limits = evidence.budget.memory?.rss;
+  if (!limits) return { assessments: [], caveats: [] };
   const blanks = PHASES.map(
     (phase): Assessment => ({
       id: `memory.rss_per_logical_byte.${phase}`,
@@ -41,9 +41,9 @@ export const judgeMemory: Metric = (evidence) => {
       candidate: bytes.candidate / logicalBytes.candidate,
     }));
     const { baseline } = geometricMeans(growths.map(({ bytes }) => bytes));
-    const margin = marginOf(memory.maxIncrease, memory.floorBytes, baseline);
+    const margin = marginOf(limits.maxIncrease, limits.floorBytes, baseline);
     const test = testMargin(logRatios(pairs), margin, evidence.budget.alpha);
-    const floor = memory.floorBytes > memory.maxIncrease * baseline ? { floor: memory.floorBytes } : {};
+    const floor = limits.floorBytes > limits.maxIncrease * baseline ? { floor: limits.floorBytes } : {};
     return { ...blanks[i]!, ...geometricMeans(pairs), ...floor, test };
   });
   return { assessments, caveats: [] };

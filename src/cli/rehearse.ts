@@ -1,0 +1,165 @@
+/** A capture or model, two server specs and a budget → a rehearsal folder and its verdict: what `run` does. */
+import { createHash } from 'node:crypto';
+import { parseBudget } from '../compare/budget.ts';
+import { DEFAULT_BUDGET } from '../compare/default-budget.ts';
+import { judge } from '../compare/judge.ts';
+import type { ClientName } from '../drive/clients/index.ts';
+import { conduct } from '../drive/conductor.ts';
+import { defaultWorkers } from '../drive/driver.ts';
+import { CutoverError } from '../errors.ts';
+import { createFolder, loadFolder } from '../measure/folder.ts';
+import { describeMachine } from '../measure/machine.ts';
+import { ARMS, type Arm, type Rehearsal } from '../measure/rehearsal.ts';
+import { buildHalves, buildModel } from '../model/build.ts';
+import type { Overrides } from '../model/overrides.ts';
+import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
+import { capturedRateOf, checkMode, openWorkload, type WorkloadRequest } from '../plan/mode.ts';
+import type { ReportSource } from '../report/source.ts';
+import { assertUsable, resolveSpecs } from '../servers/index.ts';
+import type { ServerLimits } from '../servers/server.ts';
+import { lintForServers } from './lint-summary.ts';
+import type { Progress } from './progress.ts';
+import { RunView } from './run-view.ts';
+import type { Rate } from './workload-flags.ts';
+
+type Specs = Record<Arm, string>;
+
+/** What only becomes known as a run begins, and is needed to repeat it. */
+interface Resolved {
+  specs: Specs;
+  /** Ops per second. */
+  rate: number;
+  epochSeconds: number;
+  workers: number;
+}
+
+export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' | 'source' | 'seed' | 'replica'> {
+  version: string;
+  specs: Specs;
+  limits: ServerLimits;
+  /** Without a text, the default budget. */
+  budget: { name: string; text: string | undefined };
+  rate: Rate;
+  rounds: number;
+  slicePairs: number;
+  sliceSeconds: number;
+  warmupSeconds: number;
+  /** Unix time that planned times begin at; undefined: now. */
+  epochSeconds: number | undefined;
+  client: ClientName;
+  workers: number | undefined;
+  allowNonempty: boolean;
+  scripts: string | undefined;
+  overrides: { overrides?: Overrides };
+  output: string | undefined;
+  /** The command line that repeats the run. */
+  command: (resolved: Resolved) => string;
+  signal: AbortSignal;
+  progress: Progress;
+  /** A line for the user, besides progress. */
+  say: (line: string) => void;
+}
+
+/** Rehearses and judges. Throws CutoverError; what was measured before that is in the folder, and the error says so. */
+export async function rehearse(options: RehearseOptions): Promise<ReportSource & { path: string }> {
+  const { source, mode, keys, seed, replica, limits, client, allowNonempty, signal, progress, say } = options;
+  // Everything that can be wrong with the arguments is found before a long capture is read.
+  const budgetText = options.budget.text ?? DEFAULT_BUDGET;
+  const budget = parseBudget(budgetText, options.budget.name);
+  checkMode({ mode, keys, source });
+  const { specs, note } = await resolveSpecs(options.specs);
+  if (note) say(note);
+  for (const spec of new Set(Object.values(specs))) await assertUsable(spec, limits, allowNonempty);
+
+  const buildOptions = {
+    replica,
+    ...(options.scripts ? { scripts: options.scripts } : {}),
+    ...options.overrides,
+    onProgress: (lines: number) => progress.show(`reading ${source}: ${lines.toLocaleString('en')} lines`),
+  };
+  const { model, caveats } = await buildModel(source, buildOptions);
+  const fidelity = mode === 'modelled' ? fidelityOf(model, await buildHalves([source], model, buildOptions)) : [];
+  const capturedRate = capturedRateOf(mode, model);
+  const rate = options.rate(capturedRate);
+  const epochSeconds = options.epochSeconds ?? Math.floor(Date.now() / 1000);
+  const { rounds, slicePairs, sliceSeconds, warmupSeconds } = options;
+  const workload = await openWorkload({
+    ...{ mode, keys, source, model, seed, epochSeconds, rate, replica },
+    seconds: warmupSeconds + slicePairs * sliceSeconds,
+  });
+  const workers = options.workers ?? defaultWorkers();
+  const folder = await createFolder(options.output);
+  await folder.writeText('model.json', `${JSON.stringify(model)}\n`);
+  await folder.writeText('budget.yaml', budgetText);
+  const rehearsal: Rehearsal = {
+    schema: 'cutover/rehearsal@1',
+    cutover: options.version,
+    node: process.version,
+    startedAt: new Date().toISOString(),
+    command: options.command({ specs, rate, epochSeconds, workers }),
+    seed,
+    settings: {
+      ...{ rounds, slicePairs, sliceSeconds, warmupSeconds },
+      ...{ rate, capturedRate, connections: workload.plan.connections.length, workers },
+    },
+    machine: describeMachine(),
+    files: { model: 'model.json', budget: 'budget.yaml' },
+    budgetSha256: createHash('sha256').update(budgetText).digest('hex'),
+    client,
+    arms: {} as Rehearsal['arms'],
+    configDifferences: [],
+    rounds: [],
+    caveats: [...caveats, ...workload.caveats, ...fidelityCaveats(fidelity.filter((row) => row.outcome === 'missed'))],
+    fidelity: fidelity.map(({ chance: _, ...row }) => row),
+  };
+  const view = new RunView(progress, rehearsal, () =>
+    judge(rehearsal, latencyReader(folder.path, rehearsal), budget, folder.path),
+  );
+  try {
+    await conduct({
+      ...{ rehearsal, workload, specs, limits, client, allowNonempty, signal },
+      save: async (document) => {
+        await folder.save(document);
+        view.saved();
+      },
+      writeLog: (path, text) => folder.writeText(path, text),
+      onStage: (stage) => view.begin(stage),
+      onSlice: (arm, entries) => view.measured(arm, entries),
+    });
+  } catch (error) {
+    if (error instanceof CutoverError && rehearsal.rounds.length > 0) {
+      error.suggestions.push(`What was measured until then is in ${folder.path}: cutover compare ${folder.path}`);
+    }
+    throw error;
+  } finally {
+    view[Symbol.dispose]();
+  }
+  rehearsal.findings = await lintForServers(source, rehearsal.arms, replica);
+  rehearsal.outcome = {} as NonNullable<Rehearsal['outcome']>;
+  for (const arm of ARMS) {
+    const rows = outcomeOf(model, doneBy(rehearsal, arm));
+    rehearsal.outcome[arm] = rows;
+    const missed = rows.filter(({ value, target }) => value > target);
+    rehearsal.caveats.push(...fidelityCaveats(missed, `outcome-missed-${arm}`));
+  }
+  rehearsal.finishedAt = new Date().toISOString();
+  await folder.save(rehearsal);
+  const stored = await loadFolder(folder.path);
+  const judgement = judge(stored.rehearsal, stored.latencyOf, budget, folder.path);
+  await folder.writeText('verdict.json', `${JSON.stringify(judgement, undefined, 2)}\n`);
+  return { ...stored, judgement };
+}
+
+/** What one arm did in all slices of all rounds. */
+function doneBy({ rounds }: Rehearsal, arm: Arm): Done {
+  const done: Done = { commands: {}, hits: 0, misses: 0 };
+  for (const { arms } of rounds) {
+    for (const [name, n] of Object.entries(arms[arm].commands ?? {}))
+      done.commands[name] = (done.commands[name] ?? 0) + n;
+    for (const { hits, misses } of arms[arm].slices) {
+      done.hits += hits;
+      done.misses += misses;
+    }
+  }
+  return done;
+}

@@ -1,0 +1,72 @@
+/** Turns what a run reports about itself into a live view: where it is, what it has measured, how the verdict narrows. */
+import type { Judgement } from '../compare/judgement.ts';
+import { LatencyHistogram } from '../measure/histogram.ts';
+import type { LabelledHistograms } from '../measure/latency-log.ts';
+import { ARMS, type Arm, type Rehearsal } from '../measure/rehearsal.ts';
+import { colourFor } from '../report/text/colour.ts';
+import { type LiveRun, liveBlock, liveLine } from '../report/text/live.ts';
+import { Countdown } from './countdown.ts';
+import type { Progress } from './progress.ts';
+
+const REDRAW_EVERY_MS = 1000;
+/** Judging reads every log again. Where that takes longer than this, it is done only when the rounds have doubled. */
+const JUDGE_WITHIN_MS = 500;
+
+export class RunView implements Disposable {
+  private readonly progress: Progress;
+  private readonly rehearsal: Rehearsal;
+  private readonly judgeSoFar: () => Judgement;
+  private readonly countdown: Countdown;
+  private readonly response = { baseline: LatencyHistogram.empty(), candidate: LatencyHistogram.empty() };
+  private readonly timer = setInterval(() => this.draw(), REDRAW_EVERY_MS);
+  private readonly redraw = () => this.draw();
+  private stage: { round: number; doing: string } | undefined;
+  private judged: LiveRun['judged'];
+  private judgingMs = 0;
+
+  /** `judgeSoFar` judges the rehearsal as it is when called. */
+  constructor(progress: Progress, rehearsal: Rehearsal, judgeSoFar: () => Judgement) {
+    this.progress = progress;
+    this.rehearsal = rehearsal;
+    this.judgeSoFar = judgeSoFar;
+    this.countdown = new Countdown(rehearsal.settings, Date.now());
+    process.stderr.on('resize', this.redraw);
+  }
+
+  /** A stage begins: in the first `loadSeconds` of it one arm is under load. */
+  begin({ round, doing, loadSeconds }: { round: number; doing: string; loadSeconds: number }): void {
+    this.stage = { round, doing };
+    this.countdown.begin(round, loadSeconds, Date.now());
+    this.draw();
+  }
+
+  /** A slice has been measured. */
+  measured(arm: Arm, entries: LabelledHistograms[]): void {
+    for (const { response } of entries) this.response[arm].add(response);
+  }
+
+  /** The rehearsal has been saved: if a round was completed, the rules are judged anew, while no load is running. */
+  saved(): void {
+    const rounds = this.rehearsal.rounds.filter(({ arms }) => ARMS.every((arm) => arms[arm].memory.end)).length;
+    const before = this.judged?.rounds ?? 0;
+    if (this.progress.silent || rounds === before || rounds < 2 || rounds === this.rehearsal.settings.rounds) return;
+    if (this.judgingMs > JUDGE_WITHIN_MS && rounds < 2 * before) return;
+    const startedMs = performance.now();
+    const { rules, alpha, rounds: counted } = this.judgeSoFar();
+    this.judgingMs = performance.now() - startedMs;
+    this.judged = { rounds: counted.judged, rules, alpha };
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.timer);
+    process.stderr.off('resize', this.redraw);
+    this.progress.done();
+  }
+
+  private draw(): void {
+    if (this.progress.silent || !this.stage) return;
+    const { rehearsal, response, judged } = this;
+    const run = { rehearsal, ...this.stage, ...this.countdown.at(Date.now()), response, judged };
+    this.progress.show(this.progress.interactive ? liveBlock(run, colourFor(process.stderr)) : '', liveLine(run));
+  }
+}
