@@ -1,4 +1,4 @@
-/** The command line that repeats a run: every choice spelled out, defaults included, credentials left out. */
+/** The command line that repeats a run: every choice spelled out, defaults included, credentials left out; and back. */
 
 type FlagValue = string | number | boolean | undefined;
 
@@ -13,4 +13,14 @@ export function commandLine(command: string, args: string[], flags: Record<strin
     words.push(value === true ? `--${name}` : `--${name} ${quote(String(value))}`);
   }
   return words.join(' ');
+}
+
+/** The words of a line that `commandLine` wrote, as a shell would take it apart. */
+export function commandWords(line: string): string[] {
+  return (line.match(/(?:'[^']*'|\\'|[^\s'\\])+/g) ?? []).map((word) =>
+    word.replace(
+      /'([^']*)'|\\(')/g,
+      (_, inside: string | undefined, escaped: string | undefined) => inside ?? escaped ?? '',
+    ),
+  );
 }

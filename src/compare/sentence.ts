@@ -86,3 +86,17 @@ export function allowedOf({ allowed, floor, unit }: JudgedRule): string {
   if (floor !== undefined) return unit === 'us' ? duration(floor) : bytes(floor);
   return unit === 'count' ? count(allowed) : percent(allowed);
 }
+
+/** All figures and remarks of a rule in one line; holds names from outside. */
+export function detailOf(rule: JudgedRule): string {
+  const figures =
+    rule.change.estimate === null
+      ? []
+      : [
+          `${figureOf(rule, rule.baseline)} → ${figureOf(rule, rule.candidate)}`,
+          `${changeOf(rule)} ${intervalOf(rule)}`.trim(),
+          `allowed ${allowedOf(rule)}`,
+          plural(rule.rounds, 'round'),
+        ];
+  return [...figures, ...remarksOn(rule)].join('; ');
+}

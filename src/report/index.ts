@@ -1,4 +1,5 @@
 /** To add a report format: write a function from a judged rehearsal to text in a file of its own, and list it below. */
+import { reportGithub } from './github.ts';
 import { reportJson } from './json.ts';
 import { reportJunit } from './junit.ts';
 import { reportMarkdown } from './markdown.ts';
@@ -16,4 +17,5 @@ export const FORMATS = {
   json: reportJson,
   markdown: reportMarkdown,
   junit: reportJunit,
+  github: reportGithub,
 } satisfies Record<string, Reporter>;

@@ -1,7 +1,6 @@
 /** Turns a judgement into JUnit XML: one test case per rule, so that a CI page shows which one blocks. */
-import type { JudgedRule } from '../compare/judgement.ts';
-import { allowedOf, changeOf, figureOf, intervalOf, remarksOn } from '../compare/sentence.ts';
-import { asSentence, plural } from '../compare/wording.ts';
+import { detailOf } from '../compare/sentence.ts';
+import { asSentence } from '../compare/wording.ts';
 import { printable } from '../printable.ts';
 import type { ReportSource } from './source.ts';
 
@@ -14,7 +13,7 @@ export function reportJunit({ judgement }: ReportSource): string {
   const cases = [
     ...whole,
     ...rules.map((rule) => {
-      const text = describe(rule);
+      const text = detailOf(rule);
       if (verdict === 'invalid') return testCase(rule.metric, rule.id, 'skipped', `invalid run; ${text}`);
       if (rule.outcome === 'pass') return testCase(rule.metric, rule.id, 'system-out', text);
       if (rule.outcome !== 'fail') return testCase(rule.metric, rule.id, 'skipped', text);
@@ -41,19 +40,6 @@ function testCase(className: string, name: string, kind: Kind, text: string): st
   const inner =
     kind === 'system-out' ? `<system-out>${escapeXml(text)}</system-out>` : `<${kind} message="${escapeXml(text)}"/>`;
   return `${open}${inner}</testcase>`;
-}
-
-function describe(rule: JudgedRule): string {
-  const figures =
-    rule.change.estimate === null
-      ? []
-      : [
-          `${figureOf(rule, rule.baseline)} → ${figureOf(rule, rule.candidate)}`,
-          `${changeOf(rule)} ${intervalOf(rule)}`.trim(),
-          `allowed ${allowedOf(rule)}`,
-          plural(rule.rounds, 'round'),
-        ];
-  return [...figures, ...remarksOn(rule)].join('; ');
 }
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };

@@ -21,8 +21,10 @@ test('the default budget says what its text says', () => {
         ],
       },
     ],
-    memory: { maxIncrease: 0.1, floorBytes: 8 * 2 ** 20 },
+    stalls: { longerThanUs: 5000, maxRateRatio: 2, level: 'warn' },
+    memory: { rss: { maxIncrease: 0.1, floorBytes: 8 * 2 ** 20, phases: ['fill', 'end'] } },
     errors: { newPrefixes: 0, maxIncrease: 0.001 },
+    allowed: [],
   });
 });
 
@@ -40,8 +42,8 @@ test('the objectives that the default budget shows as comments are valid', () =>
 
 test('a section left out is judged by the default; off switches it off', () => {
   assert.deepEqual(parse(HEAD), parse(DEFAULT_BUDGET));
-  const off = parse(`${HEAD}latency: off\nmemory: off\nerrors: off\n`);
-  assert.deepEqual(off, { alpha: 0.05, latency: [] });
+  const off = parse(`${HEAD}latency: off\nstalls: off\nmemory: off\nerrors: off\n`);
+  assert.deepEqual(off, { alpha: 0.05, latency: [], allowed: [] });
 });
 
 test('an objective without latency has the limits of the latency section; off removes it', () => {
@@ -76,7 +78,7 @@ const MISTAKES: [string, string][] = [
     `${HEAD}latency:\n  p99: {max_increas: 5%}\n`,
     'budget.yaml:3:9: unknown key "max_increas"; did you mean "max_increase"?',
   ],
-  [`${HEAD}memory:\n  swap: 3\n`, 'budget.yaml:3:3: unknown key "swap"; known here: rss_per_logical_byte'],
+  [`${HEAD}memory:\n  swap: 3\n`, 'budget.yaml:3:3: unknown key "swap"; known here: rss_per_logical_byte, '],
   [`${HEAD}latency:\n  p99:\n    max_increase: 20\n`, 'budget.yaml:4:19: latency.p99.max_increase: needs a unit: 20%'],
   [`${HEAD}latency:\n  p99: {floor: 1ms}\n`, 'budget.yaml:3:8: latency.p99.max_increase: is missing'],
   [`${HEAD}latency: on\n`, 'budget.yaml:2:10: latency: expected a section, or off'],

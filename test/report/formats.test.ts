@@ -12,7 +12,7 @@ import type { ReportSource } from '../../src/report/source.ts';
 import { type Behaviour, rehearse } from '../support/rehearsal.ts';
 
 const golden = join(import.meta.dirname, '../golden');
-const EXTENSIONS = { terminal: 'txt', json: 'json', markdown: 'md', junit: 'xml' } satisfies Record<
+const EXTENSIONS = { terminal: 'txt', json: 'json', markdown: 'md', junit: 'xml', github: 'github' } satisfies Record<
   keyof typeof FORMATS,
   string
 >;
