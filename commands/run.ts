@@ -2,7 +2,7 @@
 import { relative } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { commandLine } from '../src/cli/command-line.ts';
+import { commandLine, commandWords } from '../src/cli/command-line.ts';
 import { interruptSignal } from '../src/cli/interrupt.ts';
 import { overridesFlag, readOverrides } from '../src/cli/overrides-flag.ts';
 import { Progress } from '../src/cli/progress.ts';
@@ -19,6 +19,7 @@ import {
 } from '../src/cli/workload-flags.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
 import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
+import { loadFolder } from '../src/measure/folder.ts';
 import { FORMATS } from '../src/report/index.ts';
 import { withoutCredentials } from '../src/servers/index.ts';
 
@@ -53,8 +54,9 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     mode: modeFlag({ default: 'modelled' }),
     keys: keysFlag(),
     rounds: Flags.integer({
-      description: 'rounds of fresh servers: the unit of replication',
-      default: 5,
+      description:
+        'rounds of fresh servers, the unit of replication; fewer where the budget plans looks and one decides',
+      defaultHelp: async () => "the budget's last look, or 5",
       min: 1,
       max: 200,
     }),
@@ -77,12 +79,22 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       description: 'use a server by URL though it holds data, which may be overwritten',
     }),
     'replica-capture': Flags.boolean({ description: 'accept the capture of a replica' }),
+    resume: Flags.string({
+      description: 'go on with the run of this folder that was stopped or killed; everything else is as it was begun',
+      helpValue: '<folder>',
+      exclusive: ['output', 'budget', 'rounds', 'rate', 'mode', 'seed', 'slice', 'slice-pairs', 'warmup'],
+    }),
     output: Flags.string({ char: 'o', description: 'rehearsal folder to create; default: rehearsals/TIME' }),
     'on-inconclusive': onInconclusiveFlag,
   };
 
   async run(): Promise<Judgement> {
-    const { args, flags } = await this.parse(Run);
+    const given = await this.parse(Run);
+    const { resume } = given.flags;
+    const { args, flags } =
+      resume === undefined
+        ? given
+        : await this.parse(Run, [...(await wordsBegunWith(resume)), ...answersOf(given.raw)]);
     const progress = new Progress(this.jsonEnabled());
     const limits = {
       ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
@@ -102,12 +114,13 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       scripts: flags.scripts,
       overrides: await readOverrides(flags.config),
       output: flags.output,
+      resume,
       command: (resolved) =>
         commandLine('run', [args.workload ?? relative(process.cwd(), source)], {
           baseline: withoutCredentials(resolved.specs.baseline),
           candidate: withoutCredentials(resolved.specs.candidate),
           budget: flags.budget,
-          rate: Number(resolved.rate.toPrecision(6)),
+          rate: resolved.rate,
           mode: flags.mode,
           keys: flags.keys,
           rounds: flags.rounds,
@@ -135,3 +148,18 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     return { ...rehearsed.judgement, exitCode };
   }
 }
+
+/** The words that the run of this folder was begun with. */
+async function wordsBegunWith(folder: string): Promise<string[]> {
+  return commandWords((await loadFolder(folder)).rehearsal.command).slice(2);
+}
+
+/** What a line that goes on says anew: how to answer, and the servers, since the credentials of a URL were not kept. */
+const ANEW = ['baseline', 'candidate', 'json', 'on-inconclusive'];
+
+const answersOf = (tokens: ({ type: 'flag'; flag: string; input: string } | { type: 'arg' })[]) =>
+  tokens.flatMap((token) =>
+    token.type === 'flag' && ANEW.includes(token.flag)
+      ? [`--${token.flag}`, ...(token.flag === 'json' ? [] : [token.input])]
+      : [],
+  );

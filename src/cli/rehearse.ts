@@ -1,15 +1,16 @@
 /** A capture or model, two server specs and a budget → a rehearsal folder and its verdict: what `run` does. */
 import { createHash } from 'node:crypto';
-import { parseBudget } from '../compare/budget.ts';
+import { type Budget, parseBudget } from '../compare/budget.ts';
 import { DEFAULT_BUDGET } from '../compare/default-budget.ts';
 import { judge } from '../compare/judge.ts';
+import { decideLook } from '../compare/looks.ts';
 import type { ClientName } from '../drive/clients/index.ts';
 import { conduct } from '../drive/conductor.ts';
 import { defaultWorkers } from '../drive/driver.ts';
 import { CutoverError } from '../errors.ts';
-import { createFolder, loadFolder } from '../measure/folder.ts';
+import { createFolder, latencyReader, loadFolder, reopenFolder } from '../measure/folder.ts';
 import { describeMachine } from '../measure/machine.ts';
-import { ARMS, type Arm, type Rehearsal } from '../measure/rehearsal.ts';
+import { ARMS, type Arm, type Looks, type Rehearsal } from '../measure/rehearsal.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
 import type { Overrides } from '../model/overrides.ts';
 import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
@@ -40,7 +41,8 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   /** Without a text, the default budget. */
   budget: { name: string; text: string | undefined };
   rate: Rate;
-  rounds: number;
+  /** At most; undefined: as many as the budget looks at, or five. */
+  rounds: number | undefined;
   slicePairs: number;
   sliceSeconds: number;
   warmupSeconds: number;
@@ -52,6 +54,8 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   scripts: string | undefined;
   overrides: { overrides?: Overrides };
   output: string | undefined;
+  /** Folder of a run that was stopped or killed, to go on with instead of beginning a new one. */
+  resume: string | undefined;
   /** The command line that repeats the run. */
   command: (resolved: Resolved) => string;
   signal: AbortSignal;
@@ -64,7 +68,8 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
 export async function rehearse(options: RehearseOptions): Promise<ReportSource & { path: string }> {
   const { source, mode, keys, seed, replica, limits, client, allowNonempty, signal, progress, say } = options;
   // Everything that can be wrong with the arguments is found before a long capture is read.
-  const budgetText = options.budget.text ?? DEFAULT_BUDGET;
+  const resumed = options.resume === undefined ? undefined : await reopenFolder(options.resume);
+  const budgetText = resumed?.stored.budgetText ?? options.budget.text ?? DEFAULT_BUDGET;
   const budget = parseBudget(budgetText, options.budget.name);
   checkMode({ mode, keys, source });
   const { specs, note } = await resolveSpecs(options.specs);
@@ -80,18 +85,24 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
   const { model, caveats } = await buildModel(source, buildOptions);
   const fidelity = mode === 'modelled' ? fidelityOf(model, await buildHalves([source], model, buildOptions)) : [];
   const capturedRate = capturedRateOf(mode, model);
-  const rate = options.rate(capturedRate);
+  // As the command line that repeats the run has it: the same rate is the same bytes.
+  const rate = Number(options.rate(capturedRate).toPrecision(6));
   const epochSeconds = options.epochSeconds ?? Math.floor(Date.now() / 1000);
-  const { rounds, slicePairs, sliceSeconds, warmupSeconds } = options;
+  const { slicePairs, sliceSeconds, warmupSeconds } = options;
+  const { rounds, looks } = planRounds(options.rounds, budget);
   const workload = await openWorkload({
     ...{ mode, keys, source, model, seed, epochSeconds, rate, replica },
     seconds: warmupSeconds + slicePairs * sliceSeconds,
   });
   const workers = options.workers ?? defaultWorkers();
-  const folder = await createFolder(options.output);
-  await folder.writeText('model.json', `${JSON.stringify(model)}\n`);
-  await folder.writeText('budget.yaml', budgetText);
-  const rehearsal: Rehearsal = {
+  const modelText = `${JSON.stringify(model)}\n`;
+  if (resumed && resumed.stored.modelText !== modelText) throw otherWorkload(resumed.path, source);
+  const folder = resumed ?? (await createFolder(options.output));
+  if (!resumed) {
+    await folder.writeText('model.json', modelText);
+    await folder.writeText('budget.yaml', budgetText);
+  }
+  const rehearsal: Rehearsal = resumed?.stored.rehearsal ?? {
     schema: 'cutover/rehearsal@1',
     cutover: options.version,
     node: process.version,
@@ -100,6 +111,7 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
     seed,
     settings: {
       ...{ rounds, slicePairs, sliceSeconds, warmupSeconds },
+      ...(looks ? { looks } : {}),
       ...{ rate, capturedRate, connections: workload.plan.connections.length, workers },
     },
     machine: describeMachine(),
@@ -112,23 +124,29 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
     caveats: [...caveats, ...workload.caveats, ...fidelityCaveats(fidelity.filter((row) => row.outcome === 'missed'))],
     fidelity: fidelity.map(({ chance: _, ...row }) => row),
   };
-  const view = new RunView(progress, rehearsal, () =>
-    judge(rehearsal, latencyReader(folder.path, rehearsal), budget, folder.path),
-  );
+  const judgeSaved = async () => {
+    const stored = await loadFolder(folder.path);
+    return { ...stored, judgement: judge(stored.rehearsal, stored.latencyOf, budget, folder.path) };
+  };
+  const view = new RunView(progress, rehearsal, judgeSaved);
   try {
     await conduct({
       ...{ rehearsal, workload, specs, limits, client, allowNonempty, signal },
       save: async (document) => {
         await folder.save(document);
-        view.saved();
+        await view.saved();
       },
       writeLog: (path, text) => folder.writeText(path, text),
+      isDecided: async () => decideLook(rehearsal, latencyReader(folder.path, rehearsal), budget)?.stop ?? false,
       onStage: (stage) => view.begin(stage),
       onSlice: (arm, entries) => view.measured(arm, entries),
     });
   } catch (error) {
     if (error instanceof CutoverError && rehearsal.rounds.length > 0) {
-      error.suggestions.push(`What was measured until then is in ${folder.path}: cutover compare ${folder.path}`);
+      error.suggestions.push(
+        `What was measured until then is in ${folder.path}: cutover compare ${folder.path}`,
+        `Go on with it: cutover run --resume ${folder.path}`,
+      );
     }
     throw error;
   } finally {
@@ -144,10 +162,27 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
   }
   rehearsal.finishedAt = new Date().toISOString();
   await folder.save(rehearsal);
-  const stored = await loadFolder(folder.path);
-  const judgement = judge(stored.rehearsal, stored.latencyOf, budget, folder.path);
-  await folder.writeText('verdict.json', `${JSON.stringify(judgement, undefined, 2)}\n`);
-  return { ...stored, judgement };
+  const judged = await judgeSaved();
+  await folder.writeText('verdict.json', `${JSON.stringify(judged.judgement, undefined, 2)}\n`);
+  return judged;
+}
+
+const DEFAULT_ROUNDS = 5;
+
+/** How many rounds there are at most, and after which it is looked whether the verdict is in. */
+function planRounds(asked: number | undefined, { looks }: Budget): { rounds: number; looks?: Looks } {
+  const rounds = asked ?? looks?.rounds.at(-1) ?? DEFAULT_ROUNDS;
+  if (!looks) return { rounds };
+  return { rounds, looks: { ...looks, rounds: [...looks.rounds.filter((look) => look < rounds), rounds] } };
+}
+
+function otherWorkload(path: string, source: string): CutoverError {
+  return new CutoverError(
+    'usage',
+    'E_RESUME',
+    `${source} no longer gives the model that ${path} was begun with.`,
+    'Go on in the folder, with the capture and with the version of cutover that it was begun with; or start a new run.',
+  );
 }
 
 /** What one arm did in all slices of all rounds. */

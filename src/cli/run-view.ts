@@ -15,7 +15,7 @@ const JUDGE_WITHIN_MS = 500;
 export class RunView implements Disposable {
   private readonly progress: Progress;
   private readonly rehearsal: Rehearsal;
-  private readonly judgeSoFar: () => Judgement;
+  private readonly judgeSaved: () => Promise<{ judgement: Judgement }>;
   private readonly countdown: Countdown;
   private readonly response = { baseline: LatencyHistogram.empty(), candidate: LatencyHistogram.empty() };
   private readonly timer = setInterval(() => this.draw(), REDRAW_EVERY_MS);
@@ -24,11 +24,11 @@ export class RunView implements Disposable {
   private judged: LiveRun['judged'];
   private judgingMs = 0;
 
-  /** `judgeSoFar` judges the rehearsal as it is when called. */
-  constructor(progress: Progress, rehearsal: Rehearsal, judgeSoFar: () => Judgement) {
+  /** `judgeSaved` judges the rehearsal as it was saved last. */
+  constructor(progress: Progress, rehearsal: Rehearsal, judgeSaved: () => Promise<{ judgement: Judgement }>) {
     this.progress = progress;
     this.rehearsal = rehearsal;
-    this.judgeSoFar = judgeSoFar;
+    this.judgeSaved = judgeSaved;
     this.countdown = new Countdown(rehearsal.settings, Date.now());
     process.stderr.on('resize', this.redraw);
   }
@@ -46,13 +46,13 @@ export class RunView implements Disposable {
   }
 
   /** The rehearsal has been saved: if a round was completed, the rules are judged anew, while no load is running. */
-  saved(): void {
+  async saved(): Promise<void> {
     const rounds = this.rehearsal.rounds.filter(({ arms }) => ARMS.every((arm) => arms[arm].memory.end)).length;
     const before = this.judged?.rounds ?? 0;
     if (this.progress.silent || rounds === before || rounds < 2 || rounds === this.rehearsal.settings.rounds) return;
     if (this.judgingMs > JUDGE_WITHIN_MS && rounds < 2 * before) return;
     const startedMs = performance.now();
-    const { rules, alpha, rounds: counted } = this.judgeSoFar();
+    const { rules, alpha, rounds: counted } = (await this.judgeSaved()).judgement;
     this.judgingMs = performance.now() - startedMs;
     this.judged = { rounds: counted.judged, rules, alpha };
   }

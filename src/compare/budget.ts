@@ -196,7 +196,7 @@ const burn = {
 };
 const objective = {
   family: z.string().min(1).describe('Glob over key families as `cutover model show` names them; * is any text.'),
-  commands: z.array(z.string().min(1).toLowerCase()).min(1).optional().describe('Only these commands of the family.'),
+  commands: z.array(z.string().regex(/^[!-~]+$/, 'expected the name of a command').toLowerCase()).min(1).optional().describe('Only these commands of the family.'),
   level,
   key: z.boolean().default(false).describe('Its SLO decides by itself, whatever the weighted sum over all says.'),
   weight: z.number().gt(0).default(1).describe('Weight of one of its requests in the sum over all SLOs.'),

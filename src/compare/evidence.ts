@@ -1,8 +1,10 @@
 /** Turns latency logs into the few numbers per round that rules are judged on, reading each log once. */
 import { LatencyHistogram } from '../measure/histogram.ts';
 import type { LabelledHistograms } from '../measure/latency-log.ts';
-import { ARMS, type Arm, type Part, type Rehearsal, type Round } from '../measure/rehearsal.ts';
-import { ALL_FAMILIES, type Budget } from './budget.ts';
+import { ARMS, type Arm, type Part, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
+import { excuses } from './allowances.ts';
+import { ALL_FAMILIES, type Budget, type RequestScope, type SloObjective, scopeName } from './budget.ts';
+import { globMatcher } from './glob.ts';
 import type { Spectrum } from './judgement.ts';
 
 /** The latency log of one slice: round and slice are positions in `Rehearsal.rounds` and `ArmRound.slices`. */
@@ -19,13 +21,21 @@ interface Quantiles {
 
 type SlicePair = Record<Arm, Record<Part, Quantiles>>;
 
+/** Requests of one slice, and those of them that miss an SLO: too slow, answered by an error, or never. */
+export interface SloCount {
+  total: number;
+  bad: number;
+}
+
 export interface Evidence {
   rehearsal: Rehearsal;
   budget: Budget;
   /** The rounds that are judged. */
   rounds: Round[];
-  /** Family glob of an objective → per judged round its slice pairs. */
+  /** `scopeName` of an objective → per judged round its slice pairs. */
   latency: Map<string, SlicePair[][]>;
+  /** The same for SLOs. */
+  slo: Map<string, Record<Arm, SloCount>[][]>;
   /** All families and rounds together. */
   spectra: Record<Arm, Record<Part, Spectrum>>;
   /** Per judged round: `FAMILY COMMAND` → ops sent. */
@@ -51,14 +61,16 @@ const perArm = <T>(of: (arm: Arm) => T): Record<Arm, T> => ({ baseline: of('base
 
 /** A run has thousands of histograms of some 100 kB: one slice is held at a time and only its quantiles are kept. */
 export function gatherEvidence(rehearsal: Rehearsal, rounds: Round[], latencyOf: LatencyOf, budget: Budget): Evidence {
-  const globs = new Set([ALL_FAMILIES, ...budget.latency.map(({ family }) => family)]);
-  const latency = new Map([...globs].map((glob) => [glob, [] as SlicePair[][]]));
+  const scopes = new Map([{ family: ALL_FAMILIES }, ...budget.latency].map((scope) => [scopeName(scope), scope]));
+  const latency = new Map([...scopes.keys()].map((name) => [name, [] as SlicePair[][]]));
+  const objectives = budget.slo?.objectives ?? [];
+  const slo = new Map(objectives.map((objective) => [scopeName(objective), [] as Record<Arm, SloCount>[][]]));
   const totals = perArm(emptyParts);
   const calls = perArm((): Map<string, number>[] => rounds.map(() => new Map()));
   const families = new Set<string>();
 
   for (const [k, round] of rounds.entries()) {
-    for (const pairs of latency.values()) pairs.push([]);
+    for (const pairs of [...latency.values(), ...slo.values()]) pairs.push([]);
     for (const baseline of round.arms.baseline.slices) {
       const candidate = round.arms.candidate.slices.find(({ pair }) => pair === baseline.pair)!;
       const logs = perArm((arm) =>
@@ -75,15 +87,24 @@ export function gatherEvidence(rehearsal: Rehearsal, rounds: Round[], latencyOf:
           families.add(family);
         }
       }
-      for (const [glob, pairs] of latency) {
-        const matches = familyMatcher(glob);
+      for (const objective of objectives) {
+        slo
+          .get(scopeName(objective))!
+          [k]!.push(
+            perArm((arm) =>
+              countSlo(objective, logs[arm], arm === 'baseline' ? baseline : candidate, budget, rehearsal.startedAt),
+            ),
+          );
+      }
+      for (const [name, pairs] of latency) {
+        const matches = scopeMatcher(scopes.get(name)!);
         pairs[k]!.push(
           perArm((arm) => {
             const merged = emptyParts();
             for (const entry of logs[arm]) {
-              if (matches(entry.family)) for (const part of PARTS) merged[part].add(entry[part]);
+              if (matches(entry)) for (const part of PARTS) merged[part].add(entry[part]);
             }
-            if (glob === ALL_FAMILIES) for (const part of PARTS) totals[arm][part].add(merged[part]);
+            if (name === ALL_FAMILIES) for (const part of PARTS) totals[arm][part].add(merged[part]);
             return mapParts(merged, (histogram) => ({
               count: histogram.count,
               us: PERCENTILES.map((percentile) => histogram.quantile(percentile / 100)),
@@ -98,10 +119,39 @@ export function gatherEvidence(rehearsal: Rehearsal, rounds: Round[], latencyOf:
     budget,
     rounds,
     latency,
+    slo,
     calls,
     families,
     spectra: perArm((arm) => mapParts(totals[arm], spectrumOf)),
   };
+}
+
+/** Lost replies are not counted by label: a scope has its share of them. */
+function countSlo(
+  objective: SloObjective,
+  log: LabelledHistograms[],
+  { errorsByLabel, lost }: SliceResult,
+  { allowed }: Budget,
+  day: string,
+): SloCount {
+  const matches = scopeMatcher(objective);
+  const own = log.filter(matches);
+  const sent = (entries: LabelledHistograms[]) => entries.reduce((sum, { lag }) => sum + lag.count, 0);
+  const failed = own.reduce((sum, { family, command }) => {
+    const prefixes = Object.entries(errorsByLabel[`${family} ${command}`] ?? {});
+    return (
+      sum + prefixes.reduce((n, [prefix, times]) => (excuses(allowed, { command, prefix }, day) ? n : n + times), 0)
+    );
+  }, 0);
+  const unanswered = lost === 0 ? 0 : (lost * sent(own)) / sent(log);
+  const answered = own.reduce((sum, { response }) => sum + response.count, 0);
+  const late = own.reduce((sum, { response }) => sum + response.countAbove(objective.thresholdUs), 0);
+  return { total: answered + failed + unanswered, bad: late + failed + unanswered };
+}
+
+function scopeMatcher({ family, commands }: RequestScope): (label: { family: string; command: string }) => boolean {
+  const matches = globMatcher(family);
+  return (label) => matches(label.family) && (commands?.includes(label.command) ?? true);
 }
 
 const spectrumOf = (histogram: LatencyHistogram): Spectrum => ({
@@ -112,20 +162,3 @@ const spectrumOf = (histogram: LatencyHistogram): Spectrum => ({
   p999: histogram.quantile(0.999),
   max: histogram.max,
 });
-
-/** `*` stands for any text. Matched piece by piece: a glob made into a regular expression can be made to run for ever. */
-export function familyMatcher(glob: string): (family: string) => boolean {
-  const [head, ...pieces] = glob.split('*') as [string, ...string[]];
-  const tail = pieces.pop();
-  if (tail === undefined) return (family) => family === head;
-  return (family) => {
-    if (!family.startsWith(head) || !family.endsWith(tail) || family.length < head.length + tail.length) return false;
-    let from = head.length;
-    for (const piece of pieces) {
-      const at = family.indexOf(piece, from);
-      if (at < 0) return false;
-      from = at + piece.length;
-    }
-    return from <= family.length - tail.length;
-  };
-}

@@ -1,6 +1,6 @@
 /** The verdict as data: what every report is made of and what `--json` prints. */
 import type { Caveat } from '../errors.ts';
-import type { Arm, LintSummary, MemorySample, Part } from '../measure/rehearsal.ts';
+import type { Arm, LintSummary, Looks, MemorySample, Part } from '../measure/rehearsal.ts';
 import type { ServerIdentity } from '../servers/server.ts';
 import type { Level } from './budget.ts';
 import type { Cause, Outcome } from './statistics.ts';
@@ -8,7 +8,7 @@ import type { Cause, Outcome } from './statistics.ts';
 export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'invalid';
 
 /** What `baseline` and `candidate` of a rule are counted in. `perByte`: bytes of memory per byte of the preload. */
-type Unit = 'us' | 'perByte' | 'share' | 'count';
+type Unit = 'us' | 'perByte' | 'share' | 'count' | 'perHour';
 
 export interface JudgedRule {
   /** Stable: `latency.p99.9`, `latency.p99.9/session:*`, `memory.rss_per_logical_byte.end`. */
@@ -39,8 +39,19 @@ export interface JudgedRule {
   rounds: number;
   /** Chance of data this bad if the change were just what is allowed. */
   pFail?: number;
-  /** Why it cannot be told, and how many rounds would tell. */
-  inconclusive?: { cause: Cause | 'generator' | 'correction' | 'missing'; message: string; roundsNeeded?: number };
+  /** Of a pass: the interval is below 0, or it is above 0 though inside what is allowed. */
+  badge?: 'improved' | 'regressed';
+  /** The smallest change, in the unit of `change`, that this host finds with 90 % power in so many rounds. */
+  resolvable?: number;
+  /** Rounds (from 0, among the judged ones) that are far off the others, and what a test says that does not mind. */
+  outliers?: { rounds: number[]; estimate: number; pPass: number; pFail: number };
+  /** Why it cannot be told; in all how many rounds, and how many minutes from here, would tell with 90 % power. */
+  inconclusive?: {
+    cause: Cause | 'generator' | 'correction' | 'missing';
+    message: string;
+    roundsNeeded?: number;
+    minutesNeeded?: number;
+  };
   note?: string;
 }
 
@@ -72,6 +83,12 @@ export interface Judgement {
   seed: string;
   rounds: { planned: number; judged: number };
   alpha: number;
+  /** The one-sided level that each rule was tested at: `alpha`, corrected for looking at the data more than once. */
+  level: number;
+  /** When it was planned to look, where that was more than once. */
+  looks?: Looks;
+  /** What the whole run took, per judged round: what a further round would take. */
+  roundSeconds: number;
   /** Microseconds, all families and judged rounds together. Explanation: percentiles of pooled requests have no interval. */
   latency: Record<Arm, Record<Part, Spectrum>>;
   memory: Partial<Record<Arm, MemoryFigures>>;

@@ -10,23 +10,37 @@ export function sentenceOf({ verdict, reasons, rules, rounds }: Omit<Judgement, 
   const gating = rules.filter(({ level }) => level === 'error');
   const name = verdict.toUpperCase();
   const over = plural(rounds.judged, 'round');
+  const [first, ...more] = decidingRules({ verdict, reasons, rules });
   if (verdict === 'invalid') return `${name}: ${reasons[0]}`;
   if (verdict === 'fail') {
-    const failed = gating.filter(({ outcome }) => outcome === 'fail').sort((a, b) => excess(b) - excess(a));
-    return `${name}: ${claim(failed[0]!)} (${scope(failed[0]!)}, ${over})${others(failed.length - 1, 'fails', 'fail')}`;
+    return `${name}: ${claim(first!)} (${scope(first!)}, ${over})${others(more.length, 'fails', 'fail')}`;
   }
   if (verdict === 'inconclusive') {
-    const open = gating.filter(({ outcome }) => outcome === 'inconclusive');
     if (reasons[0]) return `${name}: ${reasons[0]}`;
-    const why = remarksOn(open[0]!).at(-1);
-    return `${name}: ${claim(open[0]!)} (${scope(open[0]!)}, ${over}): ${why}${others(open.length - 1, 'is open', 'are open')}`;
+    const why = remarksOn(first!).at(-1);
+    return `${name}: ${claim(first!)} (${scope(first!)}, ${over}): ${why}${others(more.length, 'is open', 'are open')}`;
   }
   const judged = gating.filter(({ outcome }) => outcome === 'pass');
-  const closest = judged.filter(({ change }) => change.unit === 'ratio').sort((a, b) => excess(b) - excess(a))[0];
-  const nearest = closest ? `; nearest to its limit: ${claim(closest)} (${scope(closest)})` : '';
+  const nearest = first ? `; nearest to its limit: ${claim(first)} (${scope(first)})` : '';
   const unjudged = [...new Set(gating.filter(({ outcome }) => outcome === 'not-judged').map(({ metric }) => metric))];
   const gap = unjudged.length > 0 ? `; not judged: ${unjudged.join(', ')}` : '';
   return `${name}: ${plural(judged.length, 'rule')} inside the budget over ${over}${nearest}${gap}`;
+}
+
+/**
+ * The rules that make the verdict, the one that matters most first: those that fail, those that are open, or of a pass
+ * those that have a limit to be near to. None where the whole run is the reason.
+ */
+export function decidingRules({ verdict, reasons, rules }: Pick<Judgement, 'verdict' | 'reasons' | 'rules'>) {
+  const gating = (wanted: JudgedRule['outcome']) =>
+    rules.filter(({ level, outcome }) => level === 'error' && outcome === wanted);
+  const byExcess = (a: JudgedRule, b: JudgedRule) => excess(b) - excess(a);
+  if (verdict === 'fail') return gating('fail').sort(byExcess);
+  if (verdict === 'inconclusive') return reasons.length > 0 ? [] : gating('inconclusive');
+  if (verdict === 'invalid') return [];
+  return gating('pass')
+    .filter(({ change }) => change.unit === 'ratio')
+    .sort(byExcess);
 }
 
 /** How much of the allowance the estimate uses up, to find the rule that matters most. */
@@ -43,8 +57,9 @@ export const scope = ({ family }: Pick<JudgedRule, 'family'>) =>
 export function remarksOn({ note, inconclusive }: JudgedRule): string[] {
   const remarks = note ? [note] : [];
   if (!inconclusive) return remarks;
-  const { message, roundsNeeded } = inconclusive;
-  const cure = roundsNeeded ? `; about ${plural(roundsNeeded, 'round')} would decide` : '';
+  const { message, roundsNeeded, minutesNeeded } = inconclusive;
+  const time = minutesNeeded ? ` (${plural(minutesNeeded, 'more minute')})` : '';
+  const cure = roundsNeeded ? `; about ${plural(roundsNeeded, 'round')}${time} would decide` : '';
   return [...remarks, `${message}${cure}`];
 }
 

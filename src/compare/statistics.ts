@@ -1,4 +1,5 @@
 /** Turns per-round differences of two arms into an estimate, bounds, p values and an outcome against a margin. */
+import { mulberry32 } from '../model/random.ts';
 
 /**
  * ln Γ(x) for x > 0. Lanczos approximation with g = 7 and nine terms (C. Lanczos 1964, coefficients by P. Godfrey 2001);
@@ -74,7 +75,7 @@ export function studentQuantile(p: number, df: number): number {
 export type Outcome = 'pass' | 'fail' | 'inconclusive';
 
 /** Why a test cannot tell, so that the reader knows whether more rounds would help. */
-export type Cause = 'noise' | 'near-margin' | 'too-few-rounds' | 'too-few-samples';
+export type Cause = 'noise' | 'near-margin' | 'outliers' | 'too-few-rounds' | 'too-few-samples';
 
 /** One measured difference held against what is allowed. Log scale for ratios, plain for differences. */
 export interface MarginTest {
@@ -93,6 +94,23 @@ export interface MarginTest {
   cause?: Cause;
   /** Rounds that would decide with 90 % power if the estimate and the noise stay as they are. */
   roundsNeeded?: number;
+  /** Standard deviation of a round's difference. */
+  sd?: number;
+  /** The smallest true difference that these rounds find with 90 % power: (t_{1−alpha} + t_{0.9})·sd/√K. */
+  resolvable?: number;
+  /** Set where rounds deviate far from the rest. */
+  outliers?: OutlierCheck;
+}
+
+/** What does not rest on normal rounds, to hold beside the t test where some rounds are far off. */
+export interface OutlierCheck {
+  /** Positions in the differences. */
+  rounds: number[];
+  /** Hodges–Lehmann estimate of the difference: half of all outliers may be anything. */
+  estimate: number;
+  /** Sign-flip permutation test against the margin. */
+  pPass: number;
+  pFail: number;
 }
 
 /**
@@ -119,6 +137,10 @@ const MAX_ROUNDS = 200;
  * treat requests as independent call identical servers different (Kalibera & Jones, ISMM 2013; Zhang et al., Treadmill,
  * ISCA 2016). Two one-sided tests: Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987).
  * For repeated looks pass the look's nominal level as `alpha`.
+ *
+ * Where a round deviates from the median by more than four times the median absolute deviation, the t test's normal
+ * rounds are in doubt: the outcome then stands only if the sign-flip permutation test, which asks for symmetry alone,
+ * has the same.
  */
 export function testMargin(differences: number[], margin: number, alpha: number): MarginTest {
   const rounds = differences.length;
@@ -135,16 +157,91 @@ export function testMargin(differences: number[], margin: number, alpha: number)
   const t = error > 0 ? distance / error : distance === 0 ? 0 : Math.sign(distance) * Number.POSITIVE_INFINITY;
   const pPass = Number.isFinite(t) ? studentCdf(t, rounds - 1) : t < 0 ? 0 : 1;
   const bounds = { low: estimate - reach, high: estimate + reach };
-  const test = { rounds, estimate, ...bounds, margin, pPass, pFail: 1 - pPass };
-  if (bounds.high < margin) return { ...test, outcome: 'pass' };
-  if (bounds.low > margin) return { ...test, outcome: 'fail' };
+  const resolvable = detectable(sd, rounds, alpha);
+  const outliers = checkOutliers(differences, margin);
+  const test = {
+    ...{ rounds, estimate, ...bounds, margin, pPass, pFail: 1 - pPass, sd, resolvable },
+    ...(outliers ? { outliers } : {}),
+  };
+  const outcomeOf = (passes: boolean, fails: boolean) => (passes ? 'pass' : fails ? 'fail' : 'inconclusive');
+  const outcome = outcomeOf(bounds.high < margin, bounds.low > margin);
+  // Of fewer rounds no permutation is rare enough to say anything.
+  const permutable = outliers && 2 ** -rounds <= alpha;
+  const disputed = permutable && outcomeOf(outliers.pPass <= alpha, outliers.pFail <= alpha) !== outcome;
+  if (outcome !== 'inconclusive' && !disputed) return { ...test, outcome };
   const needed = roundsNeeded(sd, Math.abs(margin - Math.max(0, estimate)), alpha, rounds);
   return {
     ...test,
     outcome: 'inconclusive',
-    cause: detectable(sd, rounds, alpha) > margin ? 'noise' : 'near-margin',
+    cause: disputed ? 'outliers' : resolvable > margin ? 'noise' : 'near-margin',
     ...(needed === undefined ? {} : { roundsNeeded: needed }),
   };
+}
+
+/** Deviations from the median beyond this many median absolute deviations; 0.7 % of normal rounds. */
+const FAR_OFF = 4;
+
+function checkOutliers(differences: number[], margin: number): OutlierCheck | undefined {
+  const middle = medianOf(differences);
+  const deviations = differences.map((d) => Math.abs(d - middle));
+  // Equal differences may differ in their last bits.
+  const limit = FAR_OFF * medianOf(deviations) + 1e-9;
+  const rounds = deviations.flatMap((deviation, k) => (deviation > limit ? [k] : []));
+  if (rounds.length === 0) return undefined;
+  const shifted = differences.map((d) => d - margin);
+  return {
+    rounds,
+    estimate: hodgesLehmann(differences),
+    pPass: signFlip(shifted.map((d) => -d)),
+    pFail: signFlip(shifted),
+  };
+}
+
+export function medianOf(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** The median of all Walsh averages (x_i + x_j)/2, i ≤ j (Hodges and Lehmann, Ann. Math. Statist. 34 (1963)). */
+export function hodgesLehmann(values: number[]): number {
+  return medianOf(values.flatMap((x, i) => values.slice(i).map((y) => (x + y) / 2)));
+}
+
+/** Up to so many values all sign flips are gone through: a million. */
+const EXACT_FLIPS = 20;
+const SAMPLED_FLIPS = 20_000;
+
+/**
+ * Sign-flip permutation test, one-sided: how often a sum of ±values is as large as the sum of the values, if each is as
+ * likely to fall on either side of 0 (Fisher, The Design of Experiments (1935), §21). Exact to 20 values, in the order
+ * of a Gray code, so that each sum differs from the last by one value; of seeded random flips above.
+ */
+export function signFlip(values: number[]): number {
+  const sum = values.reduce((total, value) => total + value, 0);
+  // Sums in another order differ in their last bits.
+  const least = sum - 1e-12 * values.reduce((total, value) => total + Math.abs(value), 0);
+  if (values.length > EXACT_FLIPS) {
+    const random = mulberry32(values.length);
+    let reached = 1;
+    for (let flip = 0; flip < SAMPLED_FLIPS; flip++) {
+      let other = 0;
+      for (const value of values) other += random() < 0.5 ? value : -value;
+      if (other >= least) reached++;
+    }
+    return reached / (SAMPLED_FLIPS + 1);
+  }
+  const signed = values.slice();
+  const all = 2 ** values.length;
+  let other = sum;
+  let reached = 1;
+  for (let code = 1; code < all; code++) {
+    const flipped = 31 - Math.clz32(code & -code);
+    signed[flipped] = -signed[flipped]!;
+    other += 2 * signed[flipped]!;
+    if (other >= least) reached++;
+  }
+  return reached / all;
 }
 
 /** The smallest true difference that a test of K rounds with spread `sd` finds with 90 % power. */
@@ -180,6 +277,43 @@ export function holm(pValues: number[], alpha: number): boolean[] {
     rejected[i] = true;
   }
   return rejected;
+}
+
+/**
+ * Benjamini and Hochberg's step-up: which hypotheses are rejected so that at most a share `q` of the rejected ones is
+ * true on average (JRSS B 57 (1995)). For rules that decide nothing: they may err, but not mostly.
+ */
+export function benjaminiHochberg(pValues: number[], q: number): boolean[] {
+  const order = pValues.map((_, i) => i).sort((a, b) => pValues[a]! - pValues[b]!);
+  const last = order.findLastIndex((i, rank) => pValues[i]! <= (q * (rank + 1)) / pValues.length);
+  const rejected = pValues.map(() => false);
+  for (const i of order.slice(0, last + 1)) rejected[i] = true;
+  return rejected;
+}
+
+/** P(X ≤ k) of a binomial: I_{1−p}(n − k, k + 1) (Abramowitz & Stegun 26.5.24). */
+export function binomialCdf(k: number, n: number, p: number): number {
+  if (k < 0) return 0;
+  return k >= n ? 1 : incompleteBeta(1 - p, n - k, k + 1);
+}
+
+/**
+ * Clopper and Pearson's exact bounds on a share of which k of n were seen, one-sided at `alpha` each: the shares at which
+ * so many, or so few, have probability `alpha` (Biometrika 26 (1934)).
+ */
+export function clopperPearson(k: number, n: number, alpha: number): { low: number; high: number } {
+  const solve = (isBelow: (p: number) => boolean) => {
+    let [low, high] = [0, 1];
+    for (let middle = 0.5; middle > low && middle < high; middle = (low + high) / 2) {
+      if (isBelow(middle)) low = middle;
+      else high = middle;
+    }
+    return low;
+  };
+  return {
+    low: k === 0 ? 0 : solve((p) => 1 - binomialCdf(k - 1, n, p) < alpha),
+    high: k === n ? 1 : solve((p) => binomialCdf(k, n, p) > alpha),
+  };
 }
 
 /**

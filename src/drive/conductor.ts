@@ -4,6 +4,7 @@ import { type LabelledHistograms, summarize, writeLatencyLog } from '../measure/
 import { ARMS, type Arm, type ArmRound, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
 import { callsSince, commandCalls } from '../measure/server-commands.ts';
 import { memorySample } from '../measure/server-memory.ts';
+import { findStalls } from '../measure/stalls.ts';
 import { timelineOf, writeTimeline } from '../measure/timeline.ts';
 import type { Slice } from '../plan/plan.ts';
 import { stream } from '../plan/random.ts';
@@ -33,6 +34,8 @@ export interface ConductOptions {
   /** Called when there is something new to keep: the rehearsal is a whole document every time. */
   save: (rehearsal: Rehearsal) => Promise<void>;
   writeLog: (path: string, text: string) => Promise<void>;
+  /** Asked after each round: whether the rounds so far decide. */
+  isDecided: () => Promise<boolean>;
   onStage: (stage: Stage) => void;
   /** Called when a slice has been measured and saved. */
   onSlice: (arm: Arm, entries: LabelledHistograms[]) => void;
@@ -49,16 +52,18 @@ interface ArmState {
 }
 
 /**
- * Runs all rounds, keeping `rehearsal` up to date on disk. Throws CutoverError E_SERVER_DIED when a server dies (what was
+ * Runs the rounds that are still to be run, keeping `rehearsal` up to date on disk. Throws CutoverError E_SERVER_DIED when a server dies (what was
  * measured is saved before), E_INTERRUPTED when the signal fires, and what providers throw when a server does not start.
  */
 export async function conduct(options: ConductOptions): Promise<void> {
   const { rehearsal, signal } = options;
   const { rounds } = rehearsal.settings;
   try {
-    for (let index = 0; index < rounds; index++) {
+    // A run that goes on has rounds already.
+    for (let index = rehearsal.rounds.length; index < rounds; index++) {
       signal.throwIfAborted();
       await conductRound(options, index);
+      if (await options.isDecided()) break;
     }
   } catch (error) {
     if (signal.aborted) {
@@ -240,6 +245,7 @@ async function runSlice(
   const result: SliceResult = {
     ...{ position: place.position, pair: place.pair, seed: slice.seed, startedAtMs, seconds, log, timeline },
     ...{ planned, replied, errors, errorsByLabel, lost, blocked, unsent, generator },
+    stalls: findStalls(slice, record),
     ...{ hits: since('keyspace_hits'), misses: since('keyspace_misses') },
   };
   state.result.slices.push(result);

@@ -1,36 +1,37 @@
 /** Turns one thread's share of a slice into ops that leave at their intended times, whatever is still in flight. */
 import { createHistogram } from 'node:perf_hooks';
-import { OpStatus, type OpTimes, overUs } from '../measure/latency-log.ts';
+import { OpStatus, type OpTimes, type Outage, overUs } from '../measure/latency-log.ts';
 import { OpFlag, type Slice } from '../plan/plan.ts';
 import type { ClientSink, LoadClient } from './client.ts';
 import { nowUs } from './clock.ts';
+import type { Pacer } from './pacer.ts';
+import type { Probe } from './probe.ts';
 
-/**
- * How to wait. While a reply is awaited the thread polls, since a thread that sleeps reads it late: napping 50 µs at a time
- * added 60 µs to the median response of a loopback server. For POLL_US after the last send, that is; a reply later than
- * that does not change by a wake-up's lateness.
- */
-const POLL_US = 3000;
-
-/** With nothing awaited the thread naps until this much before the next op: a virtual machine wakes threads 50 µs late. */
-const NAP_MARGIN_US = 60;
-
+/** No longer at once: after the last op has left this is how often it is asked whether all replies have come. */
+const MAX_SLEEP_MS = 5;
 /** With so much time until the next op the event loop sleeps … */
 const SLEEP_FROM_US = 3000;
 /** … by a timer, which counts in milliseconds, rounds up and is late: it is set this much too early. */
 const SLEEP_MARGIN_US = 2000;
-/** No longer at once: after the last op has left this is how often it is asked whether all replies have come. */
-const MAX_SLEEP_MS = 5;
+/**
+ * After the last send the loop does not sleep for so long, while a reply is awaited: a sleeping thread reads it late. A
+ * reply later than that does not change by a wake-up's lateness.
+ */
+const ALERT_US = 3000;
 
 /** An op that has to follow others waits for them no longer than this behind its intended time. */
 const MAX_HOLD_US = 200_000;
+
+/** A lost connection is opened again after n · 50 ms at the nth try, at most 2 s: what ioredis and iovalkey do by default. */
+const RETRY_STEP_MS = 50;
+const MAX_RETRY_MS = 2000;
 
 /** The results of a slice, shared by all threads: what was measured survives the death of any of them. */
 export interface SharedTimes extends OpTimes {
   /** Which error (`ErrorPrefixes`, per thread), where the status is `error`. */
   errorId: Uint8Array;
-  /** Per connection of the plan: 1 if it was lost. */
-  lostConnections: Uint8Array;
+  /** Per connection of the plan: 1 while it does not stand. */
+  down: Uint8Array;
 }
 
 export interface DispatchLimits {
@@ -47,30 +48,46 @@ export interface DispatchOutcome {
   heldByCap: number;
   /** Ops that left before those that they had to follow were over (`Slice.order`). */
   outOfOrder: number;
+  /** Script calls that the server did not know (NOSCRIPT) and that were sent again with their source. */
+  scriptsResent: number;
+  outages: Outage[];
   /** How much later than asked the event loop came back. */
   eventLoopDelayUs: { p99: number; max: number };
 }
 
-const napCell = new Int32Array(new SharedArrayBuffer(4));
+/** What a slice asks of the thread that runs it. */
+export interface DispatchServices {
+  /** Opens a lane's connection; throws when it cannot. */
+  connect: (lane: Lane) => Promise<LoadClient>;
+  /** The command to send in place of op k of the lane's, which had this error; undefined: the error is its outcome. */
+  replacementOf: (lane: Lane, k: number, errorId: number) => Uint8Array | undefined;
+  pacer: Pacer;
+  probe: Probe | undefined;
+}
 
-/**
- * One connection's ops of a slice. Ops are sent in order and answered in order, so counters tell which op a reply
- * belongs to: `replied ≤ sent ≤ due ≤ ops.length`.
- */
+/** One connection's ops of a slice, sent in order: `answered ≤ sent ≤ due ≤ ops.length`. */
 export class Lane implements ClientSink {
-  /** Set once the connection stands. */
+  /** Set while the connection stands. */
   client: LoadClient | undefined;
   /** Why the connection ended. */
   lostReason: string | undefined;
   /** Indexes into the slice. */
   ops: Uint32Array = new Uint32Array(0);
+  /** Op k is `bytes[offset[k] … offset[k + 1])`. */
+  bytes: Uint8Array = new Uint8Array(0);
+  offset: Uint32Array = new Uint32Array(1);
   due = 0;
   sent = 0;
+  /** Ops sent that are over: answered, or lost. */
   answered = 0;
+  /** All ops before this one are over. */
+  oldest = 0;
   /** Ops up to here have been counted as held by the cap. */
   held = 0;
   /** Waits in the dispatcher's list of lanes to flush. */
   listed = false;
+  /** Ops that were sent once more in another form: never a third time. */
+  readonly resent = new Set<number>();
   dispatch: Dispatch | undefined;
   readonly connection: number;
 
@@ -81,16 +98,25 @@ export class Lane implements ClientSink {
   /** Takes the ops of the next slice, laid end to end, so that any run of them is one piece of `bytes`. */
   prepare(ops: Uint32Array, bytes: Uint8Array, offset: Uint32Array): void {
     this.ops = ops;
+    this.bytes = bytes;
+    this.offset = offset;
     this.due = 0;
     this.sent = 0;
     this.answered = 0;
+    this.oldest = 0;
     this.held = 0;
     this.listed = false;
+    this.resent.clear();
     this.client?.prepare(bytes, offset);
   }
 
-  replied(status: number, errorId: number, atUs: number): void {
-    this.dispatch?.record(this, this.ops[this.answered++]!, status, errorId, atUs);
+  /** Nothing is in flight, and nothing is left to send. */
+  get finished(): boolean {
+    return this.answered === this.ops.length;
+  }
+
+  replied(k: number, status: number, errorId: number, atUs: number): void {
+    this.dispatch?.record(this, k, status, errorId, atUs);
   }
 
   lost(reason: string): void {
@@ -104,6 +130,7 @@ export class Dispatch {
   readonly #slice: Slice;
   readonly #times: SharedTimes;
   readonly #limits: DispatchLimits;
+  readonly #services: DispatchServices;
   /** The thread's ops in the order of their intended time: their lanes, and when they are due. */
   readonly #order: Lane[];
   readonly #dueUs: Float64Array;
@@ -118,6 +145,8 @@ export class Dispatch {
   #held: Lane[] = [];
   #heldByCap = 0;
   #outOfOrder = 0;
+  #scriptsResent = 0;
+  readonly #outages: Outage[] = [];
   /** Ops in flight whose time is a latency, and when the last op left. */
   #awaited = 0;
   #lastSentUs = 0;
@@ -134,6 +163,7 @@ export class Dispatch {
       order: Lane[];
       dueUs: Float64Array;
     },
+    services: DispatchServices,
     onEnd: (outcome: DispatchOutcome) => void,
   ) {
     this.#slice = work.slice;
@@ -142,19 +172,17 @@ export class Dispatch {
     this.#lanes = work.lanes;
     this.#order = work.order;
     this.#dueUs = work.dueUs;
+    this.#services = services;
     this.#onEnd = onEnd;
-    for (const lane of work.lanes) {
-      lane.dispatch = this;
-      if (!lane.client) this.#times.lostConnections[lane.connection] = 1;
-    }
+    for (const lane of work.lanes) lane.dispatch = this;
   }
 
   /** Starts the slice at `epochUs` (clock.ts), which all threads are told alike and should lie a little ahead. */
   start(epochUs: number): void {
     this.#epochUs = epochUs;
     this.#expectedUs = this.#elapsedUs();
-    if (this.#lanes.some(({ client }) => client)) this.#tick();
-    else this.stop();
+    for (const lane of this.#lanes) if (!lane.client) void this.#reopen(lane, 0);
+    this.#tick();
   }
 
   /** Ends the slice now; what has not been sent stays unsent. */
@@ -163,30 +191,79 @@ export class Dispatch {
     this.#ended = true;
     clearTimeout(this.#sleep);
     for (const lane of this.#lanes) lane.dispatch = undefined;
+    const endedUs = this.#elapsedUs();
     const ofDelay = (us: number) => (this.#delay.count === 0 ? 0 : us);
     this.#onEnd({
-      endedUs: this.#elapsedUs(),
+      endedUs,
       heldByCap: this.#heldByCap,
       outOfOrder: this.#outOfOrder,
+      scriptsResent: this.#scriptsResent,
+      outages: this.#outages.map((outage) => ({ ...outage, untilUs: Math.min(outage.untilUs, Math.max(0, endedUs)) })),
       eventLoopDelayUs: { p99: ofDelay(this.#delay.percentile(99)), max: ofDelay(this.#delay.max) },
     });
   }
 
-  record(lane: Lane, op: number, status: number, errorId: number, atUs: number): void {
+  record(lane: Lane, k: number, status: number, errorId: number, atUs: number): void {
+    if (status === OpStatus.error && !lane.resent.has(k)) {
+      const replacement = this.#services.replacementOf(lane, k, errorId);
+      if (replacement && lane.client) {
+        lane.resent.add(k);
+        this.#scriptsResent++;
+        lane.client.sendInstead(k, replacement);
+        return;
+      }
+    }
+    const op = lane.ops[k]!;
     this.#times.repliedUs[op] = atUs - this.#epochUs;
     this.#times.errorId[op] = errorId;
-    this.#times.status[op] = status;
-    if (!this.#isBlocking(op)) this.#awaited--;
+    this.#over(lane, op, status);
     if (lane.due > lane.sent) {
       this.#list(lane);
       this.#wake();
     }
   }
 
+  /** What is in flight there has no reply; the lane's other ops wait for the connection to stand again. */
   laneLost(lane: Lane): void {
-    this.#times.lostConnections[lane.connection] = 1;
-    for (let k = lane.answered; k < lane.sent; k++) if (!this.#isBlocking(lane.ops[k]!)) this.#awaited--;
-    if (this.#lanes.every(({ client }) => !client)) this.stop();
+    for (let k = lane.oldest; k < lane.sent; k++) {
+      const op = lane.ops[k]!;
+      if (this.#times.status[op] === OpStatus.sent) this.#over(lane, op, OpStatus.lost);
+    }
+    void this.#reopen(lane, this.#elapsedUs());
+  }
+
+  async #reopen(lane: Lane, fromUs: number): Promise<void> {
+    const outage = { connection: lane.connection, fromUs, untilUs: Number.POSITIVE_INFINITY };
+    this.#outages.push(outage);
+    this.#times.down[lane.connection] = 1;
+    for (let attempt = 1; ; attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, Math.min(attempt * RETRY_STEP_MS, MAX_RETRY_MS)));
+      if (this.#ended) return;
+      try {
+        const client = await this.#services.connect(lane);
+        if (this.#ended) {
+          client.destroy();
+          return;
+        }
+        client.prepare(lane.bytes, lane.offset);
+        lane.client = client;
+        break;
+      } catch {
+        // The next attempt, later.
+      }
+    }
+    outage.untilUs = this.#elapsedUs();
+    this.#times.down[lane.connection] = 0;
+    this.#list(lane);
+    this.#wake();
+  }
+
+  #over(lane: Lane, op: number, status: number): void {
+    const { status: statuses } = this.#times;
+    statuses[op] = status;
+    lane.answered++;
+    while (lane.oldest < lane.sent && statuses[lane.ops[lane.oldest]!]! > OpStatus.sent) lane.oldest++;
+    if (!this.#isBlocking(op)) this.#awaited--;
   }
 
   #isBlocking(op: number): boolean {
@@ -212,6 +289,7 @@ export class Dispatch {
     }
     for (let i = 0; i < this.#toFlush.length; i++) this.#flush(this.#toFlush[i]!);
     this.#toFlush.length = 0;
+    this.#services.probe?.tick(elapsedUs);
     const graceEndsUs = (this.#dueUs[count - 1] ?? 0) + this.#limits.graceMs * 1000;
     if (this.#cursor === count && (elapsedUs > graceEndsUs || this.#settled())) this.stop();
     else this.#waitUntil(this.#dueUs[this.#cursor] ?? Number.POSITIVE_INFINITY);
@@ -250,14 +328,16 @@ export class Dispatch {
 
   /** How far the lane's ops `from … to − 1` may leave now: up to one that has to follow an op that is not over. */
   #untilHeld(lane: Lane, from: number, to: number): number {
-    const { intendedUs } = this.#slice;
+    const { intendedUs, connection } = this.#slice;
+    const { status, down } = this.#times;
     const order = this.#slice.order!;
     const elapsedUs = this.#elapsedUs();
     for (let k = from; k < to; k++) {
       const op = lane.ops[k]!;
       for (let i = order.from[op]!; i < order.from[op + 1]!; i++) {
-        if (elapsedUs >= overUs(order.after[i]!, this.#slice, this.#times) + order.delayUs[i]!) continue;
-        if (this.#times.lostConnections[this.#slice.connection[order.after[i]!]!] === 1) continue;
+        const before = order.after[i]!;
+        if (elapsedUs >= overUs(before, this.#slice, this.#times) + order.delayUs[i]!) continue;
+        if (status[before] === OpStatus.lost || down[connection[before]!] === 1) continue;
         if (elapsedUs - intendedUs[op]! <= MAX_HOLD_US) {
           this.#held.push(lane);
           return k;
@@ -273,22 +353,13 @@ export class Dispatch {
     const elapsedUs = this.#elapsedUs();
     const waitUs = dueUs - elapsedUs;
     const awaiting = this.#awaited > 0;
-    this.#expectedUs = elapsedUs;
-    if (this.#held.length > 0) {
-      setImmediate(this.#tick);
-      return;
-    }
-    if (waitUs >= SLEEP_FROM_US && !(awaiting && elapsedUs - this.#lastSentUs < POLL_US)) {
+    if (waitUs >= SLEEP_FROM_US && this.#held.length === 0 && !(awaiting && elapsedUs - this.#lastSentUs < ALERT_US)) {
       const sleepMs = Math.min(MAX_SLEEP_MS, Math.floor((waitUs - SLEEP_MARGIN_US) / 1000));
-      this.#expectedUs += sleepMs * 1000;
+      this.#expectedUs = elapsedUs + sleepMs * 1000;
       this.#sleep = setTimeout(this.#tick, sleepMs);
       return;
     }
-    if (!awaiting && waitUs > NAP_MARGIN_US && waitUs < SLEEP_FROM_US) {
-      const napUs = waitUs - NAP_MARGIN_US;
-      this.#expectedUs += napUs;
-      Atomics.wait(napCell, 0, 0, napUs / 1000);
-    }
+    this.#expectedUs = elapsedUs + this.#services.pacer.nap(elapsedUs, this.#held.length > 0 ? 0 : waitUs, awaiting);
     setImmediate(this.#tick);
   }
 
@@ -304,10 +375,7 @@ export class Dispatch {
   /** No reply is to be waited for; a blocking op's, and those behind it, may never come. */
   #settled(): boolean {
     return this.#lanes.every(
-      (lane) =>
-        !lane.client ||
-        lane.answered === lane.ops.length ||
-        (lane.answered < lane.sent && this.#isBlocking(lane.ops[lane.answered]!)),
+      (lane) => lane.finished || (lane.oldest < lane.sent && this.#isBlocking(lane.ops[lane.oldest]!)),
     );
   }
 }

@@ -4,15 +4,19 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { CutoverError, messageOf } from '../errors.ts';
 import { assessGenerator } from '../measure/generator.ts';
-import { OpStatus, type OpTimes } from '../measure/latency-log.ts';
+import { OpStatus, type OpTimes, type Outage } from '../measure/latency-log.ts';
 import type { SliceResult } from '../measure/rehearsal.ts';
 import { OpFlag, type Plan, type Preload, type Slice } from '../plan/plan.ts';
+import type { Priority } from '../servers/priority.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import { sendBulk } from './bulk.ts';
 import type { ClientName } from './clients/index.ts';
 import { nowUs } from './clock.ts';
+import { assertClusterCan, sendBulkToCluster, sendToEachNode } from './cluster.ts';
+import type { ClusterCounts } from './cluster-map.ts';
 import type { SharedTimes } from './dispatch.ts';
-import { encodeCommands } from './wire.ts';
+import type { Pacing } from './pacer.ts';
+import { encodeCommands } from './resp-command.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
 
 /** So far ahead lies a slice's start: each thread has the message by then and waits for the same instant. */
@@ -25,6 +29,10 @@ export interface DriverOptions {
   client: ClientName;
   /** Load threads; see `defaultWorkers`. */
   workers: number;
+  /** How load threads wait. Default `nap`. */
+  pacing?: Pacing;
+  /** What load threads are scheduled at, if that is permitted. Default normal. */
+  priority?: Priority;
   /** Ops in flight per connection, beyond which ops are held back and counted. Default 10,000. */
   inFlightCap?: number;
   /** How long replies are waited for after the last op was due. Default 2000. */
@@ -53,13 +61,13 @@ export interface SliceRecord
       | 'blocked'
       | 'unsent'
       | 'generator'
+      | 'connectionLost'
+      | 'cluster'
     > {
-  /** Ops that the in-flight cap held back. */
   heldByCap: number;
-  /** Ops that left although others, which they had to follow, were not over. */
   outOfOrder: number;
-  /** Set when connections, or a load thread, were lost: how many and why. */
-  connectionLost?: string;
+  scriptsResent: number;
+  outages: Outage[];
 }
 
 /**
@@ -70,6 +78,9 @@ export function defaultWorkers(): number {
   const cores = availableParallelism();
   return cores <= 2 ? 1 : Math.min(4, cores - 2);
 }
+
+/** What of a plan the driver needs; `scripts` are those that it can send again to a server that has forgotten them. */
+type DrivenPlan = Pick<Plan, 'labels' | 'connections'> & Partial<Pick<Plan, 'scripts'>>;
 
 interface LoadThread {
   worker: Worker;
@@ -83,16 +94,17 @@ interface LoadThread {
 
 export class Driver implements AsyncDisposable {
   readonly #address: ServerAddress;
-  readonly #plan: Pick<Plan, 'labels' | 'connections'>;
+  readonly #plan: DrivenPlan;
   readonly #limits: { inFlightCap: number; graceMs: number };
   readonly #threads: LoadThread[];
 
   /** Starts the threads and connects. Throws E_CONNECT. Credentials travel in the threads' memory only. */
   static async open(
     address: ServerAddress,
-    plan: Pick<Plan, 'labels' | 'connections'>,
+    plan: DrivenPlan,
     options: DriverOptions,
   ): Promise<Driver> {
+    assertClusterCan(address, plan, options.client);
     const driver = new Driver(address, plan, options);
     try {
       await driver.#askAll({ type: 'connect' });
@@ -103,13 +115,16 @@ export class Driver implements AsyncDisposable {
     return driver;
   }
 
-  private constructor(address: ServerAddress, plan: Pick<Plan, 'labels' | 'connections'>, options: DriverOptions) {
+  private constructor(address: ServerAddress, plan: DrivenPlan, options: DriverOptions) {
     this.#address = address;
     this.#plan = plan;
     this.#limits = { inFlightCap: options.inFlightCap ?? 10_000, graceMs: options.graceMs ?? 2000 };
     const workers = Math.max(1, Math.min(options.workers, plan.connections.length));
     this.#threads = Array.from({ length: workers }, (_, worker) =>
-      startThread({ address, client: options.client, connections: plan.connections, worker, workers }),
+      startThread({
+        ...{ address, client: options.client, connections: plan.connections, scripts: plan.scripts ?? [] },
+        ...{ pacing: options.pacing ?? 'nap', priority: options.priority ?? 'normal', worker, workers },
+      }),
     );
   }
 
@@ -118,7 +133,9 @@ export class Driver implements AsyncDisposable {
     const commands = scripts.map(({ kind, body }) =>
       kind === 'script' ? ['SCRIPT', 'LOAD', body] : ['FUNCTION', 'LOAD', 'REPLACE', body],
     );
-    return sendBulk(this.#address, 0, encodeCommands(commands), commands.length);
+    const bytes = encodeCommands(commands);
+    if (this.#address.cluster) return sendToEachNode(this.#address, bytes, commands.length);
+    return sendBulk(this.#address, 0, bytes, commands.length);
   }
 
   /** Fills the server, one database after the other. Throws E_CONNECTION_LOST if it dies, the signal's reason on abort. */
@@ -129,7 +146,9 @@ export class Driver implements AsyncDisposable {
     const startedUs = nowUs();
     const errors = new Map<string, number>();
     for (const database of preload.databases) {
-      const found = await sendBulk(this.#address, database.db, database.bytes, database.commands, signal);
+      const found = this.#address.cluster
+        ? await sendBulkToCluster(this.#address, database.bytes, signal)
+        : await sendBulk(this.#address, database.db, database.bytes, database.commands, signal);
       for (const [word, count] of Object.entries(found)) errors.set(word, (errors.get(word) ?? 0) + count);
     }
     return { seconds: (nowUs() - startedUs) / 1e6, errors: Object.fromEntries(errors) };
@@ -137,7 +156,8 @@ export class Driver implements AsyncDisposable {
 
   /**
    * Drives one slice. Neither a dying server nor an abort rejects: the record then holds what was measured until then.
-   * Connections that were lost, or did not finish the slice before, are opened anew first.
+   * A connection that is lost is opened again, and what is due meanwhile waits for it; connections that did not finish
+   * the slice before are opened anew first.
    */
   async run(
     slice: Slice,
@@ -177,7 +197,8 @@ export class Driver implements AsyncDisposable {
     signal?.removeEventListener('abort', stop);
 
     const health = outcomes.flatMap((message) => (message?.type === 'ended' ? [message] : []));
-    const lostConnections = times.lostConnections.reduce((sum, lost) => sum + lost, 0);
+    const outages = health.flatMap(({ outcome }) => outcome.outages);
+    const lostConnections = new Set(outages.map(({ connection }) => connection)).size;
     const lostReason =
       this.#threads.find(({ died }) => died)?.died ?? health.find((message) => message.lostReason)?.lostReason;
     return {
@@ -186,14 +207,17 @@ export class Driver implements AsyncDisposable {
       sentUs: times.sentUs,
       repliedUs: times.repliedUs,
       status: times.status,
+      outages,
       planned: slice.count,
       ...this.#count(slice, times),
+      ...(this.#address.cluster ? { cluster: sumCounts(health.map(({ cluster }) => cluster)) } : {}),
       heldByCap: health.reduce((sum, { outcome }) => sum + outcome.heldByCap, 0),
       outOfOrder: health.reduce((sum, { outcome }) => sum + outcome.outOfOrder, 0),
+      scriptsResent: health.reduce((sum, { outcome }) => sum + outcome.scriptsResent, 0),
       generator: assessGenerator(
         slice,
-        times,
-        health.map(({ outcome, gcPauses }) => ({ eventLoopDelayUs: outcome.eventLoopDelayUs, gcPauses })),
+        { ...times, outages },
+        health.map(({ outcome, ...own }) => ({ ...own, eventLoopDelayUs: outcome.eventLoopDelayUs })),
         // The threads idle until the start; the processor time of those milliseconds is not worth a message.
         { usedUs: cpu.user + cpu.system, seconds: seconds + START_DELAY_MS / 1000 },
       ),
@@ -204,7 +228,7 @@ export class Driver implements AsyncDisposable {
   }
 
   /** What became of each op. */
-  #count(slice: Slice, { status, errorId, lostConnections }: SharedTimes) {
+  #count(slice: Slice, { status, errorId }: SharedTimes) {
     let replied = 0;
     let lost = 0;
     let blocked = 0;
@@ -220,9 +244,12 @@ export class Driver implements AsyncDisposable {
           unsent++;
           break;
         case OpStatus.sent:
-          waiting[connection] ||= (slice.flags[op]! & OpFlag.blocking) !== 0 && lostConnections[connection] === 0;
+          waiting[connection] ||= (slice.flags[op]! & OpFlag.blocking) !== 0;
           if (waiting[connection]) blocked++;
           else lost++;
+          break;
+        case OpStatus.lost:
+          lost++;
           break;
         case OpStatus.error: {
           const word = this.#threads[connection % this.#threads.length]!.errorWords[errorId[op]!] ?? '(unknown)';
@@ -318,8 +345,13 @@ function allocateTimes(count: number, connections: number): SharedTimes {
     repliedUs: new Float64Array(shared(count * 8)).fill(Number.NaN),
     status: new Uint8Array(shared(count)),
     errorId: new Uint8Array(shared(count)),
-    lostConnections: new Uint8Array(shared(connections)),
+    down: new Uint8Array(shared(connections)),
   };
+}
+
+function sumCounts(counts: (ClusterCounts | undefined)[]): ClusterCounts {
+  const sum = (of: keyof ClusterCounts) => counts.reduce((total, count) => total + (count?.[of] ?? 0), 0);
+  return { moved: sum('moved'), asked: sum('asked'), crossSlot: sum('crossSlot') };
 }
 
 function progressOf({ status }: SharedTimes, seconds: number): SliceProgress {
@@ -327,7 +359,7 @@ function progressOf({ status }: SharedTimes, seconds: number): SliceProgress {
   let answered = 0;
   for (const value of status) {
     if (value !== OpStatus.unsent) sent++;
-    if (value > OpStatus.sent) answered++;
+    if (value > OpStatus.sent && value !== OpStatus.lost) answered++;
   }
   return { seconds, planned: status.length, sent, answered };
 }

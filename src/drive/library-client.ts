@@ -5,6 +5,7 @@ import type { ServerAddress } from '../servers/server.ts';
 import type { OpenClient } from './client.ts';
 import { nowUs } from './clock.ts';
 import { ReplyOrder } from './reply-order.ts';
+import { decodeCommand } from './resp-command.ts';
 import { cannotConnect, handshakeOf, oneLine } from './wire.ts';
 
 /** What ioredis and iovalkey have in common, as far as it is used. */
@@ -44,23 +45,6 @@ const optionsFor = (address: ServerAddress) => ({
   autoResubscribe: false,
   autoResendUnfulfilledCommands: false,
 });
-
-/** The arguments of the RESP command at `start`, its name first. */
-export function decodeCommand(bytes: Buffer, start: number): Buffer[] {
-  let position = start;
-  const readLength = () => {
-    const lineEnd = bytes.indexOf(10, position);
-    const length = Number(bytes.toString('latin1', position + 1, lineEnd - 1));
-    position = lineEnd + 1;
-    return length;
-  };
-  return Array.from({ length: readLength() }, () => {
-    const length = readLength();
-    const arg = bytes.subarray(position, position + length);
-    position += length + 2;
-    return arg;
-  });
-}
 
 export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenClient {
   const commandOf = (name: string, args: (string | Buffer)[]) => new Command(name, args, { replyEncoding: null });

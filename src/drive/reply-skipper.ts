@@ -8,6 +8,8 @@ type Expect = (typeof Expect)[keyof typeof Expect];
 const LF = 10;
 const CR = 13;
 const SPACE = 32;
+/** Kept of an error: more than `MOVED SLOT HOST:PORT` needs. */
+const MAX_ERROR_BYTES = 320;
 const MINUS = 45;
 const ZERO = 48;
 const [ERROR, BULK_ERROR, NULL, PUSH, ATTRIBUTE, MAP] = [...Buffer.from('-!_>|%')] as [
@@ -43,6 +45,9 @@ export class ReplySkipper {
   /** The first word of an error reply: `errorWord[0 … errorWordLength)`. */
   readonly errorWord = Buffer.alloc(MAX_PREFIX_BYTES);
   errorWordLength = 0;
+  /** The error reply itself, as much as is kept: `errorText[0 … errorTextLength)`. */
+  readonly errorText = Buffer.alloc(MAX_ERROR_BYTES);
+  errorTextLength = 0;
 
   #expect: Expect = Expect.type;
   #remaining = 1;
@@ -76,6 +81,7 @@ export class ReplySkipper {
             this.length = 0;
             this.nil = type === NULL;
             this.errorWordLength = 0;
+            this.errorTextLength = 0;
             this.#wordEnded = false;
           }
           this.#number = 0;
@@ -120,6 +126,7 @@ export class ReplySkipper {
   }
 
   #collect(byte: number): void {
+    if (this.errorTextLength < MAX_ERROR_BYTES) this.errorText[this.errorTextLength++] = byte;
     if (byte === SPACE || byte === CR || byte === LF) this.#wordEnded = true;
     else if (!this.#wordEnded && this.errorWordLength < MAX_PREFIX_BYTES) this.errorWord[this.errorWordLength++] = byte;
   }

@@ -2,11 +2,11 @@
 import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { CutoverError, messageOf } from '../errors.ts';
-import { RespWriter } from '../plan/resp.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import { nowUs } from './clock.ts';
 import { ErrorPrefixes } from './error-prefixes.ts';
 import { ReplySkipper } from './reply-skipper.ts';
+import { encodeCommands } from './resp-command.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -18,16 +18,6 @@ const CLOSE_TIMEOUT_MS = 1000;
  * connections hold it at once. It spares a Buffer per read.
  */
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
-
-/** RESP commands, one after the other. */
-export function encodeCommands(commands: (string | Uint8Array)[][]): Uint8Array {
-  const writer = new RespWriter();
-  for (const args of commands) {
-    writer.begin(args.length);
-    for (const arg of args) writer.bytes(typeof arg === 'string' ? Buffer.from(arg) : arg);
-  }
-  return writer.view();
-}
 
 /** What a connection says before its first op. PING shows whether we are let in at all. */
 export function handshakeOf({ username, password }: ServerAddress, db: number): [name: string, ...args: string[]][] {

@@ -2,20 +2,31 @@
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { PerformanceObserver, performance } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import { CutoverError, messageOf } from '../errors.ts';
-import type { GcPauses } from '../measure/generator.ts';
-import type { PlannedConnection, Slice } from '../plan/plan.ts';
+import type { GcPauses, ThreadHealth } from '../measure/generator.ts';
+import type { Plan, PlannedConnection, Slice } from '../plan/plan.ts';
+import { makeRealtime, type Priority, priorityOf } from '../servers/priority.ts';
 import type { ServerAddress } from '../servers/server.ts';
-import { CLIENTS, type ClientName } from './clients/index.ts';
+import { CLIENTS, type ClientName, openCluster } from './clients/index.ts';
+import { type ClusterCounts, ClusterMap } from './cluster-map.ts';
 import { Dispatch, type DispatchLimits, type DispatchOutcome, Lane, type SharedTimes } from './dispatch.ts';
 import { ErrorPrefixes } from './error-prefixes.ts';
+import { Pacer, type Pacing } from './pacer.ts';
+import { Probe } from './probe.ts';
+import { ScriptSources } from './script-sources.ts';
+import { Wire } from './wire.ts';
 
 export interface WorkerSetup {
   address: ServerAddress;
   client: ClientName;
   /** All connections of the plan; this thread owns those with index ≡ worker (mod workers). */
   connections: PlannedConnection[];
+  /** Sources of scripts, for servers that have forgotten them. */
+  scripts: Plan['scripts'];
+  pacing: Pacing;
+  priority: Priority;
   worker: number;
   workers: number;
 }
@@ -31,14 +42,23 @@ export type FromWorker =
   | { type: 'ready' }
   | { type: 'failed'; code: string; message: string; advice: string[] }
   | { type: 'error-word'; id: number; word: string }
-  | { type: 'ended'; outcome: DispatchOutcome; gcPauses: GcPauses; lostReason: string | undefined }
+  | ({ type: 'ended'; outcome: DispatchOutcome; lostReason: string | undefined; cluster: ClusterCounts | undefined } & Omit<ThreadHealth, 'eventLoopDelayUs'>)
   | { type: 'closed' };
 
-const { address, client, connections, worker, workers } = workerData as WorkerSetup;
+const { address, client, connections, scripts, pacing, priority, worker, workers } = workerData as WorkerSetup;
 const port = parentPort!;
 const tell = (message: FromWorker) => port.postMessage(message);
 
+// V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
+setFlagsFromString('--no-parallel-scavenge');
+
+/** Linux numbers threads like processes. */
+const threadId = findThreadId();
 setTimerSlack();
+if (priority === 'realtime' && threadId !== undefined) makeRealtime(threadId);
+const granted = threadId === undefined ? undefined : priorityOf(threadId);
+const pacer = new Pacer(pacing, granted === 'realtime');
+const sources = new ScriptSources(scripts);
 
 const prefixes = new ErrorPrefixes((id, word) => tell({ type: 'error-word', id, word }));
 const lanes = connections.flatMap((_, index) => (index % workers === worker ? [new Lane(index)] : []));
@@ -46,6 +66,9 @@ const gcEntries: { startTime: number; duration: number }[] = [];
 const gcObserver = new PerformanceObserver((list) => gcEntries.push(...list.getEntries()));
 gcObserver.observe({ entryTypes: ['gc'] });
 let dispatch: Dispatch | undefined;
+let probe: Probe | undefined;
+/** NOSCRIPT has a number before any server has answered it. */
+const noscript = prefixes.idOfMessage('NOSCRIPT');
 
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
@@ -78,23 +101,32 @@ async function answer(work: Promise<void>): Promise<void> {
   }
 }
 
+const openClient = address.cluster ? openCluster : CLIENTS[client];
+const open = (lane: Lane) => openClient(address, connections[lane.connection]!.db, prefixes, lane);
+
 async function connect(lane: Lane): Promise<void> {
   lane.lostReason = undefined;
-  lane.client = await CLIENTS[client](address, connections[lane.connection]!.db, prefixes, lane);
+  lane.client = await open(lane);
 }
 
 async function connectAll(): Promise<void> {
-  await Promise.all(lanes.map(connect));
+  await Promise.all([...lanes.map(connect), openProbe()]);
+}
+
+async function openProbe(): Promise<void> {
+  probe = new Probe(await Wire.open(address, 0));
 }
 
 /**
  * Gives each lane its ops of the slice. A connection that did not finish the last slice is replaced first: late replies
- * would count for this one, and it may be blocked or inside a transaction. If that fails its ops stay unsent.
+ * would count for this one, and it may be blocked or inside a transaction. If that fails it is tried again during the slice.
  */
 async function prepare(slice: Slice, times: SharedTimes, limits: DispatchLimits): Promise<void> {
+  // A server that is down is said by the lanes.
+  if (probe?.lost) await openProbe().catch(() => {});
   await Promise.all(
     lanes.map(async (lane) => {
-      if (lane.client && lane.answered === lane.ops.length) return;
+      if (lane.client && lane.finished) return;
       lane.client?.destroy();
       lane.client = undefined;
       try {
@@ -145,12 +177,21 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DispatchLimits)
   }
 
   const startedAt = performance.now();
-  dispatch = new Dispatch({ slice, times, limits, lanes, order, dueUs }, (outcome) => {
+  const cpuBefore = process.threadCpuUsage();
+  const replacementOf = ({ bytes, offset }: Lane, k: number, errorId: number) =>
+    errorId === noscript ? sources.inFull(bytes.subarray(offset[k], offset[k + 1])) : undefined;
+  const services = { connect: open, replacementOf, pacer, probe };
+  dispatch = new Dispatch({ slice, times, limits, lanes, order, dueUs }, services, (outcome) => {
     dispatch = undefined;
+    const cpu = process.threadCpuUsage(cpuBefore);
     tell({
       type: 'ended',
       outcome,
       gcPauses: gcPausesSince(startedAt),
+      cpuUs: cpu.user + cpu.system,
+      probe: probe?.take(),
+      priority: granted,
+      cluster: address.cluster && ClusterMap.of(address).takeCounts(),
       lostReason: lanes.find(({ lostReason }) => lostReason !== undefined)?.lostReason,
     });
   });
@@ -171,13 +212,22 @@ async function closeAll(): Promise<void> {
   dispatch?.stop();
   await Promise.all(
     lanes.map(async (lane) => {
-      if (lane.answered === lane.ops.length) await lane.client?.close();
+      if (lane.finished) await lane.client?.close();
       else lane.client?.destroy();
     }),
   );
+  probe?.destroy();
   gcObserver.disconnect();
   tell({ type: 'closed' });
   port.close();
+}
+
+function findThreadId(): number | undefined {
+  try {
+    return Number(basename(readlinkSync('/proc/thread-self')));
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -186,7 +236,7 @@ async function closeAll(): Promise<void> {
  */
 function setTimerSlack(): void {
   try {
-    writeFileSync(`/proc/${basename(readlinkSync('/proc/thread-self'))}/timerslack_ns`, '1');
+    writeFileSync(`/proc/${threadId}/timerslack_ns`, '1');
   } catch {
     // Not Linux, or not permitted.
   }

@@ -6,7 +6,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { CutoverError, messageOf } from '../errors.ts';
 import { type LabelledHistograms, readLatencyLog } from './latency-log.ts';
-import type { Arm, Rehearsal } from './rehearsal.ts';
+import { type Arm, COURSE_PHASES, type Rehearsal } from './rehearsal.ts';
 import { readTimeline, type Timeline } from './timeline.ts';
 
 const DOCUMENT = 'rehearsal.json';
@@ -52,6 +52,34 @@ export async function createFolder(path?: string): Promise<RehearsalFolder> {
       ? cannot('E_FOLDER_EXISTS', `${folder} exists already; a rehearsal is never written over.`)
       : failed(error);
   });
+  return folderAt(folder);
+}
+
+/**
+ * Goes on with a run that was stopped or killed: rounds that are not complete are left out, to be run again.
+ * @throws CutoverError E_REHEARSAL (usage) as `loadFolder`; E_FINISHED (usage) where nothing is left to run.
+ */
+export async function reopenFolder(path: string): Promise<RehearsalFolder & { stored: StoredRehearsal }> {
+  const stored = await loadFolder(path);
+  const { rehearsal } = stored;
+  if (rehearsal.finishedAt) {
+    throw new CutoverError(
+      'usage',
+      'E_FINISHED',
+      `The rehearsal ${path} is finished; there is nothing to go on with.`,
+      `Judge it again with cutover compare ${path}, or start a new one.`,
+    );
+  }
+  const { slicePairs } = rehearsal.settings;
+  const cut = rehearsal.rounds.findIndex(
+    ({ arms }) => !Object.values(arms).every(({ slices, memory }) => slices.length === slicePairs && memory.end),
+  );
+  if (cut >= 0) rehearsal.rounds.length = cut;
+  delete rehearsal.stopped;
+  return { ...folderAt(path), stored };
+}
+
+function folderAt(folder: string): RehearsalFolder {
   return {
     path: folder,
     async save(rehearsal) {
@@ -177,6 +205,7 @@ const Identity = z.object({
   allocator: z.string(),
   pid: z.number().exactOptional(),
   artefact: z.string().exactOptional(),
+  primaries: total.exactOptional(),
 });
 
 const Memory = z.object({
@@ -188,7 +217,29 @@ const Memory = z.object({
   memFragmentationRatio: total,
   allocatorFragRatio: total,
   logicalBytes: total,
+  datasetBytes: total.exactOptional(),
+  overheadBytes: total.exactOptional(),
+  scriptBytes: total.exactOptional(),
+  clientBytes: total.exactOptional(),
+  replicationBytes: total.exactOptional(),
 });
+
+const CoursePhase = z.literal([...COURSE_PHASES]);
+const Course = z.object({
+  phases: z.partialRecord(CoursePhase, Memory.extend({ keys: total })),
+  plannedKeys: z.partialRecord(CoursePhase, total),
+  errors: counts,
+  idleRss: z.array(z.object({ seconds: total, rssBytes: total })),
+  churnRss: z.array(z.object({ writtenBytes: total, rssBytes: total })),
+  save: z
+    .object({
+      ...{ seconds: total, forkUs: total, copiedBytes: total, rssPeakBytes: total },
+      processPeakBytes: total.exactOptional(),
+    })
+    .exactOptional(),
+});
+
+const Priority = z.literal(['realtime', 'normal']);
 
 const Slice = z.object({
   position: total,
@@ -212,7 +263,17 @@ const Slice = z.object({
     eventLoopDelayUs: z.object({ p99: total, max: total }),
     gcPauses: z.object({ count: total, totalMs: total, maxMs: total }),
     cpuCores: total,
+    threadCores: z.array(total).exactOptional(),
+    priority: Priority.exactOptional(),
+    probeUs: z.object({ count: total, p50: total, p99: total, p999: total, max: total }).exactOptional(),
   }),
+  heldByCap: total.exactOptional(),
+  outOfOrder: total.exactOptional(),
+  scriptsResent: total.exactOptional(),
+  cluster: z.object({ moved: total, asked: total, crossSlot: total }).exactOptional(),
+  connectionLost: z.string().exactOptional(),
+  outages: z.object({ count: total, longestMs: total, totalMs: total }).exactOptional(),
+  stalls: z.array(z.object({ startUs: total, durationUs: total, waitUs: total, lagUs: total })).exactOptional(),
   hits: total,
   misses: total,
 });
@@ -221,11 +282,15 @@ const ArmRoundSchema = z.object({
   identity: Identity,
   preload: z.object({ commands: total, keys: total, logicalBytes: total, seconds: total, errors: counts }),
   memory: z.object({ start: Memory.exactOptional(), fill: Memory.exactOptional(), end: Memory.exactOptional() }),
+  canDefragment: z.boolean().exactOptional(),
+  memoryProtocol: Course.exactOptional(),
+  samples: FileName.exactOptional(),
   slices: z.array(Slice),
+  serverPriority: Priority.exactOptional(),
   commands: counts.exactOptional(),
 });
 
-const RehearsalSchema = z.object({
+export const RehearsalSchema = z.object({
   schema: z.literal('cutover/rehearsal@1'),
   cutover: z.string(),
   node: z.string(),
@@ -242,6 +307,7 @@ const RehearsalSchema = z.object({
     capturedRate: total,
     connections: total,
     workers: total,
+    looks: z.object({ rounds: z.array(total).min(1), method: z.literal(['pocock', 'obf', 'fixed']) }).exactOptional(),
   }),
   machine: z.object({ platform: z.string(), cpu: z.string(), cores: total, memoryBytes: total }),
   files: z.object({ model: FileName, budget: FileName }),

@@ -1,8 +1,9 @@
 /** Turns one slice's op times and the load threads' own figures into how well the generator did its part. */
 import type { Slice } from '../plan/plan.ts';
+import type { Priority } from '../servers/priority.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { leavableUs, OpStatus, type OpTimes } from './latency-log.ts';
-import type { GeneratorHealth } from './rehearsal.ts';
+import type { GeneratorHealth, Quantiles } from './rehearsal.ts';
 
 export type GcPauses = GeneratorHealth['gcPauses'];
 
@@ -10,14 +11,21 @@ export type GcPauses = GeneratorHealth['gcPauses'];
 export interface ThreadHealth {
   eventLoopDelayUs: GeneratorHealth['eventLoopDelayUs'];
   gcPauses: GcPauses;
+  /** Processor time that the thread used. */
+  cpuUs: number;
+  /** Latencies of the thread's probe connection, encoded; undefined without one. */
+  probe: string | undefined;
+  /** What the thread ran at; undefined where the system does not say. */
+  priority: Priority | undefined;
 }
 
 /**
- * Lag over all ops that were sent; the worst thread's event loop; all threads' GC pauses (count and total are sums).
- * The achieved rate is ops sent per second of sending: the slice's duration, or until the last op left if that was later.
+ * Lag over all ops that were sent; the worst thread's event loop; all threads' GC pauses (count and total are sums) and
+ * probes; real-time priority only if every thread had it. The achieved rate is ops sent per second of sending: the
+ * slice's duration, or until the last op left if that was later.
  */
 export function assessGenerator(
-  slice: Pick<Slice, 'count' | 'durationUs' | 'intendedUs' | 'flags' | 'order'>,
+  slice: Pick<Slice, 'count' | 'durationUs' | 'intendedUs' | 'connection' | 'flags' | 'order'>,
   times: OpTimes,
   threads: ThreadHealth[],
   cpu: { usedUs: number; seconds: number },
@@ -30,11 +38,14 @@ export function assessGenerator(
     lag.record(sentUs - leavableUs(op, slice, times));
     if (sentUs > lastSentUs) lastSentUs = sentUs;
   }
+  const probe = LatencyHistogram.empty();
+  for (const thread of threads) if (thread.probe) probe.add(LatencyHistogram.decode(thread.probe));
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  const priorities = new Set(threads.map(({ priority }) => priority));
   return {
     achievedRate: (lag.count / Math.max(slice.durationUs, lastSentUs)) * 1e6,
     plannedRate: (slice.count / slice.durationUs) * 1e6,
-    lagUs: { p50: lag.quantile(0.5), p99: lag.quantile(0.99), p999: lag.quantile(0.999), max: lag.max },
+    lagUs: quantilesOf(lag),
     eventLoopDelayUs: {
       p99: Math.max(0, ...threads.map(({ eventLoopDelayUs }) => eventLoopDelayUs.p99)),
       max: Math.max(0, ...threads.map(({ eventLoopDelayUs }) => eventLoopDelayUs.max)),
@@ -45,5 +56,18 @@ export function assessGenerator(
       maxMs: Math.max(0, ...threads.map(({ gcPauses }) => gcPauses.maxMs)),
     },
     cpuCores: cpu.usedUs / 1e6 / cpu.seconds,
+    threadCores: threads.map(({ cpuUs }) => cpuUs / 1e6 / cpu.seconds),
+    ...(priorities.size === 1 && priorities.has('realtime') ? { priority: 'realtime' } : {}),
+    ...(priorities.has('normal') ? { priority: 'normal' } : {}),
+    ...(probe.count > 0 ? { probeUs: { ...quantilesOf(probe), count: probe.count } } : {}),
+  };
+}
+
+export function quantilesOf(histogram: LatencyHistogram): Quantiles {
+  return {
+    p50: histogram.quantile(0.5),
+    p99: histogram.quantile(0.99),
+    p999: histogram.quantile(0.999),
+    max: histogram.max,
   };
 }

@@ -58,6 +58,14 @@ export class LatencyHistogram {
     return Math.min(this.#counts.getValueAtPercentile(q * 100), this.#max);
   }
 
+  /** How many latencies are longer than `us`, to the bucket's precision (0.1 %). */
+  countAbove(us: number): number {
+    let above = 0;
+    const counts = this.#counts;
+    for (let i = counts.countsArrayIndex(us) + 1; i < counts.countsArrayLength; i++) above += counts.getCountAtIndex(i);
+    return above;
+  }
+
   get count(): number {
     return this.#counts.totalCount;
   }

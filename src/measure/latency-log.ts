@@ -52,8 +52,8 @@ export function leavableUs(
 ): number {
   const { intendedUs, order } = slice;
   let us = intendedUs[op]!;
-  for (const { connection, fromUs, untilUs } of times.outages ?? [])
-    if (connection === slice.connection[op] && us >= fromUs && us < untilUs) us = untilUs;
+  for (const { connection, untilUs } of times.outages ?? [])
+    if (connection === slice.connection[op] && us < untilUs && times.sentUs[op]! >= untilUs) us = untilUs;
   if (!order) return us;
   for (let i = order.from[op]!; i < order.from[op + 1]!; i++) {
     const fromUs = overUs(order.after[i]!, slice, times) + order.delayUs[i]!;
@@ -123,33 +123,54 @@ const encodeName = (name: string) =>
     (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   );
 
+/** One interval of a log: what a tag's histogram holds. */
+interface TaggedHistogram {
+  /** Without comma or line break. */
+  tag: string;
+  histogram: LatencyHistogram;
+}
+
 /**
  * An HdrHistogram log, format 1.3 (https://github.com/HdrHistogram/HdrHistogram, HistogramLogWriter), one interval, one
- * line per label and part. Histogram values are microseconds; `Interval_Max` is their maximum in milliseconds, which is
- * what a reader with the usual output scale of 1000 expects. Timestamps are seconds after `BaseTime`.
+ * line per histogram that is not empty. Histogram values are microseconds; `Interval_Max` is their maximum in
+ * milliseconds, which is what a reader with the usual output scale of 1000 expects. Timestamps are seconds after
+ * `BaseTime`. `tagForm` says what tags are made of.
  */
-export function writeLatencyLog(
-  entries: LabelledHistograms[],
-  { startedAtMs, seconds }: { startedAtMs: number; seconds: number },
+export function writeHistogramLog(
+  histograms: TaggedHistogram[],
+  { startedAtMs, seconds, tagForm }: { startedAtMs: number; seconds: number; tagForm: string },
 ): string {
   const startSeconds = (startedAtMs / 1000).toFixed(3);
   const lines = [
     '#[Histogram log format version 1.3]',
     '#[Unit: histogram values in microseconds, Interval_Max in milliseconds]',
-    '#[Tag: PART:FAMILY:COMMAND, family and command percent-encoded]',
+    `#[Tag: ${tagForm}]`,
     `#[StartTime: ${startSeconds} (seconds since epoch), ${new Date(startedAtMs).toISOString()}]`,
     `#[BaseTime: ${startSeconds} (seconds since epoch)]`,
     '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
+    ...histograms
+      .filter(({ histogram }) => histogram.count > 0)
+      .map(
+        ({ tag, histogram }) =>
+          `Tag=${tag},0.000,${seconds.toFixed(3)},${(histogram.max / 1000).toFixed(3)},${histogram.encode()}`,
+      ),
   ];
-  for (const entry of entries) {
-    for (const part of PARTS) {
-      const histogram = entry[part];
-      if (histogram.count === 0) continue;
-      const tag = `${part}:${encodeName(entry.family)}:${encodeName(entry.command)}`;
-      lines.push(`Tag=${tag},0.000,${seconds.toFixed(3)},${(histogram.max / 1000).toFixed(3)},${histogram.encode()}`);
-    }
-  }
   return `${lines.join('\n')}\n`;
+}
+
+/** The log of one slice: a line per label and part. */
+export function writeLatencyLog(
+  entries: LabelledHistograms[],
+  { startedAtMs, seconds }: { startedAtMs: number; seconds: number },
+): string {
+  const histograms = entries.flatMap((entry) =>
+    PARTS.map((part) => ({
+      tag: `${part}:${encodeName(entry.family)}:${encodeName(entry.command)}`,
+      histogram: entry[part],
+    })),
+  );
+  const tagForm = 'PART:FAMILY:COMMAND, family and command percent-encoded';
+  return writeHistogramLog(histograms, { startedAtMs, seconds, tagForm });
 }
 
 /** Reads what `writeLatencyLog` wrote; intervals of the same tag are added up. Throws E_LATENCY_LOG on anything else. */

@@ -1,5 +1,6 @@
 /** The one artefact of a run: what was done and measured, versioned, written as the run proceeds, judged afterwards. */
 import type { Caveat } from '../errors.ts';
+import type { Priority } from '../servers/priority.ts';
 import type { ServerIdentity } from '../servers/server.ts';
 
 export const ARMS = ['baseline', 'candidate'] as const;
@@ -79,6 +80,14 @@ interface RunSettings {
   capturedRate: number;
   connections: number;
   workers: number;
+  /** When it was planned to look whether the verdict is in; absent: once, at the end. */
+  looks?: Looks;
+}
+
+/** Rounds after which to look, rising, and how the level is corrected for looking again. */
+export interface Looks {
+  rounds: number[];
+  method: 'pocock' | 'obf' | 'fixed';
 }
 
 export interface Machine {
@@ -104,7 +113,15 @@ export interface ArmRound {
   preload: { commands: number; keys: number; logicalBytes: number; seconds: number; errors: Record<string, number> };
   /** INFO figures at: `start` (empty server), `fill` (after preload), `end` (after the last slice). */
   memory: Partial<Record<MemoryPhase, MemorySample>>;
+  /** Whether its allocator supports active defragmentation, tried on servers that we started: builds differ in that. */
+  canDefragment?: boolean;
+  /** Of `--memory-protocol full`: another pair of fresh servers, for memory alone. */
+  memoryProtocol?: MemoryCourse;
+  /** INFO each second of the round: NDJSON, relative to the rehearsal folder. */
+  samples?: string;
   slices: SliceResult[];
+  /** What the server's process is scheduled at, as the system says; absent where it does not say (a server elsewhere). */
+  serverPriority?: Priority;
   /** Calls by command from the first slice to the last, scripts' own included: differences of INFO commandstats. */
   commands?: Record<string, number>;
 }
@@ -122,6 +139,51 @@ export interface MemorySample {
   allocatorFragRatio: number;
   /** Payload bytes in the dataset according to the plan; the same on both arms. */
   logicalBytes: number;
+  /** What `usedBytes` is made of, as far as the server says: data, and the rest, of which some is named. */
+  datasetBytes?: number;
+  overheadBytes?: number;
+  scriptBytes?: number;
+  clientBytes?: number;
+  replicationBytes?: number;
+}
+
+/** Phases of the full protocol in their order; `…Idle`: some seconds after, with nothing sent. See docs/memory.md. */
+export const COURSE_PHASES = [
+  'start',
+  'fill',
+  'fillIdle',
+  'churn',
+  'churnIdle',
+  'delete',
+  'deleteIdle',
+  'purge',
+  'refill',
+  'save',
+] as const;
+export type CoursePhase = (typeof COURSE_PHASES)[number];
+
+/** What the full memory protocol measured on one arm in one round. */
+export interface MemoryCourse {
+  phases: Partial<Record<CoursePhase, MemorySample & { keys: number }>>;
+  /** Keys that there should have been, and error replies by first word: otherwise logical bytes are not what is there. */
+  plannedKeys: Partial<Record<CoursePhase, number>>;
+  errors: Record<string, number>;
+  /** RSS while idle after the fill, and in the churn against the payload bytes written by then. */
+  idleRss: { seconds: number; rssBytes: number }[];
+  churnRss: { writtenBytes: number; rssBytes: number }[];
+  save?: SaveFigures;
+}
+
+/** A snapshot (BGSAVE) while keys are overwritten. */
+interface SaveFigures {
+  seconds: number;
+  /** How long the fork itself stopped the server, and bytes of pages copied, as the server says. */
+  forkUs: number;
+  copiedBytes: number;
+  /** The highest RSS that INFO showed meanwhile. */
+  rssPeakBytes: number;
+  /** The highest sum of server and child, shared pages counted once; where the system lets us read it. */
+  processPeakBytes?: number;
 }
 
 /** What one slice gave on one arm. Latency distributions are in the HdrHistogram log named by `log`. */
@@ -150,9 +212,33 @@ export interface SliceResult {
   /** Never sent (the server died, or the run was stopped). */
   unsent: number;
   generator: GeneratorHealth;
+  /** Back-pressure: ops that were due while their connection had as much in flight as it may. */
+  heldByCap?: number;
+  /** Ops that left although others, which they had to follow, were not over. */
+  outOfOrder?: number;
+  /** Script calls that the server had forgotten (NOSCRIPT), sent again with their source as client libraries do. */
+  scriptsResent?: number;
+  /** On a cluster: ops sent again because their slot had moved (MOVED) or was moving (ASK), and ops of several slots. */
+  cluster?: { moved: number; asked: number; crossSlot: number };
+  /** Which connections, or load threads, were lost, and why. */
+  connectionLost?: string;
+  /** Times without a connection, until it stood again or the slice ended. */
+  outages?: { count: number; longestMs: number; totalMs: number };
+  /** Times in which the earliest pending request waited long; see `measure/stalls.ts`. */
+  stalls?: Stall[];
   /** Server's own counters over the slice, as differences of INFO stats. */
   hits: number;
   misses: number;
+}
+
+/** Microseconds; `startUs` after the slice's start: when the request that waits was sent. */
+export interface Stall {
+  startUs: number;
+  durationUs: number;
+  /** The longest that a request waited in it. */
+  waitUs: number;
+  /** The most that a request which was due meanwhile left late: as long as the stall, where the generator stood still too. */
+  lagUs: number;
 }
 
 export interface GeneratorHealth {
@@ -163,11 +249,16 @@ export interface GeneratorHealth {
   /** Event-loop delay of the worst worker. */
   eventLoopDelayUs: { p99: number; max: number };
   gcPauses: { count: number; totalMs: number; maxMs: number };
-  /** Cores used by the generator's process. */
+  /** Cores used by the generator's process, and by each of its load threads. */
   cpuCores: number;
+  threadCores?: number[];
+  /** What the load threads were scheduled at: all of them real-time, or not. Absent where the system does not say. */
+  priority?: Priority;
+  /** Replies to a PING every 10 ms on a connection of its own per load thread: what the server does without our queues. */
+  probeUs?: Quantiles & { count: number };
 }
 
-interface Quantiles {
+export interface Quantiles {
   p50: number;
   p99: number;
   p999: number;

@@ -82,7 +82,7 @@ export function timelineOf(
 const total = z.number().min(0);
 const column = z.array(total);
 const sparse = z.array(total.nullable());
-const TimelineSchema = z
+export const TimelineSchema = z
   .object({
     schema: z.literal('cutover/timeline@1'),
     binUs: z.number().positive(),

@@ -5,7 +5,7 @@ import type { Model } from '../model/model.ts';
 import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
 import { intern } from '../model/tally.ts';
-import { creation, typeOf } from './contents.ts';
+import { creation, payloadEnd, typeOf } from './contents.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import type { FamilyMatcher } from './family-matcher.ts';
 import type { Plan, Preload, Slice } from './plan.ts';
@@ -206,7 +206,8 @@ function preloadOf(
       for (const argument of command) database.writer.text(argument);
       database.commands++;
       preload.commands++;
-      for (const argument of command.slice(2)) preload.logicalBytes += argument.length;
+      const payload = command.slice(2, payloadEnd(command[0]!, command.length));
+      for (const argument of payload) preload.logicalBytes += argument.length;
     }
   }
   for (const [db, { writer, commands }] of databases)

@@ -1,4 +1,5 @@
 /** How faithful a synthesized workload is: it is modelled in its turn, and the two models are compared. */
+import { Names } from '../capture/ops.ts';
 import type { Caveat } from '../errors.ts';
 import { divergenceOf } from '../model/clients.ts';
 import { compareModels, type Difference } from '../model/difference.ts';
@@ -55,10 +56,11 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
   const seconds = secondsOf(model, synthesis.plan.rate);
   const windowSeconds = WINDOW_OPS / synthesis.plan.rate;
   const fit = new Fit(model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1'))));
+  const names = new Names();
   for (let from = 0; from < seconds; from += windowSeconds) {
     const slice = synthesis.slice(0, from, Math.min(windowSeconds, seconds - from));
     const startUs = Math.floor(first) * 1e6 + Math.round(from * 1e6);
-    for (const op of plannedOps(synthesis.plan, slice, startUs)) fit.add(op);
+    for (const op of plannedOps(synthesis.plan, slice, startUs, names)) fit.add(op);
   }
   fit.end();
   return summarize(fit, { ...model.source, last: first + seconds, spanSeconds: seconds });

@@ -1,4 +1,5 @@
 /** A slice → a cursor over its ops, as the capture's own: what is planned can be modelled like what was captured. */
+import type { Names } from '../capture/ops.ts';
 import type { FitOp } from '../model/fit.ts';
 import type { Plan, Slice } from './plan.ts';
 
@@ -22,11 +23,11 @@ export function readCommand(bytes: Uint8Array, start: number): Uint8Array[] {
   });
 }
 
-/** Ops of a slice whose time 0 is `startUs` (Unix µs); connection c is client c. The same object every time. */
-export function* plannedOps(plan: Plan, slice: Slice, startUs: number): Generator<FitOp> {
+/** Ops of a slice whose time 0 is `startUs` (Unix µs); connection c is client c. The same object every time. `names` numbers the commands. */
+export function* plannedOps(plan: Plan, slice: Slice, startUs: number, names: Names): Generator<FitOp> {
   let args: Uint8Array[] = [];
   const op = {
-    ...{ line: 0, atUs: 0, db: 0, clientId: 0, parentLine: 0, argCount: 0, lineBytes: 0, command: '' },
+    ...{ line: 0, atUs: 0, db: 0, clientId: 0, parentLine: 0, argCount: 0, lineBytes: 0, command: '', commandId: 0 },
     kind: 'command' as const,
     arg: (index: number) => args[index]!,
     argLength: (index: number) => args[index]!.length,
@@ -44,6 +45,7 @@ export function* plannedOps(plan: Plan, slice: Slice, startUs: number): Generato
     op.argCount = args.length;
     op.lineBytes = slice.offset[i + 1]! - slice.offset[i]!;
     op.command = Buffer.from(args[0]!).toString('latin1').toLowerCase();
+    op.commandId = names.id(op.command);
     yield op;
   }
 }

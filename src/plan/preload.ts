@@ -2,7 +2,7 @@
 import type { Family, Model } from '../model/model.ts';
 import { intern } from '../model/tally.ts';
 import { Elements, identified } from './calls.ts';
-import { type Contents, creation } from './contents.ts';
+import { type Contents, creation, payloadEnd } from './contents.ts';
 import { KeyExpiries } from './expiries.ts';
 import { existedBefore, requestsByRank } from './key-trace.ts';
 import type { KeyMaker } from './keys.ts';
@@ -43,7 +43,8 @@ export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Prelo
         database.writer.begin(command.length);
         for (const argument of command) database.writer.text(argument);
         database.commands++;
-        for (const argument of command.slice(2)) result.logicalBytes += argument.length;
+        const payload = command.slice(2, payloadEnd(command[0]!, command.length));
+        for (const argument of payload) result.logicalBytes += argument.length;
       }
     };
   });

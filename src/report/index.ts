@@ -1,8 +1,11 @@
 /** To add a report format: write a function from a judged rehearsal to text in a file of its own, and list it below. */
+import { reportCsv } from './csv.ts';
 import { reportGithub } from './github.ts';
+import { reportHdr } from './hdr.ts';
 import { reportJson } from './json.ts';
 import { reportJunit } from './junit.ts';
 import { reportMarkdown } from './markdown.ts';
+import { reportOpenmetrics } from './openmetrics.ts';
 import type { ReportSource } from './source.ts';
 import { reportTerminal } from './terminal.ts';
 
@@ -18,4 +21,7 @@ export const FORMATS = {
   markdown: reportMarkdown,
   junit: reportJunit,
   github: reportGithub,
+  csv: reportCsv,
+  hdr: reportHdr,
+  openmetrics: reportOpenmetrics,
 } satisfies Record<string, Reporter>;

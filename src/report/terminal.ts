@@ -6,15 +6,18 @@ import { asSentence, bytes, count, digits, duration, percent, plural, shorten } 
 import type { Caveat } from '../errors.ts';
 import { ARMS, type LintSummary } from '../measure/rehearsal.ts';
 import { printable } from '../printable.ts';
+import { gatherDistributions } from './html/distributions.ts';
 import type { ReportSource } from './source.ts';
 import { type Colour, colourFor, plainColour, type Tone, toneOf } from './text/colour.ts';
 import { alignTable, wrap } from './text/layout.ts';
+import { histogramPictures } from './text/picture.ts';
 
 const WIDTH = 80;
 
 const TONES: Record<Verdict, Tone> = { pass: 'good', fail: 'bad', inconclusive: 'unsure', invalid: 'bad' };
 
-export function reportTerminal({ judgement }: ReportSource, stream?: NodeJS.WriteStream): string {
+export function reportTerminal(source: ReportSource, stream?: NodeJS.WriteStream): string {
+  const { judgement } = source;
   const colour = stream ? colourFor(stream) : plainColour;
   const arms = ARMS.map((arm) => {
     const { product, version, spec, allocator } = judgement.arms[arm];
@@ -24,6 +27,7 @@ export function reportTerminal({ judgement }: ReportSource, stream?: NodeJS.Writ
     arms,
     ruleLines(judgement, colour),
     latencyLines(judgement, colour),
+    distributionLines(source, colour),
     memoryLines(judgement, colour),
     judgement.caveats.flatMap((caveat) => caveatLines(caveat, colour)),
     findingLines(judgement.findings),
@@ -36,7 +40,8 @@ export function reportTerminal({ judgement }: ReportSource, stream?: NodeJS.Writ
     .join('\n\n')}\n`;
 }
 
-function ruleLines({ verdict, rules, caveats, rounds, alpha }: Judgement, colour: Colour): string[] {
+function ruleLines(judgement: Judgement, colour: Colour): string[] {
+  const { verdict, rules, caveats, rounds, level } = judgement;
   if (rules.length === 0) return [];
   // A family's name stands above its rules, because it can be of any length.
   const rows = [...new Set(rules.map(({ family }) => family))].flatMap((family) => {
@@ -51,7 +56,7 @@ function ruleLines({ verdict, rules, caveats, rounds, alpha }: Judgement, colour
     { title: plural(rounds.judged, 'round'), align: 'left' },
     { title: 'baseline', align: 'right' },
     { title: 'candidate', align: 'right' },
-    { title: `change [${percent(1 - 2 * alpha)}]`, align: 'left' },
+    { title: `change [${percent(1 - 2 * level)}]`, align: 'left' },
     { title: 'allowed', align: 'right' },
     { title: 'outcome', align: 'left' },
   ] as const;
@@ -69,12 +74,17 @@ function ruleLines({ verdict, rules, caveats, rounds, alpha }: Judgement, colour
         ]
       : columns.map(() => ''),
   );
-  const table = alignTable([...columns], cells, (text, row, column) => {
-    const entry = rows[row]!;
-    return column === columns.length - 1 && 'rule' in entry
-      ? colour(verdict === 'invalid' ? 'quiet' : toneOf(entry.rule), text)
-      : text;
-  });
+  const table = alignTable(
+    [...columns],
+    cells,
+    (text, row, column) => {
+      const entry = rows[row]!;
+      return column === columns.length - 1 && 'rule' in entry
+        ? colour(verdict === 'invalid' ? 'quiet' : toneOf(entry.rule), text)
+        : text;
+    },
+    WIDTH,
+  );
   const lines = table.map((line, i) => {
     const entry = rows[i - 1];
     return entry && 'heading' in entry ? shorten(entry.heading!, WIDTH) : line;
@@ -89,11 +99,27 @@ function ruleLines({ verdict, rules, caveats, rounds, alpha }: Judgement, colour
     ...remarks.flatMap(({ rule, remark }) =>
       wrap(printable(`${rule.family === ALL_FAMILIES ? '' : `${scope(rule)} `}${rule.label}: ${remark}`), WIDTH, '  '),
     ),
+    ...wrap(methodOf(judgement), WIDTH).map((line) => colour('quiet', line)),
   ];
 }
 
-const outcomeOf = ({ outcome }: JudgedRule) =>
-  outcome === 'fail' ? 'FAIL' : outcome === 'not-judged' ? 'not judged' : outcome;
+/** What the rounds could show, and when it was looked. */
+function methodOf({ rules, looks, level }: Judgement): string {
+  const found = rules.flatMap(({ label, family, resolvable, unit }) =>
+    resolvable === undefined || family !== ALL_FAMILIES || unit !== 'us' ? [] : [`${label} by ${percent(resolvable)}`],
+  );
+  return [
+    ...(found.length > 0 ? [`nine times in ten, these rounds find a change of ${found.join(' or ')}`] : []),
+    ...(looks
+      ? [`planned looks after ${looks.rounds.join(', ')} rounds, this one at a level of ${percent(level)}`]
+      : []),
+  ].join('; ');
+}
+
+const OUTCOMES = { pass: 'pass', fail: 'FAIL', inconclusive: 'inconclusive', 'not-judged': 'not judged' } as const;
+/** The figure fell, or rose though by no more than is allowed, and not by chance. */
+const BADGES = { improved: ' ↓', regressed: ' ↑' } as const;
+const outcomeOf = ({ outcome, badge }: JudgedRule) => `${OUTCOMES[outcome]}${badge ? BADGES[badge] : ''}`;
 
 function latencyLines({ latency }: Judgement, colour: Colour): string[] {
   if (latency.baseline.response.samples === 0) return [];
@@ -115,6 +141,22 @@ function latencyLines({ latency }: Judgement, colour: Colour): string[] {
       (text, row) => (row < 2 ? text : colour('quiet', text)),
     ),
     colour('quiet', 'response = lag (ours) + service (the server), from the intended send; pooled'),
+  ];
+}
+
+const ARM_WIDTH = Math.max(...ARMS.map((arm) => arm.length)) + 2;
+
+function distributionLines(source: ReportSource, colour: Colour): string[] {
+  const { total } = gatherDistributions(source);
+  const pictures = histogramPictures(
+    ARMS.map((arm) => total[arm].response),
+    WIDTH - ARM_WIDTH,
+  );
+  if (!pictures) return [];
+  return [
+    ...ARMS.map((arm, i) => `${arm.padEnd(ARM_WIDTH)}${pictures.lines[i]}`),
+    `${' '.repeat(ARM_WIDTH)}${pictures.axis}`,
+    colour('quiet', 'requests by response time, both scales logarithmic; the lowest bar is one'),
   ];
 }
 

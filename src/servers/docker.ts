@@ -4,7 +4,7 @@ import { connect as connectSocket, isIP } from 'node:net';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { CutoverError, messageOf } from '../errors.ts';
-import { SERVER_ARGUMENTS } from './control/arguments.ts';
+import { CLUSTER_ARGUMENTS, SERVER_ARGUMENTS } from './control/arguments.ts';
 import { askOrReport, type ControlConnection, connectWhenReady } from './control/connection.ts';
 import { tailLines } from './control/log.ts';
 import type { RunningServer, ServerExit, ServerLimits, ServerProvider } from './server.ts';
@@ -146,7 +146,7 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
   class ServerContainer extends library.GenericContainer {
     constructor() {
       super(image);
-      this.withCommand([...SERVER_ARGUMENTS]);
+      this.withCommand([...SERVER_ARGUMENTS, ...(limits.clusterNode ? CLUSTER_ARGUMENTS : [])]);
       this.withExposedPorts(PORT);
       this.withLabels({ [CONTAINER_LABEL]: '1' });
       // No Ryuk: it is one more image to pull, and dispose() removes the container.
@@ -203,7 +203,8 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
     const address = { host: localHost, port: started.getMappedPort(PORT) };
     control = await connectWhenReady(address, START_TIMEOUT_MS, ended);
     const { processId: _, ...who } = await control.identify();
-    const { Image, State } = await container.inspect();
+    const { Image, State, NetworkSettings } = await container.inspect();
+    const [network] = Object.values(NetworkSettings.Networks);
     const { info, config } = control;
     return {
       identity: {
@@ -214,6 +215,7 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
         artefact: Image,
       },
       address,
+      ...(limits.clusterNode && network ? { peerAddress: { host: network.IPAddress, port: PORT } } : {}),
       ours: true,
       info: (section) => askOrReport(spec, info(section)),
       config: () => askOrReport(spec, config()),

@@ -1,5 +1,6 @@
 /** Server specs → running servers: the list of providers, and what the bare names `redis` and `valkey` stand for. */
 import { CutoverError } from '../errors.ts';
+import { startCluster } from './cluster.ts';
 import defaults from './defaults.json' with { type: 'json' };
 import { describeEngine, dockerProvider, ENGINE_ADVICE, hasImage, obtainImage } from './docker.ts';
 import { binaryVersion, findBinary, installAdvice, processProvider } from './process.ts';
@@ -90,10 +91,17 @@ async function refuseContainers(products: readonly Product[]): Promise<string | 
 /**
  * Starts the server that a spec names, or connects to it, and waits until it answers PING. A run resolves the specs of
  * both arms together first (`resolveSpecs`). Dispose the result to stop and remove what was started.
+ * With `primaries`, a cluster of so many nodes, each within the limits; not for URLs.
  */
-export async function startServer(spec: string, limits: ServerLimits = {}): Promise<RunningServer> {
+export async function startServer(
+  spec: string,
+  { primaries, ...limits }: ServerLimits & { primaries?: number } = {},
+): Promise<RunningServer> {
   const { specs } = await resolveSpecs({ spec });
-  return providerOf(specs.spec).start(specs.spec, limits);
+  const provider = providerOf(specs.spec);
+  // A cluster that someone else runs is discovered, with the nodes that it has.
+  if (primaries === undefined || provider === urlProvider) return provider.start(specs.spec, limits);
+  return startCluster(specs.spec, primaries, () => provider.start(specs.spec, { ...limits, clusterNode: true }));
 }
 
 /**

@@ -1,6 +1,7 @@
 /** `realtime` or `normal` → the scheduling of threads and processes on Linux, and what it really is afterwards. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { CutoverError } from '../errors.ts';
 
 /** `realtime`: SCHED_FIFO, which runs before everything that is not real-time; `normal`: the system's default. */
 export type Priority = 'realtime' | 'normal';
@@ -31,6 +32,17 @@ function tryRealtime(): string | undefined {
     return `the kernel gives real-time threads only ${Math.round((runtime / period) * 100)} % of a core (sched_rt_runtime_us)`;
   return undefined;
 }
+
+/** @throws CutoverError E_PRIORITY (cannotRun) where nothing can have real-time priority. */
+export function requireRealtime(spec: string): void {
+  const reason = realtimeRefusal();
+  if (reason !== undefined) throw cannotRaise(spec, reason);
+}
+
+export const cannotRaise = (spec: string, reason: string) =>
+  new CutoverError('cannotRun', 'E_PRIORITY', `${spec} cannot have real-time priority: ${reason}.`, [
+    'Leave --priority out: all threads then run at normal priority wherever one of them must.',
+  ]);
 
 /** Gives a thread, or a process with all its threads, real-time priority; false where that is not permitted. */
 export function makeRealtime(id: number, { allThreads = false } = {}): boolean {

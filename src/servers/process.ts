@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CutoverError, messageOf } from '../errors.ts';
-import { SERVER_ARGUMENTS } from './control/arguments.ts';
+import { BUS_PORT_OFFSET, CLUSTER_ARGUMENTS, SERVER_ARGUMENTS } from './control/arguments.ts';
 import { askOrReport, type ControlConnection, connectWhenReady } from './control/connection.ts';
 import { tailLines } from './control/log.ts';
+import { REALTIME_LAUNCHER, requireRealtime } from './priority.ts';
 import type { RunningServer, ServerExit, ServerLimits, ServerProvider } from './server.ts';
 
 const PREFIX = 'process:';
@@ -27,7 +28,7 @@ export const processProvider: ServerProvider = {
     const { binary, command } = prepare(spec, limits);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await launch(spec, binary, command);
+        return await launch(spec, binary, command, limits.clusterNode === true);
       } catch (error) {
         if (!(error instanceof PortTaken) || attempt === PORT_ATTEMPTS) throw error;
       }
@@ -92,7 +93,7 @@ export function installAdvice(names: readonly string[]): string[] {
   ];
 }
 
-/** What runs in front of the binary: both end in exec, so the process that we watch is the server. */
+/** What runs in front of the binary: all end in exec, so the process that we watch is the server. */
 function launcher(spec: string, limits: ServerLimits): string[] {
   if (limits.memoryBytes !== undefined || limits.cpus !== undefined) {
     throw new CutoverError(
@@ -115,6 +116,10 @@ function launcher(spec: string, limits: ServerLimits): string[] {
     }
     words.push('taskset', '--cpu-list', limits.cpuset);
   }
+  if (limits.priority === 'realtime') {
+    requireRealtime(spec);
+    words.push(...REALTIME_LAUNCHER);
+  }
   return words;
 }
 
@@ -125,15 +130,23 @@ function canFollowParent(): boolean {
   return followsParent;
 }
 
-async function launch(spec: string, binary: string, command: string[]): Promise<RunningServer> {
-  const port = await findFreePort();
+async function launch(
+  spec: string,
+  binary: string,
+  command: string[],
+  clusterNode: boolean,
+): Promise<RunningServer> {
+  const port = clusterNode ? await findNodePort() : await findFreePort();
   const folder = mkdtempSync(join(tmpdir(), 'cutover-'));
   const logPath = join(folder, 'server.log');
   const log = openSync(logPath, 'a');
   const [file, ...words] = command;
   const child = spawn(
     file!,
-    [...words, ...SERVER_ARGUMENTS, '--bind', '127.0.0.1', '--port', String(port), '--dir', folder],
+    [
+      ...[...words, ...SERVER_ARGUMENTS, ...(clusterNode ? CLUSTER_ARGUMENTS : [])],
+      ...['--bind', '127.0.0.1', '--port', String(port), '--dir', folder],
+    ],
     // Detached: Ctrl-C in a terminal goes to the whole process group, and would end the servers under the run's hands.
     { cwd: folder, detached: true, stdio: ['ignore', log, log] },
   );
@@ -215,9 +228,22 @@ function endAll(): void {
   }
 }
 
-async function findFreePort(): Promise<number> {
+/** One whose bus port, which must be a port too, is free as well. */
+async function findNodePort(): Promise<number> {
+  for (;;) {
+    const port = await findFreePort();
+    if (port + BUS_PORT_OFFSET > 65_535) continue;
+    const isFree = await findFreePort(port + BUS_PORT_OFFSET).then(
+      () => true,
+      () => false,
+    );
+    if (isFree) return port;
+  }
+}
+
+async function findFreePort(wanted = 0): Promise<number> {
   const server = createServer();
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done));
+  await new Promise<void>((done, fail) => server.once('error', fail).listen(wanted, '127.0.0.1', done));
   const address = server.address();
   await new Promise((done) => server.close(done));
   if (address === null || typeof address === 'string') throw new Error('no port');

@@ -1,5 +1,7 @@
 /** What a server under test is to the rest of the tool, whoever started it. */
 
+import type { Priority } from './priority.ts';
+
 /** Where to connect, and as whom. Credentials live here only, never in text that is printed or saved. */
 export interface ServerAddress {
   host: string;
@@ -9,6 +11,11 @@ export interface ServerAddress {
   tls?: boolean;
   username?: string;
   password?: string;
+  /** Set if this is a node of a cluster: it tells of the others. */
+  cluster?: {
+    /** `HOST:PORT` as a node announces itself → where it is reached from here, if that differs. */
+    reach: Record<string, { host: string; port: number }>;
+  };
 }
 
 export interface ServerLimits {
@@ -18,6 +25,10 @@ export interface ServerLimits {
   cpus?: number;
   /** Linux cpuset, `2-3`: containers and processes. */
   cpuset?: string;
+  /** `realtime`: all its threads under SCHED_FIFO, or E_PRIORITY where that is not permitted. */
+  priority?: Priority;
+  /** Start an empty node of a cluster that is still to be formed (`cluster.ts`). */
+  clusterNode?: boolean;
 }
 
 /** Who the server says it is; read from `server_name` and `valkey_version`, never from `redis_version` alone. */
@@ -32,6 +43,8 @@ export interface ServerIdentity {
   pid?: number;
   /** Docker image id, or the binary's path. */
   artefact?: string;
+  /** Of a cluster: how many nodes serve slots. */
+  primaries?: number;
 }
 
 export interface ServerExit {
@@ -43,6 +56,8 @@ export interface ServerExit {
 export interface RunningServer extends AsyncDisposable {
   readonly identity: ServerIdentity;
   readonly address: ServerAddress;
+  /** Where servers beside it reach it, if that is elsewhere: in the network of its container. */
+  readonly peerAddress?: { host: string; port: number };
   /** False for servers that someone else runs: they are never flushed, configured or stopped. */
   readonly ours: boolean;
   /** `INFO section` as name → value. Uses a connection of its own. */

@@ -1,8 +1,9 @@
 /** `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` → a server that someone else runs, only looked at. */
 import { CutoverError, messageOf } from '../errors.ts';
+import { allOrNone, asOneServer, readSlots } from './cluster.ts';
 import { askOrReport, type ControlConnection, connect } from './control/connection.ts';
 import { assertEmpty } from './emptiness.ts';
-import type { ServerAddress, ServerExit, ServerProvider } from './server.ts';
+import type { RunningServer, ServerAddress, ServerExit, ServerProvider } from './server.ts';
 
 const DEFAULT_PORT = 6379;
 /** A restart or a dropped connection is not a death; about three seconds without an answer are. */
@@ -25,35 +26,52 @@ export const urlProvider: ServerProvider = {
         'Leave the limits out, or use docker:IMAGE for both arms.',
       );
     }
-    let control: ControlConnection;
-    try {
-      control = await connect(address, RECONNECTS);
-    } catch (error) {
-      throw explain(spec, address, error);
+    const server = await connectTo(address, spec);
+    if ((await server.info('cluster')).cluster_enabled !== '1') return server;
+    await server[Symbol.asyncDispose]();
+    const { nodes } = await askOrReport(spec, readSlots(address));
+    if (nodes.length === 0) {
+      throw new CutoverError(
+        'cannotRun',
+        'E_CLUSTER_SLOTS',
+        `${spec} is in cluster mode, and no node serves any slot.`,
+        'Form the cluster first (redis-cli --cluster create), or name a server without cluster mode.',
+      );
     }
-    const { info, config, close } = control;
-    let who: Awaited<ReturnType<typeof control.identify>>;
-    try {
-      who = await control.identify();
-    } catch (error) {
-      close();
-      throw explain(spec, address, error);
-    }
-    const { processId: _, ...identity } = who;
-    return {
-      identity: { spec, provider: 'url', ...identity },
-      address,
-      ours: false,
-      info: (section) => askOrReport(spec, info(section)),
-      config: () => askOrReport(spec, config()),
-      died: control.lost.then((reason): ServerExit => ({ atMs: Date.now(), how: `no longer answers: ${reason}` })),
-      logTail: async () => [],
-      async [Symbol.asyncDispose]() {
-        close();
-      },
-    };
+    const connected = await allOrNone(nodes.map((node) => connectTo(node, `${spec}, node ${node.host}:${node.port}`)));
+    return asOneServer(spec, connected, {});
   },
 };
+
+async function connectTo(address: ServerAddress, spec: string): Promise<RunningServer> {
+  let control: ControlConnection;
+  try {
+    control = await connect(address, RECONNECTS);
+  } catch (error) {
+    throw explain(spec, address, error);
+  }
+  const { info, config, close } = control;
+  let who: Awaited<ReturnType<typeof control.identify>>;
+  try {
+    who = await control.identify();
+  } catch (error) {
+    close();
+    throw explain(spec, address, error);
+  }
+  const { processId: _, ...identity } = who;
+  return {
+    identity: { spec, provider: 'url', ...identity },
+    address,
+    ours: false,
+    info: (section) => askOrReport(spec, info(section)),
+    config: () => askOrReport(spec, config()),
+    died: control.lost.then((reason): ServerExit => ({ atMs: Date.now(), how: `no longer answers: ${reason}` })),
+    logTail: async () => [],
+    async [Symbol.asyncDispose]() {
+      close();
+    },
+  };
+}
 
 /**
  * Splits a server URL into the address, with credentials, and the same URL without them.

@@ -21,7 +21,7 @@ test('the default budget says what its text says', () => {
         ],
       },
     ],
-    stalls: { longerThanUs: 5000, maxRateRatio: 2, level: 'warn' },
+    stalls: { longerThanUs: 5000, maxRateRatio: 2, level: 'error' },
     memory: { rss: { maxIncrease: 0.1, floorBytes: 8 * 2 ** 20, phases: ['fill', 'end'] } },
     errors: { newPrefixes: 0, maxIncrease: 0.001 },
     allowed: [],

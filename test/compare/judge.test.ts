@@ -32,6 +32,7 @@ test('equal arms pass, every rule judged, exit 0', () => {
     [
       ['latency.p99', 'pass'],
       ['latency.p99.9', 'pass'],
+      ['stalls.rate', 'pass'],
       ['memory.rss_per_logical_byte.fill', 'pass'],
       ['memory.rss_per_logical_byte.end', 'pass'],
       ['errors.new_prefixes', 'pass'],
@@ -39,7 +40,7 @@ test('equal arms pass, every rule judged, exit 0', () => {
     ],
   );
   assert.deepEqual(judgement.caveats, []);
-  assert.match(judgement.sentence, /^PASS: 6 rules inside the budget over 5 rounds/);
+  assert.match(judgement.sentence, /^PASS: 7 rules inside the budget over 5 rounds/);
 });
 
 test('noisy equal arms are never failed', () => {
@@ -361,7 +362,7 @@ test('a killed run has no end and cannot pass; one without a complete round says
 test('Holm: one of many rules just over its limit is not enough', () => {
   // Alone p ≈ 0.03 fails; beside the errors' and the memory's rules it does not.
   const slightly = rehearse(onCandidate((round) => ({ tail: 6.3 + [0, 0.9, 0.2, 1.1, 0.3][round]! })));
-  const alone = judged(slightly, budgetOf('latency: {p99.9: {max_increase: 25%}}\nmemory: off\nerrors: off\n'));
+  const alone = judged(slightly, budgetOf('latency: {p99.9: {max_increase: 25%}}\nstalls: off\nmemory: off\nerrors: off\n'));
   assert.equal(alone.verdict, 'fail');
   const among = judged(slightly, budgetOf('latency: {p99.9: {max_increase: 25%}}\n'));
   assert.ok(ruleOf(among, 'latency.p99.9').pFail! > 0.01 && ruleOf(among, 'latency.p99.9').pFail! < 0.05);
@@ -370,7 +371,7 @@ test('Holm: one of many rules just over its limit is not enough', () => {
 });
 
 test('a budget that judges nothing is not green', () => {
-  const nothing = judged(rehearse(equal), budgetOf('latency: off\nmemory: off\nerrors: off\n'));
+  const nothing = judged(rehearse(equal), budgetOf('latency: off\nstalls: off\nmemory: off\nerrors: off\n'));
   assert.equal(nothing.verdict, 'inconclusive');
   assert.match(nothing.sentence, /no rule of the budget could be judged/);
 });

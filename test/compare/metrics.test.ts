@@ -10,6 +10,7 @@ import { rehearse } from '../support/rehearsal.ts';
 const budget = parseBudget('apiVersion: cutover/budget@1\n', 'default');
 const WORSE: Record<string, Partial<ArmBehaviour>> = {
   latency: { tail: 20, serviceUs: 900 },
+  stalls: { stalls: 3 },
   memory: { rssPerByte: 2 },
   errors: { errors: { 'session:{id} get': { OOM: 300 } } },
 };

@@ -19,7 +19,7 @@ function start(folder: string) {
     '--candidate',
     'process:valkey-server',
     '--rounds',
-    '4',
+    '3',
     '--slice',
     '1s',
     '--warmup',
@@ -78,7 +78,7 @@ test('kill -9 of the candidate: exit 3, who died and when, its log, a folder tha
   assert.equal(JSON.parse(again.stdout).verdict, 'inconclusive');
 });
 
-test('Ctrl-C: exit 130, what was measured is kept, nothing left', async () => {
+test('Ctrl-C: exit 130, what was measured is kept, nothing left, and --resume goes on with it', async () => {
   const folder = newFolder();
   const run = start(folder);
   await untilSecondRound(folder);
@@ -87,8 +87,22 @@ test('Ctrl-C: exit 130, what was measured is kept, nothing left', async () => {
   run.child.kill('SIGINT');
   const { code, stderr } = await run;
   assert.equal(code, 130, stderr);
-  assert.match(stderr, /Interrupted in round 2 of 4/);
+  assert.match(stderr, /Interrupted in round 2 of 3/);
   for (const { pid } of children) assert.equal(alive(pid), false, `process ${pid} is left`);
   assert.equal(read(folder).stopped?.reason, 'interrupted');
   assert.equal((await cutover(['compare', folder, '--json'])).code, 4);
+
+  const [first] = read(folder).rounds;
+  const resumed = await cutover(['run', '--resume', folder, '--json']);
+  assert.match(resumed.stdout, /"verdict"/, resumed.stderr);
+  const whole = read(folder);
+  assert.deepEqual(whole.rounds[0], first);
+  assert.deepEqual(
+    whole.rounds.map(({ index, invalid, arms }) => [index, invalid, arms.candidate.slices.length]),
+    [0, 1, 2].map((index) => [index, undefined, 2]),
+  );
+  assert.equal(whole.stopped, undefined);
+  const verdict = JSON.parse(resumed.stdout);
+  assert.deepEqual(verdict.rounds, { planned: 3, judged: 3 });
+  assert.match((await cutover(['run', '--resume', folder])).stderr, /is finished/);
 });

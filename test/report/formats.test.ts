@@ -12,10 +12,10 @@ import type { ReportSource } from '../../src/report/source.ts';
 import { type Behaviour, rehearse } from '../support/rehearsal.ts';
 
 const golden = join(import.meta.dirname, '../golden');
-const EXTENSIONS = { terminal: 'txt', json: 'json', markdown: 'md', junit: 'xml', github: 'github' } satisfies Record<
-  keyof typeof FORMATS,
-  string
->;
+const EXTENSIONS = {
+  ...{ terminal: 'txt', json: 'json', markdown: 'md', junit: 'xml', github: 'github' },
+  ...{ csv: 'csv', hdr: 'hlog', openmetrics: 'prom' },
+} satisfies Record<keyof typeof FORMATS, string>;
 const HOSTILE = 'evil:\u001b[31m\u009b2J\u202e|`</script><b>@octo #12 "&\' https://x.y www.x.y *{id}\0';
 const BUDGET = `apiVersion: cutover/budget@1
 objectives:

@@ -38,6 +38,8 @@ export interface ArmBehaviour {
   /** `FAMILY COMMAND` → ops per slice that count as calls and have no latency. */
   calls: Record<string, number>;
   lost: number;
+  /** Per slice; of 50 ms each. */
+  stalls: number;
   /** Sent over planned rate. */
   achieved: number;
   /** The longest response of each slice's time line, in its middle; 0: like everywhere else. */
@@ -54,6 +56,7 @@ const ORDINARY: ArmBehaviour = {
   errors: {},
   calls: {},
   lost: 0,
+  stalls: 0,
   achieved: 1,
   spikeUs: 0,
 };
@@ -208,6 +211,9 @@ function slice(behaviour: ArmBehaviour, round: number, arm: Arm, pair: number): 
       gcPauses: { count: 1, totalMs: 1, maxMs: 1 },
       cpuCores: 0.5,
     },
+    stalls: Array.from({ length: behaviour.stalls }, (_, i) => ({
+      ...{ startUs: 100_000 * (i + 1), durationUs: 50_000, waitUs: 50_000, lagUs: 0 },
+    })),
     hits: 1000,
     misses: 10,
   };

@@ -2,6 +2,7 @@
 import type { Caveat } from '../../errors.ts';
 import { ARMS, type Arm, type ArmRound } from '../../measure/rehearsal.ts';
 import { printable } from '../../printable.ts';
+import { excuses } from '../allowances.ts';
 import type { Assessment, Metric } from '../assessment.ts';
 import { ALL_FAMILIES } from '../budget.ts';
 import type { Evidence } from '../evidence.ts';
@@ -40,7 +41,7 @@ export const judgeErrors: Metric = (evidence) => {
 const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
 const plannedOf = (round: ArmRound) => sum(round.slices.map(({ planned }) => planned));
 
-function tallyErrors({ rounds }: Evidence): Tally[] {
+function tallyErrors({ rehearsal, budget, rounds }: Evidence): Tally[] {
   const tallies = new Map<string, Tally>();
   const add = (label: string, prefix: string, arm: Arm, k: number, times: number) => {
     if (times === 0) return;
@@ -60,12 +61,17 @@ function tallyErrors({ rounds }: Evidence): Tally[] {
         add(EVERYWHERE, NO_REPLY, arm, k, slice.lost);
         for (const [prefix, times] of Object.entries(slice.errors)) add(EVERYWHERE, prefix, arm, k, times);
         for (const [label, prefixes] of Object.entries(slice.errorsByLabel)) {
-          for (const [prefix, times] of Object.entries(prefixes)) add(label, prefix, arm, k, times);
+          const command = label.slice(label.lastIndexOf(' ') + 1);
+          for (const [prefix, times] of Object.entries(prefixes)) {
+            const isAllowed = excuses(budget.allowed, { command, prefix }, rehearsal.startedAt) !== undefined;
+            if (isAllowed) add(EVERYWHERE, prefix, arm, k, -times);
+            else add(label, prefix, arm, k, times);
+          }
         }
       }
     }
   }
-  return [...tallies.values()];
+  return [...tallies.values()].filter(({ errors }) => ARMS.some((arm) => sum(errors[arm]) > 0));
 }
 
 /** Requests that could have failed this way, per judged round. */

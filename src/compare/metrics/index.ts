@@ -3,5 +3,6 @@ import type { Metric } from '../assessment.ts';
 import { judgeErrors } from './errors.ts';
 import { judgeLatency } from './latency.ts';
 import { judgeMemory } from './memory.ts';
+import { judgeStalls } from './stalls.ts';
 
-export const METRICS: Record<string, Metric> = { latency: judgeLatency, memory: judgeMemory, errors: judgeErrors };
+export const METRICS: Record<string, Metric> = { latency: judgeLatency, stalls: judgeStalls, memory: judgeMemory, errors: judgeErrors };

@@ -1,11 +1,11 @@
 /** Turns slice quantiles into one rule per objective and percentile, stepping down where the tail has too few samples. */
 import type { Caveat } from '../../errors.ts';
-import { ARMS, type Part } from '../../measure/rehearsal.ts';
+import { ARMS, type Arm, type Part } from '../../measure/rehearsal.ts';
 import { type Assessment, geometricMeans, logRatios, type Metric, type Pair } from '../assessment.ts';
-import { ALL_FAMILIES, type LatencyLimit, type LatencyObjective } from '../budget.ts';
+import { ALL_FAMILIES, type LatencyLimit, type LatencyObjective, scopeName } from '../budget.ts';
 import { type Evidence, PERCENTILES } from '../evidence.ts';
 import { marginOf, testMargin } from '../statistics.ts';
-import { count, percentileName, quote } from '../wording.ts';
+import { count, percentileName, plural, quote } from '../wording.ts';
 
 /**
  * Samples beyond the percentile that make it defensible: the relative error of a quantile is about s/√(n(1 − p)) with a
@@ -20,6 +20,10 @@ const STEPS_DOWN = [99.9, 99.5, 99, 95];
 /** Lag above this share of the response: the generator, not the server, makes the percentile. */
 const LAG_SHARE = 0.5;
 
+/** Lag up to this share of the service time, or up to so many µs, is too little to make or to hide a difference. */
+const HARMLESS_LAG_SHARE = 0.1;
+const HARMLESS_LAG_US = 50;
+
 export const judgeLatency: Metric = (evidence) => {
   const assessed = evidence.budget.latency.flatMap((objective) =>
     objective.limits.map((limit) => assess(evidence, objective, limit)),
@@ -32,12 +36,14 @@ export const judgeLatency: Metric = (evidence) => {
 
 function assess(
   evidence: Evidence,
-  { family, level }: LatencyObjective,
+  objective: LatencyObjective,
   limit: LatencyLimit,
 ): { assessment: Assessment; caveats: Caveat[] } {
+  const { family, commands, level } = objective;
   const asked = percentileName(limit.percentile);
-  const everything = family === ALL_FAMILIES;
-  const rounds = evidence.latency.get(family)!;
+  const name = scopeName(objective);
+  const everything = name === ALL_FAMILIES;
+  const rounds = evidence.latency.get(name)!;
   // A slice without a reply on one arm has no ratio; that arm's silence is judged as lost replies.
   const pairsOf = (k: number) => rounds[k]!.filter((pair) => ARMS.every((arm) => pair[arm].response.count > 0));
   const perRound = rounds.map((_, k) =>
@@ -46,21 +52,21 @@ function assess(
   const samples = perRound.reduce((sum, n) => sum + n, 0);
   const leastPerRound = Math.min(...perRound);
   const base = {
-    id: `latency.${asked.toLowerCase()}${everything ? '' : `/${family}`}`,
-    label: asked,
+    id: `latency.${asked.toLowerCase()}${everything ? '' : `/${name}`}`,
+    label: commands ? `${asked} ${commands.join(', ')}` : asked,
     family,
     level,
     unit: 'us',
     scale: 'ratio',
     samples,
   } as const;
-  const about = everything ? asked : `${asked} of ${quote(family)}`;
+  const about = everything ? asked : `${asked} of ${quote(name)}`;
 
   if (samples === 0) {
     const families = [...evidence.families].slice(0, 5).map(quote).join(', ');
     const message = everything
       ? 'no request was answered'
-      : `no request of family ${quote(family)} was answered; families here: ${families}`;
+      : `no request of family ${quote(name)} was answered; families here: ${families}`;
     return { assessment: { ...base, inconclusive: { cause: 'missing', message } }, caveats: [] };
   }
   // Percentiles have two decimals: in integers, so that 20 / (1 − 0.999) is 20,000 and not 20,001.
@@ -75,7 +81,15 @@ function assess(
   const shortfall = `${about} needs ${count(figures.needed)} samples a round, has ${count(figures.measured)}`;
   if (judged === undefined) {
     const inconclusive = { cause: 'too-few-samples', message: shortfall } as const;
-    return { assessment: { ...base, inconclusive }, caveats: [] };
+    const cure = cureOf(evidence, leastPerRound, Math.min(limit.percentile, STEPS_DOWN.at(-1)!));
+    const message = 'slice' in cure ? `${shortfall}; ${cure.slice}` : shortfall;
+    return {
+      assessment: {
+        ...base,
+        inconclusive: { ...inconclusive, message, ...('rounds' in cure ? { roundsNeeded: cure.rounds } : {}) },
+      },
+      caveats: [],
+    };
   }
 
   const at = PERCENTILES.indexOf(judged);
@@ -106,7 +120,7 @@ function assess(
 
   if (judged !== limit.percentile) {
     const lower = percentileName(judged);
-    assessment.label = `${asked} as ${lower}`;
+    assessment.label = `${assessment.label} as ${lower}`;
     assessment.note = `${shortfall}: judged ${lower}`;
     caveats.push({
       id: 'percentile-stepped-down',
@@ -116,16 +130,19 @@ function assess(
     });
   }
 
-  // Response = lag + service. Where lag makes up most of the percentile, the response says more about the generator and
-  // the host than about the server: a lag that differs between the arms looks like a regression, an equal one hides one.
-  // The outcome then stands only if service time, which has no lag in it, says the same.
-  const lagging = ARMS.filter((arm) => lag[arm] > LAG_SHARE * typical[arm]);
-  if (lagging.length > 0) {
-    const service = test(roundsOf('service'));
+  // Response = lag + service. A lag that differs between the arms looks like a regression, an equal one hides some of it.
+  // Service time has no lag in it: beyond a lag that is harmless, it must not say the opposite; where lag makes up most of
+  // the percentile, which then says more about the generator and the host than about the server, it must say the same.
+  const services = roundsOf('service');
+  const served = geometricMeans(services);
+  const isHarmless = (arm: Arm) => lag[arm] <= Math.max(HARMLESS_LAG_US, HARMLESS_LAG_SHARE * served[arm]);
+  if (ARMS.every(isHarmless)) return { assessment, caveats };
+  const dominated = ARMS.some((arm) => lag[arm] > LAG_SHARE * typical[arm]);
+  if (dominated) {
     const parts = ARMS.map((arm) => `${arm} ${count(lag[arm])} of ${count(typical[arm])} µs`).join(', ');
     caveats.push({
       id: 'generator-lag',
-      message: `at ${percentileName(judged)}${everything ? '' : ` of ${quote(family)}`} more than half of the response time is the generator's own lag: ${parts}`,
+      message: `at ${percentileName(judged)}${everything ? '' : ` of ${quote(name)}`} more than half of the response time is the generator's own lag: ${parts}`,
       advice: 'Give the generator cores of its own or lower --rate; read service time until then.',
       numbers: {
         percentile: judged,
@@ -135,11 +152,31 @@ function assess(
         candidateResponseUs: Math.round(typical.candidate),
       },
     });
-    if (response.outcome !== 'inconclusive' && service.outcome !== response.outcome) {
-      const claim = response.outcome === 'fail' ? 'explains the rise' : 'may hide a rise';
-      const message = `the generator's lag ${claim}: service time alone is ${service.outcome === 'inconclusive' ? 'too noisy to tell' : `a ${service.outcome}`}`;
-      assessment.inconclusive = { cause: 'generator', message };
-    }
+  }
+  const service = test(services);
+  const agrees =
+    response.outcome === 'pass' && !dominated ? service.outcome !== 'fail' : service.outcome === response.outcome;
+  if (response.outcome !== 'inconclusive' && !agrees) {
+    const claim = response.outcome === 'fail' ? 'explains the rise' : 'may hide a rise';
+    const message = `the generator's lag ${claim}: service time alone is ${service.outcome === 'inconclusive' ? 'too noisy to tell' : `a ${service.outcome}`}`;
+    assessment.inconclusive = { cause: 'generator', message };
   }
   return { assessment, caveats };
+}
+
+/** What would give a percentile the samples that it needs: more rounds where each has enough, else longer slices. */
+function cureOf(
+  { rehearsal, rounds }: Evidence,
+  perRound: number,
+  percentile: number,
+): { rounds: number } | { slice: string } {
+  const beyond = (perRound * Math.round(10_000 - percentile * 100)) / 10_000;
+  const needed = Math.ceil(BEYOND_IN_TOTAL / beyond);
+  if (beyond >= BEYOND_PER_ROUND) return { rounds: needed };
+  const { sliceSeconds, slicePairs } = rehearsal.settings;
+  const longer = Math.ceil((sliceSeconds * Math.max(BEYOND_PER_ROUND, BEYOND_IN_TOTAL / rounds.length)) / beyond);
+  const minutes = Math.ceil((2 * slicePairs * longer * rounds.length) / 60);
+  return {
+    slice: `--slice ${longer}s (about ${plural(minutes, 'minute')} of load) would have them for ${percentileName(percentile)}`,
+  };
 }

@@ -10,4 +10,7 @@ export const CLIENTS = {
   iovalkey: openIovalkey,
 } as const satisfies Record<string, OpenClient>;
 
+/** Not one to choose: what `raw` becomes where the server is a cluster. */
+export { openCluster } from './cluster.ts';
+
 export type ClientName = keyof typeof CLIENTS;

@@ -61,8 +61,7 @@ function scaleOf({ scale }: Axis, values: readonly (number | null)[], from: numb
   if (scale !== 'linear') {
     const low = Math.max(least, 1);
     const high = Math.max(most, low * 2);
-    const place = (value: number) =>
-      from + ((to - from) * Math.log(Math.max(value, low) / low)) / Math.log(high / low);
+    const place = (value: number) => from + ((to - from) * Math.log(Math.max(value, low) / low)) / Math.log(high / low);
     return { place, ticks: scale === 'percentile' ? NINES.filter((x) => x >= low && x <= high) : decades(low, high) };
   }
   const low = Math.min(0, least);
@@ -94,7 +93,7 @@ function rounds(low: number, high: number): number[] {
 }
 
 function labelOf({ unit }: Axis, value: number): string {
-  if (unit === 'us') return duration(value).replace(/\.?0+ /, ' ').replace(/^(\d+) (?=[mµ]?s)/, '$1 ');
+  if (unit === 'us') return duration(value).replace(/\.?0+(?= )/, (zeros) => (zeros.startsWith('.') ? '' : zeros));
   if (unit === 'percentile') return percentileLabel(value);
   if (unit === 'change') return signedPercent(value);
   if (unit === 'date') return new Date(value * 1000).toISOString().slice(0, 10);

@@ -13,7 +13,7 @@ export interface Series {
   /** Whose colour it has. */
   arm: Arm;
   /** `thin`: one of many that lie over each other. `faint`: beyond what the data defend. */
-  style: 'solid' | 'dashed' | 'thin' | 'faint';
+  style: 'solid' | 'dashed' | 'dotted' | 'thin' | 'faint';
   /** As long as the plot's `x`. */
   y: (number | null)[];
 }
@@ -48,7 +48,10 @@ export function downsample(plot: Plot, points = POINTS): Plot {
   const starts = Array.from({ length: Math.ceil(values.length / size) }, (_, bucket) => bucket * size);
   return {
     ...plot,
-    x: { ...plot.x, values: starts.flatMap((from) => [values[from]!, values[Math.min(from + (size >> 1), values.length - 1)]!]) },
+    x: {
+      ...plot.x,
+      values: starts.flatMap((from) => [values[from]!, values[Math.min(from + (size >> 1), values.length - 1)]!]),
+    },
     series: plot.series.map((series) => ({
       ...series,
       y: starts.flatMap((from) => extremes(series.y.slice(from, from + size))),

@@ -1,5 +1,7 @@
-/** Turns figures into small pictures of characters: an interval against its limit, how much is done. */
+/** Turns figures into small pictures of characters: an interval against its limit, distributions, how much is done. */
 import type { JudgedRule } from '../../compare/judgement.ts';
+import { duration } from '../../compare/wording.ts';
+import type { LatencyHistogram } from '../../measure/histogram.ts';
 
 /** Where a picture `width` wide has no change and the limit: at a third and at two thirds. */
 const places = (width: number) => ({ zero: Math.round((width - 1) / 3), limit: Math.round(((width - 1) * 2) / 3) });
@@ -37,4 +39,39 @@ export function intervalScale(width: number): string {
 export function progressBar(share: number, width: number): string {
   const done = Math.round(Math.min(1, Math.max(0, share)) * width);
   return '━'.repeat(done) + '─'.repeat(width - done);
+}
+
+const HEIGHTS = '▁▂▃▄▅▆▇█';
+
+/**
+ * Distributions over one logarithmic axis from the smallest to the largest latency of all, a line each, and the axis with
+ * its powers of ten. Heights are logarithmic too: from one request to the fullest column, so that a tail of a few
+ * requests is seen beside thousands.
+ */
+export function histogramPictures(
+  histograms: LatencyHistogram[],
+  width: number,
+): { lines: string[]; axis: string } | undefined {
+  const filled = histograms.filter(({ count }) => count > 0);
+  if (filled.length === 0) return undefined;
+  const low = Math.log10(Math.max(1, Math.min(...filled.map(({ min }) => min))));
+  const high = Math.max(low + 0.1, Math.log10(Math.max(1, ...filled.map(({ max }) => max))));
+  /** The latency at which column `at` begins. */
+  const edgeUs = (at: number) => Math.floor(10 ** (low + ((high - low) * at) / width));
+  const columns = histograms.map((histogram) => {
+    const above = Array.from({ length: width + 1 }, (_, at) =>
+      at === 0 ? histogram.count : at === width ? 0 : histogram.countAbove(edgeUs(at)),
+    );
+    return above.slice(0, width).map((count, at) => count - above[at + 1]!);
+  });
+  const fullest = Math.max(2, ...columns.flat());
+  const heightOf = (count: number) =>
+    count === 0 ? ' ' : HEIGHTS[Math.round((Math.log(count) / Math.log(fullest)) * (HEIGHTS.length - 1))]!;
+  let axis = '';
+  for (let decade = Math.ceil(low); decade <= high; decade++) {
+    const at = Math.floor(((decade - low) / (high - low)) * width);
+    const label = `|${duration(10 ** decade).replace(/\.0+ /, ' ')}`;
+    if (at >= axis.length && at + label.length <= width) axis = axis.padEnd(at) + label;
+  }
+  return { lines: columns.map((counts) => counts.map(heightOf).join('').trimEnd()), axis };
 }

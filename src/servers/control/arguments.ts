@@ -5,3 +5,9 @@
  * container's clients do not come from its own loopback; every server we start is published on loopback only.
  */
 export const SERVER_ARGUMENTS: readonly string[] = ['--save', '', '--appendonly', 'no', '--protected-mode', 'no'];
+
+/** What a node of a cluster gets besides. */
+export const CLUSTER_ARGUMENTS: readonly string[] = ['--cluster-enabled', 'yes'];
+
+/** A node listens to the others at its port plus this. */
+export const BUS_PORT_OFFSET = 10_000;

@@ -17,6 +17,8 @@ export interface ControlConnection {
   info(section?: string): Promise<Record<string, string>>;
   /** `CONFIG GET *`, credentials masked; undefined where the server refuses it. */
   config(): Promise<Record<string, string> | undefined>;
+  /** The reply to any command, as the library reads it; rejects with an error reply. */
+  call(command: string, ...args: string[]): Promise<unknown>;
   identify(): Promise<Pick<ServerIdentity, 'product' | 'version' | 'allocator'> & { processId: number }>;
   /** SCRIPT LOAD: undefined where the script compiles, else the error. Rejects where the question was not answered. */
   compile(script: Buffer): Promise<string | undefined>;
@@ -86,6 +88,7 @@ export async function connect(address: ServerAddress, reconnects = 0): Promise<C
         throw error;
       }
     },
+    call: (command, ...args) => redis.call(command, args),
     async identify() {
       const fields = { ...(await info('server')), ...(await info('memory')) };
       return { ...identify(fields), processId: Number(fields.process_id ?? 0) };

@@ -1,0 +1,222 @@
+/** A preload → the same keys filled, overwritten, deleted and refilled, with the payload bytes that a server then holds. */
+import { latin1 } from '../model/roles.ts';
+import { intern } from '../model/tally.ts';
+import { payloadEnd } from './contents.ts';
+import type { Plan, Preload, Slice } from './plan.ts';
+import { readCommand } from './planned-ops.ts';
+import { type Random, stream } from './random.ts';
+import { RespWriter, share, sharedArray } from './resp.ts';
+
+/** Keys must not expire while memory is measured: one server would free them sooner than the other. */
+const TTL_SECONDS = Buffer.from('604800');
+/** One size class of jemalloc, which has four to a doubling: the slots that were freed are too small for what comes. */
+const GROWTH = 1 / 4;
+const ONLY_DIGITS = /^\d+$/;
+
+/** The keys of one database, in the order in which they are overwritten and deleted. */
+interface Database {
+  db: number;
+  bytes: Uint8Array;
+  keys: Key[];
+}
+
+interface Key {
+  /** Positions in the database's bytes of the commands that make it. */
+  start: number;
+  end: number;
+  /** Keys that can take its contents and keep their type, itself among them; and its place there. */
+  kind: Key[];
+  place: number;
+  /** Payload bytes that a server holds under it; 0: there is no such key. */
+  payload: number;
+}
+
+/** Part of each database's keys, in their order: from 0 to 1. */
+interface Part {
+  from: number;
+  to: number;
+}
+
+/**
+ * Keeps the books of a server that is sent all that the methods return: `keys` and `logicalBytes` are exact then. Payload
+ * is keys, values, fields, elements and scores, not times to live. The same preload, seed and calls give the same bytes.
+ */
+export class Dataset {
+  keys = 0;
+  logicalBytes = 0;
+  readonly #databases: Database[];
+  readonly #random: Random;
+
+  constructor(preload: Preload, seed: string) {
+    this.#random = stream(seed, 'dataset');
+    this.#databases = preload.databases.map(({ db, bytes }) => ({ db, bytes, keys: keysOf(bytes, this.#random) }));
+  }
+
+  /** Every key with the contents that the preload gives it. */
+  fill(): Preload {
+    return this.#commands({ from: 0, to: 1 }, (database, key, writer) => this.#put(database, key, key, writer));
+  }
+
+  /** Keys take the contents of others of their kind: another size for each, the same sizes over all. */
+  overwrite(part: Part): Preload {
+    const exchange = this.#exchange();
+    return this.#commands(part, (database, key, writer) => this.#put(database, key, exchange(key), writer));
+  }
+
+  /** Deletes keys in their seeded order: the holes are where chance put them. */
+  delete(part: Part): Preload {
+    return this.#commands(part, ({ bytes }, key, writer) => {
+      writer.begin(2);
+      writer.text('del');
+      writer.bytes(readCommand(bytes, key.start)[1]!);
+      this.#book(key, 0);
+      return 1;
+    });
+  }
+
+  /** Makes keys again with values a quarter longer. */
+  refill(part: Part): Preload {
+    return this.#commands(part, (database, key, writer) => this.#put(database, key, key, writer, GROWTH));
+  }
+
+  /** Overwrites keys one after the other at a steady `rate` (keys per second), as a slice of `plan`. */
+  overwriteSlowly(rate: number, seconds: number): { plan: Pick<Plan, 'labels' | 'connections'>; slice: Slice } {
+    const exchange = this.#exchange();
+    const writer = new RespWriter();
+    const intendedUs: number[] = [];
+    const connection: number[] = [];
+    const offset = [0];
+    const all = this.#databases.flatMap((database, number) => database.keys.map((key) => ({ database, number, key })));
+    for (let i = 0; all.length > 0 && i < rate * seconds; i++) {
+      const { database, number, key } = all[i % all.length]!;
+      for (let n = this.#put(database, key, exchange(key), writer, 0, offset); n > 0; n--) {
+        intendedUs.push((i / rate) * 1e6);
+        connection.push(number);
+      }
+    }
+    const count = intendedUs.length;
+    return {
+      plan: {
+        labels: [{ family: '(memory)', command: 'overwrite' }],
+        connections: this.#databases.map(({ db }) => ({ db })),
+      },
+      slice: {
+        ...{ seed: 'overwrite', durationUs: seconds * 1e6, count, bytes: share(writer.view()) },
+        intendedUs: share(Float64Array.from(intendedUs)),
+        connection: share(Uint16Array.from(connection)),
+        offset: share(Uint32Array.from(offset)),
+        label: sharedArray(Uint16Array, count),
+        flags: sharedArray(Uint8Array, count),
+      },
+    };
+  }
+
+  /** For one pass over the keys: which key's contents each takes. Another shift in each pass, never none. */
+  #exchange(): (key: Key) => Key {
+    const draw = this.#random();
+    return ({ kind, place }) => kind[(place + 1 + Math.floor(draw * (kind.length - 1))) % kind.length]!;
+  }
+
+  #commands(part: Part, make: (database: Database, key: Key, writer: RespWriter) => number): Preload {
+    const before = this.logicalBytes;
+    const preload: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
+    for (const database of this.#databases) {
+      const writer = new RespWriter();
+      const [from, to] = [part.from, part.to].map((share) => Math.round(share * database.keys.length));
+      let commands = 0;
+      for (const key of database.keys.slice(from, to)) commands += make(database, key, writer);
+      preload.commands += commands;
+      preload.keys += to! - from!;
+      preload.databases.push({ db: database.db, commands, bytes: share(writer.view()) });
+    }
+    preload.logicalBytes = this.logicalBytes - before;
+    return preload;
+  }
+
+  /**
+   * Writes the commands that give `key` the contents of `source`, `growth` longer, and returns how many.
+   * @param ends gets the writer's position after each.
+   */
+  #put({ bytes }: Database, key: Key, source: Key, writer: RespWriter, growth = 0, ends?: number[]): number {
+    const name = readCommand(bytes, key.start)[1]!;
+    let payload = name.length;
+    let commands = 0;
+    for (const { command } of commandsFrom(bytes, source.start, source.end)) {
+      const word = latin1(command[0]!);
+      const end = payloadEnd(word, command.length);
+      writer.begin(command.length);
+      for (const [i, argument] of command.entries()) {
+        const isTtl = i >= end && ONLY_DIGITS.test(latin1(argument));
+        const kept = i === 1 ? name : isTtl ? TTL_SECONDS : argument;
+        const written = growth > 0 && i < end && isValue(word, i, kept) ? lengthen(kept, growth) : kept;
+        writer.bytes(written);
+        if (i > 1 && i < end) payload += written.length;
+      }
+      ends?.push(writer.length);
+      commands++;
+    }
+    this.#book(key, payload);
+    return commands;
+  }
+
+  #book(key: Key, payload: number): void {
+    this.logicalBytes += payload - key.payload;
+    this.keys += Math.sign(payload) - Math.sign(key.payload);
+    key.payload = payload;
+  }
+}
+
+/** The keys that a preload makes, in a random order. Commands of one key stand together; `del` only comes first. */
+function keysOf(bytes: Uint8Array, random: Random): Key[] {
+  const keys: Key[] = [];
+  const kinds = new Map<string, Key[]>();
+  let last: { name: Uint8Array; key: Key } | undefined;
+  for (const { command, start, end } of commandsFrom(bytes, 0, bytes.length)) {
+    const word = latin1(command[0]!);
+    if (!last || Buffer.compare(last.name, command[1]!) !== 0) {
+      last = { name: command[1]!, key: { start, end, kind: [], place: 0, payload: 0 } };
+      keys.push(last.key);
+    }
+    last.key.end = end;
+    if (word === 'del' || word === 'expire') continue;
+    // A counter stays one: what increments it later must find a number.
+    const isNumber = word === 'set' && ONLY_DIGITS.test(latin1(command[2]!));
+    last.key.kind = intern(kinds, isNumber ? 'number' : word, () => []);
+  }
+  shuffle(keys, random);
+  for (const key of keys) {
+    key.place = key.kind.length;
+    key.kind.push(key);
+  }
+  return keys;
+}
+
+function* commandsFrom(bytes: Uint8Array, start: number, end: number) {
+  while (start < end) {
+    const command = readCommand(bytes, start);
+    const last = command.at(-1)!;
+    const next = last.byteOffset - bytes.byteOffset + last.length + CRLF;
+    yield { command, start, end: next };
+    start = next;
+  }
+}
+
+const CRLF = 2;
+
+/** Fisher and Yates. */
+function shuffle<T>(items: T[], random: Random): void {
+  for (let i = items.length - 1; i > 0; i--) {
+    const other = Math.floor(random() * (i + 1));
+    [items[i], items[other]] = [items[other]!, items[i]!];
+  }
+}
+
+/** Whether argument `i` of a creating command is a value or element that can have any length. */
+function isValue(word: string, i: number, argument: Uint8Array): boolean {
+  if (i < 2 || (word === 'hset' && i % 2 === 0) || (word === 'xadd' && (i < 4 || i % 2 === 1))) return false;
+  return !ONLY_DIGITS.test(latin1(argument));
+}
+
+/** Its beginning again behind it; what was different stays so, because longer stays longer. */
+const lengthen = (value: Uint8Array, growth: number) =>
+  Buffer.concat([value, value.subarray(0, Math.ceil(value.length * growth))]);
