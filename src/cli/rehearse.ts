@@ -4,13 +4,14 @@ import { type Budget, parseBudget } from '../compare/budget.ts';
 import { DEFAULT_BUDGET } from '../compare/default-budget.ts';
 import { judge } from '../compare/judge.ts';
 import { decideLook } from '../compare/looks.ts';
+import { planSchedule, type Schedule, shortestTime } from '../compare/schedule.ts';
 import type { ClientName } from '../drive/clients/index.ts';
 import { conduct } from '../drive/conductor.ts';
 import { defaultWorkers } from '../drive/driver.ts';
 import { CutoverError } from '../errors.ts';
 import { createFolder, latencyReader, loadFolder, reopenFolder } from '../measure/folder.ts';
 import { describeMachine } from '../measure/machine.ts';
-import { ARMS, type Arm, type Looks, type Rehearsal } from '../measure/rehearsal.ts';
+import { ARMS, type Arm, type Rehearsal } from '../measure/rehearsal.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
 import type { Overrides } from '../model/overrides.ts';
 import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
@@ -43,6 +44,8 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   rate: Rate;
   /** At most; undefined: as many as the budget looks at, or five. */
   rounds: number | undefined;
+  /** For all rounds together: plans their number, slices and looks instead of the options for these. */
+  timeSeconds: number | undefined;
   slicePairs: number;
   sliceSeconds: number;
   warmupSeconds: number;
@@ -88,8 +91,8 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
   // As the command line that repeats the run has it: the same rate is the same bytes.
   const rate = Number(options.rate(capturedRate).toPrecision(6));
   const epochSeconds = options.epochSeconds ?? Math.floor(Date.now() / 1000);
-  const { slicePairs, sliceSeconds, warmupSeconds } = options;
-  const { rounds, looks } = planRounds(options.rounds, budget);
+  const { slicePairs, warmupSeconds } = options;
+  const { rounds, sliceSeconds, looks } = scheduleOf(options, budget, rate);
   const workload = await openWorkload({
     ...{ mode, keys, source, model, seed, epochSeconds, rate, replica },
     seconds: warmupSeconds + slicePairs * sliceSeconds,
@@ -169,11 +172,27 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
 
 const DEFAULT_ROUNDS = 5;
 
-/** How many rounds there are at most, and after which it is looked whether the verdict is in. */
-function planRounds(asked: number | undefined, { looks }: Budget): { rounds: number; looks?: Looks } {
+/** How many rounds there are at most, how long their slices, and after which it is looked whether the verdict is in. */
+function scheduleOf(options: RehearseOptions, { looks }: Budget, rate: number): Schedule {
+  const { timeSeconds, sliceSeconds, rounds: asked } = options;
+  if (timeSeconds !== undefined) {
+    const schedule = planSchedule(timeSeconds, { ...options, rate });
+    if (schedule) return schedule;
+    const least = Math.ceil(shortestTime(options));
+    throw new CutoverError(
+      'usage',
+      'E_USAGE',
+      `In ${timeSeconds} s there is no room for three rounds, the fewest that give an interval.`,
+      `Give it --time ${least}s or more; ten minutes are a good start.`,
+    );
+  }
   const rounds = asked ?? looks?.rounds.at(-1) ?? DEFAULT_ROUNDS;
-  if (!looks) return { rounds };
-  return { rounds, looks: { ...looks, rounds: [...looks.rounds.filter((look) => look < rounds), rounds] } };
+  if (!looks) return { rounds, sliceSeconds };
+  return {
+    rounds,
+    sliceSeconds,
+    looks: { ...looks, rounds: [...looks.rounds.filter((look) => look < rounds), rounds] },
+  };
 }
 
 function otherWorkload(path: string, source: string): CutoverError {

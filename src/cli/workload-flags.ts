@@ -11,25 +11,24 @@ export function sampleCapture(): string {
 }
 
 /** A flag that reads `2s`, `500ms`, `1m` or `30` as seconds. */
-export function secondsFlag(description: string, initial: number) {
-  return Flags.custom<number>({
-    description,
-    default: async () => initial,
-    defaultHelp: async () => `${initial}s`,
-    helpValue: '<length>',
-    parse: async (text, _, { name }) => {
-      const [, value, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
-      const seconds = Number(value) * { ms: 0.001, s: 1, m: 60 }[unit as 'ms' | 's' | 'm'];
-      if (seconds > 0) return seconds;
-      throw new CutoverError(
-        'usage',
-        'E_USAGE',
-        `--${name} ${text} is no length of time.`,
-        `Write it like --${name} 2s, --${name} 500ms or --${name} 1m.`,
-      );
-    },
-  })();
-}
+export const lengthFlag = Flags.custom<number>({
+  helpValue: '<length>',
+  parse: async (text, _, { name }) => {
+    const [, value, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
+    const seconds = Number(value) * { ms: 0.001, s: 1, m: 60 }[unit as 'ms' | 's' | 'm'];
+    if (seconds > 0) return seconds;
+    throw new CutoverError(
+      'usage',
+      'E_USAGE',
+      `--${name} ${text} is no length of time.`,
+      `Write it like --${name} 2s, --${name} 500ms or --${name} 1m.`,
+    );
+  },
+});
+
+/** The same with a value where it is left out. */
+export const secondsFlag = (description: string, initial: number) =>
+  lengthFlag({ description, default: async () => initial, defaultHelp: async () => `${initial}s` });
 
 /** What `--rate` asks for, given the captured rate in ops per second. */
 export type Rate = (capturedRate: number) => number;

@@ -245,7 +245,7 @@ export function signFlip(values: number[]): number {
 }
 
 /** The smallest true difference that a test of K rounds with spread `sd` finds with 90 % power. */
-function detectable(sd: number, rounds: number, alpha: number): number {
+export function detectable(sd: number, rounds: number, alpha: number): number {
   return ((studentQuantile(1 - alpha, rounds - 1) + studentQuantile(POWER, rounds - 1)) * sd) / Math.sqrt(rounds);
 }
 

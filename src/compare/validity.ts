@@ -1,6 +1,7 @@
 /** Turns a rehearsal's own health into the rounds that may be judged, and into what makes the run invalid or unable to pass. */
 import type { Caveat } from '../errors.ts';
-import type { Arm, Rehearsal, Round } from '../measure/rehearsal.ts';
+import { ARMS, type Arm, type Rehearsal, type Round } from '../measure/rehearsal.ts';
+import { spoiledBy } from '../measure/spoiled.ts';
 import { printable } from '../printable.ts';
 import { meanOf } from './statistics.ts';
 import { percent, plural, quote, shorten } from './wording.ts';
@@ -19,6 +20,8 @@ export interface Validity {
 const ACHIEVED_AT_LEAST = 0.99;
 /** More spoiled rounds than this: the rest are the lucky ones. */
 const SPOILED_AT_MOST = 0.2;
+/** Of the ops, those that back-pressure held back; above this the server is saturated, and response time is the queue's. */
+const HELD_AT_MOST = 0.001;
 
 /** Settings without which the servers do different work: comparing them would not be about the servers. */
 const SAME_WORK = ['maxmemory', 'maxmemory-policy', 'appendonly', 'appendfsync', 'save', 'cluster-enabled'];
@@ -28,13 +31,13 @@ const MOVES_FIGURES =
 
 export function assessValidity(rehearsal: Rehearsal): Validity {
   const complete = rehearsal.rounds.filter((round) => isComplete(round, rehearsal));
-  const spoiled = complete.filter(
-    (round) => round.invalid !== undefined || achieved(round, 'baseline') < ACHIEVED_AT_LEAST,
-  );
-  const rounds = complete.filter((round) => !spoiled.includes(round));
+  const spoiled = complete.flatMap((round) => spoiledRound(round) ?? []);
+  const rounds = complete.filter((round) => spoiledRound(round) === undefined);
   const validity: Validity = { rounds, invalid: [], cannotPass: [], caveats: [] };
   assessSpoiled(validity, complete, spoiled);
   assessCandidatesRate(validity);
+  assessSaturation(validity);
+  assessPriority(validity);
   assessEnd(validity, rehearsal);
   assessConfiguration(validity, rehearsal);
   return validity;
@@ -56,14 +59,25 @@ const achieved = ({ arms }: Round, arm: Arm) => {
   );
 };
 
-function assessSpoiled({ invalid, caveats }: Validity, complete: Round[], spoiled: Round[]): void {
+/** Why a round must not be used, if so. */
+function spoiledRound(round: Round): string | undefined {
+  if (round.invalid !== undefined) return round.invalid;
+  const share = achieved(round, 'baseline');
+  if (share < ACHIEVED_AT_LEAST)
+    return `the generator sent the baseline ${percent(share)} of the planned rate in round ${round.index + 1}`;
+  for (const arm of ARMS) {
+    for (const slice of round.arms[arm].slices) {
+      const reason = spoiledBy(slice);
+      if (reason) return `${reason} in slice ${slice.position + 1} of round ${round.index + 1} (${arm})`;
+    }
+  }
+  return undefined;
+}
+
+/** @param spoiled a reason per spoiled round. */
+function assessSpoiled({ invalid, caveats }: Validity, complete: Round[], spoiled: string[]): void {
   if (spoiled.length === 0) return;
-  const reasons = spoiled.map(
-    (round) =>
-      round.invalid ??
-      `the generator sent the baseline ${percent(achieved(round, 'baseline'))} of the planned rate in round ${round.index + 1}`,
-  );
-  const message = `${spoiled.length} of ${plural(complete.length, 'round')} spoiled: ${shorten(printable(reasons[0]!), 200)}`;
+  const message = `${spoiled.length} of ${plural(complete.length, 'round')} spoiled: ${shorten(printable(spoiled[0]!), 200)}`;
   caveats.push({
     id: 'rounds-spoiled',
     message,
@@ -92,6 +106,51 @@ function assessCandidatesRate({ rounds, cannotPass, caveats }: Validity): void {
     numbers: { achieved: share, rounds: behind.length },
   });
   cannotPass.push(message);
+}
+
+/**
+ * Beyond saturation the response time is that of a queue which grows until the slice ends: it compares how long the slices
+ * were. Judged, because a candidate that saturates first is worse; but never passed.
+ */
+function assessSaturation({ rounds, cannotPass, caveats }: Validity): void {
+  const heldBy = (arm: Arm) => {
+    const slices = rounds.flatMap(({ arms }) => arms[arm].slices);
+    const sum = (of: (slice: (typeof slices)[number]) => number) =>
+      slices.reduce((total, slice) => total + of(slice), 0);
+    return (
+      sum(({ heldByCap }) => heldByCap ?? 0) /
+      Math.max(
+        1,
+        sum(({ planned }) => planned),
+      )
+    );
+  };
+  const [baseline, candidate] = [heldBy('baseline'), heldBy('candidate')];
+  if (Math.max(baseline, candidate) <= HELD_AT_MOST) return;
+  const message = `the servers do not keep up with the rate: back-pressure held back ${percent(baseline)} of the baseline's requests and ${percent(candidate)} of the candidate's`;
+  caveats.push({
+    id: 'saturated',
+    message,
+    advice: 'Lower --rate: latency is comparable below about 70 % of what both servers can do.',
+    numbers: { baseline, candidate },
+  });
+  cannotPass.push(message);
+}
+
+/** A generator or a server that gets the processor first on one arm only makes that arm faster. */
+function assessPriority({ rounds, invalid }: Validity): void {
+  const prioritiesOf = (arm: Arm) => ({
+    generator: rounds.flatMap(({ arms }) => arms[arm].slices.map(({ generator }) => generator.priority)),
+    server: rounds.map(({ arms }) => arms[arm].serverPriority),
+  });
+  const [baseline, candidate] = [prioritiesOf('baseline'), prioritiesOf('candidate')];
+  for (const what of ['generator', 'server'] as const) {
+    const [ours, theirs] = [baseline[what], candidate[what]].map((all) => [...new Set(all)].filter((one) => one));
+    if (ours!.length === 0 || theirs!.length === 0 || ours!.toSorted().join() === theirs!.toSorted().join()) continue;
+    invalid.push(
+      `the ${what} ran at different priorities: ${ours!.join(' and ')} with the baseline, ${theirs!.join(' and ')} with the candidate`,
+    );
+  }
 }
 
 function assessEnd({ rounds, cannotPass, caveats }: Validity, { stopped, finishedAt, settings }: Rehearsal): void {

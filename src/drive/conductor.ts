@@ -1,9 +1,16 @@
 /** Two server specs and a workload → rounds of measurements: fresh servers, preload, warm-up, slices in ABBA order. */
 import { CutoverError, messageOf } from '../errors.ts';
 import { type LabelledHistograms, summarize, writeLatencyLog } from '../measure/latency-log.ts';
-import { ARMS, type Arm, type ArmRound, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
+import {
+  ARMS,
+  type Arm,
+  type ArmRound,
+  type MemoryProtocol,
+  type Rehearsal,
+  type Round,
+  type SliceResult,
+} from '../measure/rehearsal.ts';
 import { callsSince, commandCalls } from '../measure/server-commands.ts';
-import { memorySample } from '../measure/server-memory.ts';
 import { findStalls } from '../measure/stalls.ts';
 import { timelineOf, writeTimeline } from '../measure/timeline.ts';
 import type { Slice } from '../plan/plan.ts';
@@ -14,6 +21,7 @@ import { startServer } from '../servers/index.ts';
 import type { RunningServer, ServerExit, ServerLimits } from '../servers/server.ts';
 import type { ClientName } from './clients/index.ts';
 import { Driver, type SliceRecord } from './driver.ts';
+import { canDefragment, measureMemory, settledSample } from './memory-protocol.ts';
 
 interface Stage {
   /** 0-based. */
@@ -63,6 +71,7 @@ export async function conduct(options: ConductOptions): Promise<void> {
     for (let index = rehearsal.rounds.length; index < rounds; index++) {
       signal.throwIfAborted();
       await conductRound(options, index);
+      await conductMemory(options, index);
       if (await options.isDecided()) break;
     }
   } catch (error) {
@@ -111,7 +120,7 @@ class ServerDied extends Error {
 async function conductRound(options: ConductOptions, index: number): Promise<void> {
   const { rehearsal, workload, signal } = options;
   const { settings } = rehearsal;
-  const { slicePairs, sliceSeconds, warmupSeconds } = settings;
+  const { slicePairs, sliceSeconds, warmupSeconds, memoryProtocol: protocol = 'quick' } = settings;
   const stage = (doing: string, loadSeconds = 0) => options.onStage({ round: index, doing, loadSeconds });
   await using stack = new AsyncDisposableStack();
   const arms = {} as Record<Arm, ArmState>;
@@ -134,16 +143,16 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
       stage(`starting the ${arm}`);
       const server = stack.use(await startServer(options.specs[arm], options.limits));
       if (!server.ours && index === 0 && !options.allowNonempty) await assertEmpty(server);
-      const start = memorySample(await server.info('memory'), 0);
       const driver = stack.use(
         await Driver.open(server.address, workload.plan, { client: options.client, workers: settings.workers }),
       );
       const result: ArmRound = {
         identity: server.identity,
         preload: { commands: 0, keys: 0, logicalBytes: 0, seconds: 0, errors: {} },
-        memory: { start },
+        memory: {},
         slices: [],
       };
+      await measureStart(server, result, protocol);
       arms[arm] = { server, driver, result };
       round.arms[arm] = result;
     }
@@ -164,7 +173,7 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
         logicalBytes: preload.logicalBytes,
         ...loaded,
       };
-      result.memory.fill = memorySample(await server.info('memory'), preload.logicalBytes);
+      if (protocol !== 'off') result.memory.fill = await settledSample(server, preload.logicalBytes);
     }
     const warmup = workload.slice(index, 0, warmupSeconds, round.laterSeconds);
     for (const arm of ARMS) {
@@ -194,13 +203,35 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
     for (const arm of ARMS) {
       const { server, result } = arms[arm];
       result.commands = callsSince(calls[arm], commandCalls(await server.info('commandstats')));
-      result.memory.end = memorySample(await server.info('memory'), preload.logicalBytes);
+      if (protocol !== 'off') result.memory.end = await settledSample(server, preload.logicalBytes);
     }
     await options.save(rehearsal);
   } catch (error) {
     if (rehearsal.rounds.at(-1) === round) round.invalid = signal.aborted ? 'interrupted' : messageOf(error);
     throw error;
   }
+}
+
+async function measureStart(server: RunningServer, result: ArmRound, protocol: MemoryProtocol): Promise<void> {
+  if (protocol === 'off') return;
+  result.memory.start = await settledSample(server, 0);
+  if (server.ours) result.canDefragment = await canDefragment(server);
+}
+
+/** The full protocol, on servers that are started for it: those of others are not ours to fill, empty and save. */
+async function conductMemory(options: ConductOptions, index: number): Promise<void> {
+  const { rehearsal, workload, specs, limits, signal } = options;
+  const { memoryProtocol, rate, sliceSeconds } = rehearsal.settings;
+  const round = rehearsal.rounds[index];
+  const ours = ARMS.every((arm) => rehearsal.arms[arm].provider !== 'url' && !rehearsal.arms[arm].primaries);
+  if (memoryProtocol !== 'full' || !round || !ours) return;
+  const courses = await measureMemory({
+    ...{ specs, limits, plan: workload.plan, round: index, order: round.order.slice(0, 2), rate, signal },
+    saveSeconds: sliceSeconds,
+    onStage: (doing) => options.onStage({ round: index, doing, loadSeconds: 0 }),
+  });
+  for (const arm of ARMS) round.arms[arm].memoryProtocol = courses[arm];
+  await options.save(rehearsal);
 }
 
 const NOT_FRESH = {

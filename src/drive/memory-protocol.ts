@@ -1,7 +1,7 @@
 /** Two server specs and a plan → what memory each server takes when filled, idle, churned, emptied, refilled and saved. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CutoverError } from '../errors.ts';
-import { proportionalBytes } from '../measure/process-memory.ts';
+import { heldBytes } from '../measure/process-memory.ts';
 import { ARMS, type Arm, type CoursePhase, type MemoryCourse, type MemorySample } from '../measure/rehearsal.ts';
 import { keyCount, memorySample } from '../measure/server-memory.ts';
 import { Dataset } from '../plan/dataset.ts';
@@ -17,6 +17,8 @@ const SETTLE_MS = 250;
 /** The churn rewrites every key so often, in steps after each of which RSS is read. */
 const TURNOVERS = 3;
 const STEPS_PER_TURNOVER = 4;
+const IDLE_SECONDS = 15;
+const LEAST_BYTES = 64 * 2 ** 20;
 const DELETED = { from: 0, to: 0.5 };
 const IDLE_SAMPLES_EVERY_MS = 1000;
 const SAVE_SAMPLES_EVERY_MS = 20;
@@ -32,8 +34,10 @@ export interface MemoryProtocolOptions {
   /** Keys overwritten per second while the snapshot is written. */
   rate: number;
   saveSeconds: number;
-  /** Long enough for jemalloc to give back what it gives back: its decay takes 10 s. */
-  idleSeconds: number;
+  /** Default 15: jemalloc takes 10 s to give back what it does not use. */
+  idleSeconds?: number;
+  /** Default 64 MiB of payload, or what a quarter of a container's memory holds: with less, RSS says little. */
+  leastBytes?: number;
   signal: AbortSignal;
   onStage: (doing: string) => void;
 }
@@ -66,16 +70,18 @@ interface ArmState {
  * side with the same bytes. Throws E_SERVER_DIED when one ends, and what providers throw when one does not start.
  */
 export async function measureMemory(options: MemoryProtocolOptions): Promise<Record<Arm, MemoryCourse>> {
-  const { plan, round, order, idleSeconds, signal } = options;
+  const { plan, limits, round, order, signal, idleSeconds = IDLE_SECONDS } = options;
+  const { leastBytes = Math.min(LEAST_BYTES, (limits.memoryBytes ?? Number.POSITIVE_INFINITY) / 4) } = options;
   await using stack = new AsyncDisposableStack();
   const arms = {} as Record<Arm, ArmState>;
+  const copies = Math.ceil(Math.max(1, leastBytes / Math.max(1, plan.preload.logicalBytes)));
+  const dataset = new Dataset(plan.preload, copies, `${plan.seed}/${round}`);
   for (const arm of order) {
-    const server = stack.use(await startServer(options.specs[arm], options.limits));
+    const server = stack.use(await startServer(options.specs[arm], limits));
     if (!server.ours) throw new Error(`${options.specs[arm]} is not ours to fill and empty`);
-    arms[arm] = { server, course: { phases: {}, plannedKeys: {}, errors: {}, idleRss: [], churnRss: [] } };
+    arms[arm] = { server, course: { copies, phases: {}, plannedKeys: {}, errors: {}, idleRss: [], churnRss: [] } };
   }
   const watch = <T>(work: Promise<T>) => orDeath(arms, work);
-  const dataset = new Dataset(plan.preload, `${plan.seed}/${round}`);
 
   const sample = async (phase: CoursePhase) => {
     const settled = ARMS.map(async (arm) => {
@@ -121,7 +127,8 @@ export async function measureMemory(options: MemoryProtocolOptions): Promise<Rec
   for (let step = 0; step < TURNOVERS * STEPS_PER_TURNOVER; step++) {
     options.onStage(`memory: overwriting, ${Math.floor((100 * step) / (TURNOVERS * STEPS_PER_TURNOVER))} %`);
     const part = step % STEPS_PER_TURNOVER;
-    await send(dataset.overwrite({ from: part / STEPS_PER_TURNOVER, to: (part + 1) / STEPS_PER_TURNOVER }));
+    const turn = Math.floor(step / STEPS_PER_TURNOVER);
+    await send(dataset.overwrite(turn, { from: part / STEPS_PER_TURNOVER, to: (part + 1) / STEPS_PER_TURNOVER }));
     writtenBytes += dataset.logicalBytes / STEPS_PER_TURNOVER;
     await sample('churn');
     for (const arm of ARMS) {
@@ -143,7 +150,7 @@ export async function measureMemory(options: MemoryProtocolOptions): Promise<Rec
   await send(dataset.refill(DELETED));
   await sample('refill');
 
-  const overwriting = dataset.overwriteSlowly(options.rate, options.saveSeconds);
+  const overwriting = dataset.overwriteSlowly(TURNOVERS, options.rate, options.saveSeconds);
   for (const arm of order) {
     options.onStage(`memory: the ${arm} saves while keys are overwritten`);
     arms[arm].course.save = await watch(save(arms[arm].server, overwriting, signal));
@@ -174,7 +181,7 @@ async function save(
   for (;;) {
     const info = await server.info();
     figures.rssPeakBytes = Math.max(figures.rssPeakBytes, Number(info.used_memory_rss));
-    const held = pid === undefined ? undefined : await proportionalBytes(pid);
+    const held = pid === undefined ? undefined : await heldBytes(pid);
     if (held !== undefined) figures.processPeakBytes = Math.max(figures.processPeakBytes ?? 0, held);
     figures.seconds = (performance.now() - startedMs) / 1000;
     if (info.rdb_bgsave_in_progress === '0') {

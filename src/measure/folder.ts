@@ -6,7 +6,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { CutoverError, messageOf } from '../errors.ts';
 import { type LabelledHistograms, readLatencyLog } from './latency-log.ts';
-import { type Arm, COURSE_PHASES, type Rehearsal } from './rehearsal.ts';
+import { type Arm, COURSE_PHASES, MEMORY_PROTOCOLS, type Rehearsal } from './rehearsal.ts';
 import { readTimeline, type Timeline } from './timeline.ts';
 
 const DOCUMENT = 'rehearsal.json';
@@ -226,6 +226,7 @@ const Memory = z.object({
 
 const CoursePhase = z.literal([...COURSE_PHASES]);
 const Course = z.object({
+  copies: total,
   phases: z.partialRecord(CoursePhase, Memory.extend({ keys: total })),
   plannedKeys: z.partialRecord(CoursePhase, total),
   errors: counts,
@@ -307,6 +308,7 @@ export const RehearsalSchema = z.object({
     capturedRate: total,
     connections: total,
     workers: total,
+    memoryProtocol: z.literal([...MEMORY_PROTOCOLS]).exactOptional(),
     looks: z.object({ rounds: z.array(total).min(1), method: z.literal(['pocock', 'obf', 'fixed']) }).exactOptional(),
   }),
   machine: z.object({ platform: z.string(), cpu: z.string(), cores: total, memoryBytes: total }),

@@ -80,9 +80,14 @@ interface RunSettings {
   capturedRate: number;
   connections: number;
   workers: number;
+  /** How memory is measured: not at all, beside latency, or also on servers of its own. Absent in older runs: `quick`. */
+  memoryProtocol?: MemoryProtocol;
   /** When it was planned to look whether the verdict is in; absent: once, at the end. */
   looks?: Looks;
 }
+
+export const MEMORY_PROTOCOLS = ['quick', 'full', 'off'] as const;
+export type MemoryProtocol = (typeof MEMORY_PROTOCOLS)[number];
 
 /** Rounds after which to look, rising, and how the level is corrected for looking again. */
 export interface Looks {
@@ -164,6 +169,8 @@ export type CoursePhase = (typeof COURSE_PHASES)[number];
 
 /** What the full memory protocol measured on one arm in one round. */
 export interface MemoryCourse {
+  /** How many times over the keys of the preload are there, so that there is enough to be seen. */
+  copies: number;
   phases: Partial<Record<CoursePhase, MemorySample & { keys: number }>>;
   /** Keys that there should have been, and error replies by first word: otherwise logical bytes are not what is there. */
   plannedKeys: Partial<Record<CoursePhase, number>>;

@@ -21,6 +21,7 @@ interface Database {
 }
 
 interface Key {
+  name: Buffer;
   /** Positions in the database's bytes of the commands that make it. */
   start: number;
   end: number;
@@ -45,11 +46,13 @@ export class Dataset {
   keys = 0;
   logicalBytes = 0;
   readonly #databases: Database[];
-  readonly #random: Random;
+  readonly #seed: string;
 
-  constructor(preload: Preload, seed: string) {
-    this.#random = stream(seed, 'dataset');
-    this.#databases = preload.databases.map(({ db, bytes }) => ({ db, bytes, keys: keysOf(bytes, this.#random) }));
+  /** @param copies how many times over the preload's keys are there, under names of their own. */
+  constructor(preload: Preload, copies: number, seed: string) {
+    this.#seed = seed;
+    const random = stream(seed, 'order');
+    this.#databases = preload.databases.map(({ db, bytes }) => ({ db, bytes, keys: keysOf(bytes, copies, random) }));
   }
 
   /** Every key with the contents that the preload gives it. */
@@ -57,18 +60,21 @@ export class Dataset {
     return this.#commands({ from: 0, to: 1 }, (database, key, writer) => this.#put(database, key, key, writer));
   }
 
-  /** Keys take the contents of others of their kind: another size for each, the same sizes over all. */
-  overwrite(part: Part): Preload {
-    const exchange = this.#exchange();
+  /**
+   * Keys take the contents of others of their kind: another size for each, and once all parts of a turn are sent, the same
+   * sizes over all as after the fill.
+   */
+  overwrite(turn: number, part: Part): Preload {
+    const exchange = this.#exchange(turn);
     return this.#commands(part, (database, key, writer) => this.#put(database, key, exchange(key), writer));
   }
 
   /** Deletes keys in their seeded order: the holes are where chance put them. */
   delete(part: Part): Preload {
-    return this.#commands(part, ({ bytes }, key, writer) => {
+    return this.#commands(part, (_, key, writer) => {
       writer.begin(2);
       writer.text('del');
-      writer.bytes(readCommand(bytes, key.start)[1]!);
+      writer.bytes(key.name);
       this.#book(key, 0);
       return 1;
     });
@@ -80,8 +86,12 @@ export class Dataset {
   }
 
   /** Overwrites keys one after the other at a steady `rate` (keys per second), as a slice of `plan`. */
-  overwriteSlowly(rate: number, seconds: number): { plan: Pick<Plan, 'labels' | 'connections'>; slice: Slice } {
-    const exchange = this.#exchange();
+  overwriteSlowly(
+    turn: number,
+    rate: number,
+    seconds: number,
+  ): { plan: Pick<Plan, 'labels' | 'connections'>; slice: Slice } {
+    const exchange = this.#exchange(turn);
     const writer = new RespWriter();
     const intendedUs: number[] = [];
     const connection: number[] = [];
@@ -111,9 +121,9 @@ export class Dataset {
     };
   }
 
-  /** For one pass over the keys: which key's contents each takes. Another shift in each pass, never none. */
-  #exchange(): (key: Key) => Key {
-    const draw = this.#random();
+  /** Which key's contents each key takes in this turn: one so many places on, and never itself if there are others. */
+  #exchange(turn: number): (key: Key) => Key {
+    const draw = stream(this.#seed, 'turn', turn)();
     return ({ kind, place }) => kind[(place + 1 + Math.floor(draw * (kind.length - 1))) % kind.length]!;
   }
 
@@ -138,8 +148,7 @@ export class Dataset {
    * @param ends gets the writer's position after each.
    */
   #put({ bytes }: Database, key: Key, source: Key, writer: RespWriter, growth = 0, ends?: number[]): number {
-    const name = readCommand(bytes, key.start)[1]!;
-    let payload = name.length;
+    let payload = key.name.length;
     let commands = 0;
     for (const { command } of commandsFrom(bytes, source.start, source.end)) {
       const word = latin1(command[0]!);
@@ -147,7 +156,7 @@ export class Dataset {
       writer.begin(command.length);
       for (const [i, argument] of command.entries()) {
         const isTtl = i >= end && ONLY_DIGITS.test(latin1(argument));
-        const kept = i === 1 ? name : isTtl ? TTL_SECONDS : argument;
+        const kept = i === 1 ? key.name : isTtl ? TTL_SECONDS : argument;
         const written = growth > 0 && i < end && isValue(word, i, kept) ? lengthen(kept, growth) : kept;
         writer.bytes(written);
         if (i > 1 && i < end) payload += written.length;
@@ -167,22 +176,27 @@ export class Dataset {
 }
 
 /** The keys that a preload makes, in a random order. Commands of one key stand together; `del` only comes first. */
-function keysOf(bytes: Uint8Array, random: Random): Key[] {
-  const keys: Key[] = [];
+function keysOf(bytes: Uint8Array, copies: number, random: Random): Key[] {
+  const originals: Key[] = [];
   const kinds = new Map<string, Key[]>();
-  let last: { name: Uint8Array; key: Key } | undefined;
+  let last: Key | undefined;
   for (const { command, start, end } of commandsFrom(bytes, 0, bytes.length)) {
     const word = latin1(command[0]!);
     if (!last || Buffer.compare(last.name, command[1]!) !== 0) {
-      last = { name: command[1]!, key: { start, end, kind: [], place: 0, payload: 0 } };
-      keys.push(last.key);
+      last = { name: Buffer.from(command[1]!), start, end, kind: [], place: 0, payload: 0 };
+      originals.push(last);
     }
-    last.key.end = end;
+    last.end = end;
     if (word === 'del' || word === 'expire') continue;
     // A counter stays one: what increments it later must find a number.
     const isNumber = word === 'set' && ONLY_DIGITS.test(latin1(command[2]!));
-    last.key.kind = intern(kinds, isNumber ? 'number' : word, () => []);
+    last.kind = intern(kinds, isNumber ? 'number' : word, () => []);
   }
+  const keys = originals.flatMap((key) =>
+    Array.from({ length: copies }, (_, copy) =>
+      copy === 0 ? key : { ...key, name: Buffer.concat([key.name, Buffer.from(`~${copy}`)]) },
+    ),
+  );
   shuffle(keys, random);
   for (const key of keys) {
     key.place = key.kind.length;

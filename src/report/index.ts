@@ -2,6 +2,7 @@
 import { reportCsv } from './csv.ts';
 import { reportGithub } from './github.ts';
 import { reportHdr } from './hdr.ts';
+import { reportHtml } from './html.ts';
 import { reportJson } from './json.ts';
 import { reportJunit } from './junit.ts';
 import { reportMarkdown } from './markdown.ts';
@@ -23,5 +24,6 @@ export const FORMATS = {
   github: reportGithub,
   csv: reportCsv,
   hdr: reportHdr,
+  html: reportHtml,
   openmetrics: reportOpenmetrics,
 } satisfies Record<string, Reporter>;

@@ -110,7 +110,7 @@ test('noise is called noise, with the rounds that would tell', () => {
   const { inconclusive } = ruleOf(judgement, 'latency.p99.9');
   assert.equal(inconclusive?.cause, 'noise');
   assert.ok(inconclusive.roundsNeeded! > 5);
-  assert.match(judgement.sentence, /too noisy to tell; about \d+ rounds would decide/);
+  assert.match(judgement.sentence, /too noisy to tell; about \d+ rounds \(\d+ more minutes?\) would decide/);
 });
 
 test('one round cannot give an interval, nor fail', () => {

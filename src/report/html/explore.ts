@@ -221,7 +221,7 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
   }
 
   function steer(event: PageEvent, chart: uPlot): void {
-    const xs = chart.data[0];
+    const xs = chart.data[0] as number[];
     const { min, max } = chart.scales.x!;
     const inside = xs.flatMap((value, i) => (value >= min! && value <= max! ? [i] : []));
     const at = Math.max(0, inside.indexOf(chart.cursor.idx ?? -1));

@@ -34,7 +34,9 @@ export function liveBlock(run: LiveRun, colour: Colour = plainColour): string[] 
   return [
     `${head.slice(0, WIDTH - left.length - 2).padEnd(WIDTH - left.length)}${colour('strong', left)}`,
     colour('quiet', progressBar(elapsedSeconds / Math.max(1e-9, elapsedSeconds + leftSeconds), WIDTH)),
+    '',
     ...armLines(run),
+    '',
     generatorLine(run, colour),
     '',
     ...ruleLines(run, colour),
@@ -106,12 +108,12 @@ function generatorLine({ rehearsal, response }: LiveRun, colour: Colour): string
   const p99Us = Math.min(...ARMS.flatMap((arm) => (response[arm].count > 0 ? [response[arm].quantile(0.99)] : [])));
   const state =
     achieved < ACHIEVED_AT_LEAST
-      ? colour('bad', 'BEHIND THE PLAN')
+      ? colour('bad', 'BEHIND')
       : lagUs > LAG_SHARE * p99Us
         ? colour('unsure', 'LATE')
         : colour('good', 'keeps up');
-  const figures = `sent ${percent(Math.min(1, achieved))} of the plan, lag P99 ${duration(lagUs)}, ${digits(coresUsed)} cores`;
-  return `generator  ${state}: ${figures} (worst slice)`;
+  const figures = `${percent(Math.min(1, achieved))} of the plan, lag P99 ${duration(lagUs)}, ${digits(coresUsed)} cores`;
+  return `generator  ${state}; worst slice: ${figures}`;
 }
 
 /** Ratios with an interval have a picture; of the rest only what fails is worth a line now. */

@@ -56,8 +56,8 @@ ${
     [left('setting'), left('baseline'), left('candidate')],
     configDifferences.map(({ name: setting, baseline, candidate }) => [
       name(setting),
-      valueOf(baseline),
-      valueOf(candidate),
+      setTo(baseline),
+      setTo(candidate),
     ]),
   )
 }
@@ -66,7 +66,7 @@ ${
 </section>`;
 }
 
-const valueOf = (value: string | undefined) => (value === undefined ? '–' : name(value === '' ? '""' : value));
+const setTo = (value: string | undefined) => (value === undefined ? '–' : name(value === '' ? '""' : value));
 
 function healthOf({ rounds }: Rehearsal, arm: Arm): string[] {
   const health = rounds.flatMap(({ arms }) => arms[arm].slices.map(({ generator }) => generator));

@@ -1,11 +1,19 @@
 /** The rules of the budget, each with its interval drawn against what is allowed. */
 import { ALL_FAMILIES } from '../../../compare/budget.ts';
-import type { JudgedRule, Judgement } from '../../../compare/judgement.ts';
+import type { JudgedRule, Judgement, Verdict } from '../../../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn } from '../../../compare/sentence.ts';
 import { count, percent } from '../../../compare/wording.ts';
 import { intervalPicture } from '../interval-picture.ts';
 import { anchor, html, type Markup, name } from '../markup.ts';
-import { SIGNS } from './verdict.ts';
+
+/** A sign beside the word: colour is never the only signal. */
+export const SIGNS: Record<Verdict | 'not-judged', string> = {
+  pass: '✓',
+  fail: '✗',
+  inconclusive: '?',
+  invalid: '!',
+  'not-judged': '–',
+};
 
 /** The axis of the pictures, in units of what a rule allows: 0 is no change, 1 the limit, whatever the rule's own unit. */
 const AXIS: [number, number] = [-1.5, 2.5];

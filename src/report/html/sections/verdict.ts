@@ -1,19 +1,10 @@
 /** The verdict in one sentence, which servers it is about, and the rule that decides. */
-import type { Judgement, Verdict } from '../../../compare/judgement.ts';
+import type { Judgement } from '../../../compare/judgement.ts';
 import { decidingRules } from '../../../compare/sentence.ts';
 import { count, plural } from '../../../compare/wording.ts';
 import { ARMS } from '../../../measure/rehearsal.ts';
 import { html, type Markup, name } from '../markup.ts';
-import { ruleAnchor } from './rules.ts';
-
-/** A sign beside the word: colour is never the only signal. */
-export const SIGNS: Record<Verdict | 'not-judged', string> = {
-  pass: '✓',
-  fail: '✗',
-  inconclusive: '?',
-  invalid: '!',
-  'not-judged': '–',
-};
+import { ruleAnchor, SIGNS } from './rules.ts';
 
 export function verdictSection(judgement: Judgement): Markup {
   const { verdict, sentence, rounds, latency, seed, reasons } = judgement;
