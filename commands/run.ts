@@ -21,6 +21,7 @@ import {
 import type { Judgement } from '../src/compare/judgement.ts';
 import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
 import { loadFolder } from '../src/measure/folder.ts';
+import { MEMORY_PROTOCOLS } from '../src/measure/rehearsal.ts';
 import { FORMATS } from '../src/report/index.ts';
 import { withoutCredentials } from '../src/servers/index.ts';
 
@@ -78,6 +79,12 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     memory: bytesFlag({ description: 'memory limit of each container (512mb, 2gb)' }),
     cpus: coresFlag({ description: 'CPU limit of each container, in cores (1.5)' }),
     cpuset: Flags.string({ description: 'cores that each server may use (2-3)' }),
+    'memory-protocol': Flags.option({
+      options: MEMORY_PROTOCOLS,
+      description:
+        'how memory is measured: quick, beside latency; full, with a minute more per round on servers of its own (churn, deletion, refill, snapshot); off',
+      defaultHelp: async () => 'what the budget judges needs',
+    })(),
     scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
     config: overridesFlag,
     'allow-nonempty': Flags.boolean({
@@ -116,6 +123,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       budget: { name: flags.budget ?? 'default budget', text: flags.budget && (await readBudget(flags.budget)) },
       allowNonempty: flags['allow-nonempty'],
       replica: flags['replica-capture'],
+      memoryProtocol: flags['memory-protocol'],
       scripts: flags.scripts,
       overrides: await readOverrides(flags.config),
       output: flags.output,
@@ -140,6 +148,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           memory: flags.memory,
           cpus: flags.cpus,
           cpuset: flags.cpuset,
+          'memory-protocol': flags['memory-protocol'],
           scripts: flags.scripts,
           config: flags.config,
           'allow-nonempty': flags['allow-nonempty'],

@@ -12,6 +12,8 @@ export class Countdown {
   private readonly rounds: number;
   private readonly loadSecondsPerRound: number;
   private readonly startedMs: number;
+  /** A run that is resumed begins later. */
+  private firstRound: number | undefined;
   private round = 0;
   private roundStartedMs: number;
   private stageStartedMs: number;
@@ -29,7 +31,8 @@ export class Countdown {
 
   /** A stage of a 0-based round begins. */
   begin(round: number, loadSeconds: number, nowMs: number): void {
-    if (round !== this.round) {
+    if (this.firstRound === undefined || round !== this.round) {
+      this.firstRound ??= round;
       this.round = round;
       this.roundStartedMs = nowMs;
       this.loadDoneSeconds = 0;
@@ -44,10 +47,11 @@ export class Countdown {
     const secondsSince = (ms: number) => (nowMs - ms) / 1000;
     const load = this.loadDoneSeconds + Math.min(this.stageLoadSeconds, secondsSince(this.stageStartedMs));
     const besides = secondsSince(this.roundStartedMs) - load;
+    const roundsBefore = this.round - (this.firstRound ?? this.round);
     const usual =
-      this.round === 0
+      roundsBefore === 0
         ? Math.max(FIRST_GUESS_SECONDS, besides)
-        : (this.roundStartedMs - this.startedMs) / 1000 / this.round - this.loadSecondsPerRound;
+        : (this.roundStartedMs - this.startedMs) / 1000 / roundsBefore - this.loadSecondsPerRound;
     const after = (this.rounds - this.round - 1) * (this.loadSecondsPerRound + usual);
     return {
       elapsedSeconds: secondsSince(this.startedMs),

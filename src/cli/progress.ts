@@ -28,7 +28,7 @@ export class Progress {
     this.drawn = [];
   };
 
-  constructor(silent: boolean, stream = process.stderr) {
+  constructor(silent: boolean, stream: NodeJS.WriteStream = process.stderr) {
     this.silent = silent;
     this.stream = stream;
   }

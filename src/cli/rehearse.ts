@@ -1,6 +1,6 @@
 /** A capture or model, two server specs and a budget → a rehearsal folder and its verdict: what `run` does. */
 import { createHash } from 'node:crypto';
-import { type Budget, parseBudget } from '../compare/budget.ts';
+import { type Budget, memoryProtocolFor, parseBudget } from '../compare/budget.ts';
 import { DEFAULT_BUDGET } from '../compare/default-budget.ts';
 import { judge } from '../compare/judge.ts';
 import { decideLook } from '../compare/looks.ts';
@@ -11,7 +11,7 @@ import { defaultWorkers } from '../drive/driver.ts';
 import { CutoverError } from '../errors.ts';
 import { createFolder, latencyReader, loadFolder, reopenFolder } from '../measure/folder.ts';
 import { describeMachine } from '../measure/machine.ts';
-import { ARMS, type Arm, type Rehearsal } from '../measure/rehearsal.ts';
+import { ARMS, type Arm, type MemoryProtocol, type Rehearsal } from '../measure/rehearsal.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
 import type { Overrides } from '../model/overrides.ts';
 import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
@@ -54,6 +54,8 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   client: ClientName;
   workers: number | undefined;
   allowNonempty: boolean;
+  /** Undefined: what the budget judges needs. */
+  memoryProtocol: MemoryProtocol | undefined;
   scripts: string | undefined;
   overrides: { overrides?: Overrides };
   output: string | undefined;
@@ -115,6 +117,7 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
     settings: {
       ...{ rounds, slicePairs, sliceSeconds, warmupSeconds },
       ...(looks ? { looks } : {}),
+      memoryProtocol: options.memoryProtocol ?? memoryProtocolFor(budget),
       ...{ rate, capturedRate, connections: workload.plan.connections.length, workers },
     },
     machine: describeMachine(),
@@ -140,6 +143,8 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
         await view.saved();
       },
       writeLog: (path, text) => folder.writeText(path, text),
+      // The captured ops that an exact workload would go on with may be its last.
+      repeats: mode === 'exact' ? 0 : MAX_REPEATS,
       isDecided: async () => decideLook(rehearsal, latencyReader(folder.path, rehearsal), budget)?.stop ?? false,
       onStage: (stage) => view.begin(stage),
       onSlice: (arm, entries) => view.measured(arm, entries),
@@ -171,6 +176,7 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
 }
 
 const DEFAULT_ROUNDS = 5;
+const MAX_REPEATS = 2;
 
 /** How many rounds there are at most, how long their slices, and after which it is looked whether the verdict is in. */
 function scheduleOf(options: RehearseOptions, { looks }: Budget, rate: number): Schedule {

@@ -47,14 +47,14 @@ export class RunView implements Disposable {
 
   /** The rehearsal has been saved: if a round was completed, the rules are judged anew, while no load is running. */
   async saved(): Promise<void> {
-    const rounds = this.rehearsal.rounds.filter(({ arms }) => ARMS.every((arm) => arms[arm].memory.end)).length;
+    const rounds = this.rehearsal.rounds.filter(({ arms }) => ARMS.every((arm) => arms[arm].commands)).length;
     const before = this.judged?.rounds ?? 0;
     if (this.progress.silent || rounds === before || rounds < 2 || rounds === this.rehearsal.settings.rounds) return;
     if (this.judgingMs > JUDGE_WITHIN_MS && rounds < 2 * before) return;
     const startedMs = performance.now();
-    const { rules, alpha, rounds: counted } = (await this.judgeSaved()).judgement;
+    const { rules, level, rounds: counted } = (await this.judgeSaved()).judgement;
     this.judgingMs = performance.now() - startedMs;
-    this.judged = { rounds: counted.judged, rules, alpha };
+    this.judged = { rounds: counted.judged, rules, level };
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,6 @@
 /** Turns a budget file into checked numbers, and a mistake in it into its line, column and the word that was meant. */
 import { z } from 'zod';
+import type { MemoryProtocol } from '../measure/rehearsal.ts';
 import { readSettings } from '../model/settings.ts';
 import { DEFAULT_BUDGET } from './default-budget.ts';
 
@@ -73,6 +74,12 @@ export interface MemoryLimits {
   peakDuringSave?: { maxIncrease: number; floorBytes: number };
   /** Why allocators that differ are compared nevertheless. */
   allocatorsDifferBecause?: string;
+}
+
+/** What must be measured for the budget to be judged: what only the full protocol measures is asked for by name. */
+export function memoryProtocolFor({ memory }: Budget): MemoryProtocol {
+  const isMeasuredAlways = (phase: JudgedPhase) => phase === 'fill' || phase === 'end';
+  return memory?.peakDuringSave || memory?.rss?.phases.some((phase) => !isMeasuredAlways(phase)) ? 'full' : 'quick';
 }
 
 export interface AllowedError {
@@ -196,7 +203,16 @@ const burn = {
 };
 const objective = {
   family: z.string().min(1).describe('Glob over key families as `cutover model show` names them; * is any text.'),
-  commands: z.array(z.string().regex(/^[!-~]+$/, 'expected the name of a command').toLowerCase()).min(1).optional().describe('Only these commands of the family.'),
+  commands: z
+    .array(
+      z
+        .string()
+        .regex(/^[!-~]+$/, 'expected the name of a command')
+        .toLowerCase(),
+    )
+    .min(1)
+    .optional()
+    .describe('Only these commands of the family.'),
   level,
   key: z.boolean().default(false).describe('Its SLO decides by itself, whatever the weighted sum over all says.'),
   weight: z.number().gt(0).default(1).describe('Weight of one of its requests in the sum over all SLOs.'),

@@ -71,7 +71,8 @@ function reasonsOf({ invalid, cannotPass, rounds }: Validity, rules: JudgedRule[
   return reasons;
 }
 
-function verdictOf({ invalid }: Validity, rules: JudgedRule[], reasons: string[]): Verdict {
+/** What rules, and reasons that none of them holds, come to; see `judge`. */
+export function verdictOf({ invalid }: Pick<Validity, 'invalid'>, rules: JudgedRule[], reasons: string[]): Verdict {
   if (invalid.length > 0) return 'invalid';
   const gating = rules.filter(({ level }) => level === 'error');
   if (gating.some(({ outcome }) => outcome === 'fail')) return 'fail';

@@ -59,9 +59,20 @@ export function studentCdf(t: number, df: number): number {
   return t > 0 ? 1 - tail : tail;
 }
 
+/** Planning rounds asks for the same few quantiles thousands of times. */
+const quantiles = new Map<number, Map<number, number>>();
+
 /** The t with P(T ≤ t) = p, 0 < p < 1: the cdf inverted by bisection, to the last bits of a double. */
 export function studentQuantile(p: number, df: number): number {
-  if (p < 0.5) return -studentQuantile(1 - p, df);
+  const known = quantiles.get(p) ?? new Map<number, number>();
+  quantiles.set(p, known);
+  const t = known.get(df) ?? invertStudent(p, df);
+  known.set(df, t);
+  return t;
+}
+
+function invertStudent(p: number, df: number): number {
+  if (p < 0.5) return -invertStudent(1 - p, df);
   let low = 0;
   let high = 1;
   while (studentCdf(high, df) < p) high *= 2;

@@ -11,6 +11,7 @@ import {
   type SliceResult,
 } from '../measure/rehearsal.ts';
 import { callsSince, commandCalls } from '../measure/server-commands.ts';
+import { spoiledBy } from '../measure/spoiled.ts';
 import { findStalls } from '../measure/stalls.ts';
 import { timelineOf, writeTimeline } from '../measure/timeline.ts';
 import type { Slice } from '../plan/plan.ts';
@@ -42,6 +43,8 @@ export interface ConductOptions {
   /** Called when there is something new to keep: the rehearsal is a whole document every time. */
   save: (rehearsal: Rehearsal) => Promise<void>;
   writeLog: (path: string, text: string) => Promise<void>;
+  /** How often a slice pair that generator or host spoiled is repeated, with the next seconds of the workload. */
+  repeats: number;
   /** Asked after each round: whether the rounds so far decide. */
   isDecided: () => Promise<boolean>;
   onStage: (stage: Stage) => void;
@@ -185,20 +188,34 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
     const calls = {} as Record<Arm, Map<string, number>>;
     for (const arm of ARMS) calls[arm] = commandCalls(await arms[arm].server.info('commandstats'));
     rehearsal.rounds.push(round);
+    let repeats = 0;
     for (let position = 0; position < round.order.length; position++) {
       const arm = round.order[position]!;
       const pair = position >> 1;
       when = `during slice ${position + 1} of round ${index + 1}`;
-      stage(`slice ${position + 1} of ${round.order.length}, ${arm}`, sliceSeconds);
+      const again = repeats === 0 ? '' : ', again';
+      stage(`slice ${position + 1} of ${round.order.length}${again}, ${arm}`, sliceSeconds);
+      const fromSeconds = warmupSeconds + (pair + (round.repeated?.length ?? 0)) * sliceSeconds;
       await runSlice(
         options,
         arms[arm],
         arm,
-        workload.slice(index, warmupSeconds + pair * sliceSeconds, sliceSeconds, round.laterSeconds),
+        workload.slice(index, fromSeconds, sliceSeconds, round.laterSeconds),
         { index, position, pair },
         watch,
       );
       signal.throwIfAborted();
+      if (position % 2 === 0) continue;
+      const reason = spoiledPair(round, pair);
+      if (reason !== undefined && repeats < options.repeats) {
+        // Both arms go on with the next seconds of the workload, so that they still hold the same data.
+        repeats++;
+        round.repeated = [...(round.repeated ?? []), { pair, reason }];
+        for (const { slices } of Object.values(round.arms)) slices.pop();
+        position -= 2;
+      } else {
+        repeats = 0;
+      }
     }
     for (const arm of ARMS) {
       const { server, result } = arms[arm];
@@ -233,6 +250,12 @@ async function conductMemory(options: ConductOptions, index: number): Promise<vo
   for (const arm of ARMS) round.arms[arm].memoryProtocol = courses[arm];
   await options.save(rehearsal);
 }
+
+/** Why a slice pair must not be used, if so. */
+const spoiledPair = ({ arms }: Round, pair: number) =>
+  ARMS.map((arm) => arms[arm].slices.find((slice) => slice.pair === pair))
+    .map((slice) => slice && spoiledBy(slice))
+    .find((reason) => reason !== undefined);
 
 const NOT_FRESH = {
   id: 'rounds-not-fresh',

@@ -328,6 +328,7 @@ export const RehearsalSchema = z.object({
       order: z.array(z.literal(['baseline', 'candidate'])),
       laterSeconds: total,
       invalid: z.string().exactOptional(),
+      repeated: z.array(z.object({ pair: total, reason: z.string() })).exactOptional(),
       arms: per(ArmRoundSchema),
     }),
   ),

@@ -110,6 +110,8 @@ export interface Round {
   laterSeconds: number;
   /** Set when the round's measurements must not be used, with the reason. */
   invalid?: string;
+  /** Slice pairs that generator or host spoiled and that were run again: nothing of them is in `arms`. */
+  repeated?: { pair: number; reason: string }[];
   arms: Record<Arm, ArmRound>;
 }
 

@@ -26,7 +26,7 @@ async function open(name: ClientName, db = 0, address = server.address) {
   const lost: string[] = [];
   let wake = () => {};
   const client = await CLIENTS[name](address, db, new ErrorPrefixes((id, word) => (words[id] = word)), {
-    replied: (status, errorId, atUs) => {
+    replied: (_, status, errorId, atUs) => {
       assert.ok(atUs > 0);
       replies.push(status === OpStatus.error ? words[errorId]! : status === OpStatus.nil ? 'nil' : 'replied');
       wake();

@@ -1,6 +1,7 @@
 /** A plan on real clusters of three primaries: every op finds its node, redirections are followed, nothing is lost count of. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { clusterCaveats } from '../../src/drive/cluster.ts';
 import { Driver } from '../../src/drive/driver.ts';
@@ -33,7 +34,7 @@ async function drive(cluster: RunningServer, ops: TestOp[], { connections = 1, d
   await using driver = await Driver.open(cluster.address, plan(connections), { client: 'raw', workers: 1 });
   const running = driver.run(sliceOf(ops));
   await during();
-  return running;
+  return await running;
 }
 
 /** Runs `use` with one connection per node, in the order of `slots.nodes`. */
@@ -207,8 +208,25 @@ test('what a cluster cannot do is said before anything is sent', async () => {
 
 test('a cluster whose node dies is a server that died', async () => {
   await using cluster = await startServer('process:redis-server', { primaries: 1 });
-  await using client = new Redis({ port: cluster.address.port, retryStrategy: () => null }) as Redis & AsyncDisposable;
-  client.on('error', () => {});
-  void client.shutdown('NOSAVE').catch(() => {});
-  assert.match((await cluster.died).how, /^its node 127\.0\.0\.1:\d+: exited with code 0/);
+  await onNodes(cluster, async ([node]) => {
+    node!.on('error', () => {});
+    node!.shutdown('NOSAVE').catch(() => {});
+    assert.match((await cluster.died).how, /^its node 127\.0\.0\.1:\d+: exited with code 0/);
+  });
+});
+
+test('connections to one node that break in the middle lose what was in flight, and no count', async () => {
+  const ops = Array.from({ length: 2000 }, (_, i) => ({ args: ['INCR', `break:${i}`], connection: i % 4, atUs: i * 250 }));
+  const record = await drive(clusters.redis, ops, {
+    connections: 4,
+    during: () =>
+      onNodes(clusters.redis, async ([node]) => {
+        await setTimeout(200);
+        await node!.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      }),
+  });
+  const { planned, replied, lost, blocked, unsent, errors, connectionLost } = record;
+  assert.match(connectionLost!, /^4 of 4 connections lost/);
+  assert.deepEqual([planned, replied + lost, blocked, unsent, errors], [2000, 2000, 0, 0, {}]);
+  assert.ok(replied >= 1900, `${lost} lost`);
 });

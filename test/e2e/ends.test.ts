@@ -106,3 +106,20 @@ test('Ctrl-C: exit 130, what was measured is kept, nothing left, and --resume go
   assert.deepEqual(verdict.rounds, { planned: 3, judged: 3 });
   assert.match((await cutover(['run', '--resume', folder])).stderr, /is finished/);
 });
+
+test('a slice during which the generator stood still is repeated on both arms, with the next seconds of the workload', async () => {
+  const folder = newFolder();
+  const run = start(folder);
+  await untilSecondRound(folder);
+  await sleep(300);
+  run.child.kill('SIGSTOP');
+  await sleep(400);
+  run.child.kill('SIGCONT');
+  await run;
+  const { rounds } = read(folder);
+  const round = rounds.find(({ repeated }) => repeated?.some(({ reason }) => /stood still/.test(reason)));
+  assert.ok(round, 'no slice was repeated');
+  const seeds = Object.values(round.arms).map(({ slices }) => slices.map(({ pair, seed }) => `${pair} ${seed}`).sort());
+  assert.equal(seeds[0]!.length, 2);
+  assert.deepEqual(seeds[0], seeds[1]);
+});

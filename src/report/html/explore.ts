@@ -15,6 +15,7 @@ interface PageElement {
   append(...children: PageElement[]): void;
   setAttribute(name: string, value: string): void;
   closest(selector: string): PageElement | null;
+  querySelectorAll(selector: string): Iterable<PageElement>;
   addEventListener(type: string, listener: (event: PageEvent) => void): void;
 }
 interface PageEvent {
@@ -45,7 +46,6 @@ interface Window {
  */
 export function explore(Chart: typeof uPlot, window: Window, plots: Record<string, Plot>): void {
   const { document } = window;
-  const NINES = [1, 2, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7, 1e8];
   const rounded = (value: number) => String(Number(value.toPrecision(3)));
   const show: Record<Plot['y']['unit'], (value: number) => string> = {
     us: (us) =>
@@ -65,6 +65,16 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
     window.getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const charts: uPlot[] = [];
 
+  const logarithmic = (axis: Plot['y']) => axis.scale !== 'linear';
+  /** Where a logarithmic axis gets its labels: at every nine, or at round numbers as far apart as the range is wide. */
+  const splits = (axis: Plot['y']) => (_: uPlot, __: number, low: number, high: number) => {
+    const decades = Array.from({ length: 12 }, (_, decade) => 10 ** decade);
+    const steps = high / low > 2000 ? [1] : high / low > 5 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
+    const round =
+      axis.scale === 'percentile' ? [2, ...decades] : decades.flatMap((ten) => steps.map((step) => ten * step));
+    return round.filter((value) => value >= low && value <= high).sort((a, b) => a - b);
+  };
+
   function draw(place: PageElement): void {
     const plot = plots[place.dataset.plot!]!;
     const width = place.clientWidth;
@@ -81,7 +91,6 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
     );
     const readout = document.createElement('output');
     readout.className = 'readout';
-    const logarithmic = (axis: Plot['y']) => axis.scale !== 'linear';
     const chart = new Chart(
       {
         width,
@@ -89,10 +98,10 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
         legend: { show: false },
         cursor: { drag: { x: true, y: false }, points: { size: 7 } },
         scales: {
-          x: { time: false, distr: logarithmic(x) ? 3 : 1 },
+          x: { time: false, distr: logarithmic(x) ? 3 : 1, range: (_, low, high) => [low ?? 1, high ?? 2] },
           // A logarithm has no zero, and a rate is read against it.
           y: logarithmic(y)
-            ? { distr: 3 }
+            ? { distr: 3, range: (_, low, high) => [(low ?? 1) / 1.2, (high ?? 10) * 1.2] }
             : { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 1) * 1.05 || 1] },
         },
         axes: [
@@ -101,18 +110,13 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
             stroke: () => colour('quiet'),
             grid: { stroke: () => colour('line'), width: 1 },
             ticks: { stroke: () => colour('line') },
-            ...(x.scale === 'percentile'
-              ? {
-                  splits: (_: uPlot, __: number, low: number, high: number) =>
-                    NINES.filter((nine) => nine >= low && nine <= high),
-                  filter: (_: uPlot, splits: number[]) => splits,
-                }
-              : {}),
+            ...(logarithmic(x) ? { splits: splits(x), filter: (_: uPlot, all: number[]) => all } : {}),
             values: (_, splits) => splits.map((value) => (value === null ? '' : show[x.unit](value))),
           },
           {
             label: y.label,
             size: 78,
+            ...(logarithmic(y) ? { splits: splits(y), filter: (_: uPlot, all: number[]) => all } : {}),
             stroke: () => colour('quiet'),
             grid: { stroke: () => colour('line'), width: 1 },
             ticks: { stroke: () => colour('line') },
@@ -166,7 +170,8 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
       holder as never,
     );
     charts.push(chart);
-    place.append(buttons(plot, chart), holder, readout);
+    place.append(holder, readout);
+    listen(place.closest('figure')!, plot, chart);
     readout.textContent = 'Point at the chart, or use the arrow keys. Drag to zoom, double-click to see all.';
     holder.addEventListener('keydown', (event) => steer(event, chart));
     new window.ResizeObserver(() => {
@@ -195,29 +200,15 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
     return `${unit === '' ? 'at ' : ''}${show[x.unit](x.values[at]!)}: ${parts.join(' · ')}`;
   }
 
-  /** One button for each arm, or for each line where they differ in kind. */
-  function buttons({ series }: Plot, chart: uPlot): PageElement {
-    const row = document.createElement('div');
-    row.className = 'controls';
-    const groups = new Map<string, number[]>();
-    for (const [i, { arm, style, label }] of series.entries()) {
-      const group = style === 'thin' ? arm : label.replace(/,.*/, '');
-      groups.set(group, [...(groups.get(group) ?? []), i + 1]);
-    }
-    if (groups.size < 2) return row;
-    for (const [label, members] of groups) {
-      const button = document.createElement('button');
-      button.textContent = label;
-      button.setAttribute('type', 'button');
-      button.setAttribute('aria-pressed', 'true');
+  function listen(figure: PageElement, { series }: Plot, chart: uPlot): void {
+    for (const button of figure.querySelectorAll('button[data-group]')) {
+      const members = series.flatMap(({ group }, i) => (group === button.dataset.group ? [i + 1] : []));
       button.addEventListener('click', () => {
         const shown = !chart.series[members[0]!]!.show;
         for (const member of members) chart.setSeries(member, { show: shown });
         button.setAttribute('aria-pressed', String(shown));
       });
-      row.append(button);
     }
-    return row;
   }
 
   function steer(event: PageEvent, chart: uPlot): void {

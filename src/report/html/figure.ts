@@ -21,16 +21,18 @@ export class Figures {
   }
 }
 
-/** One entry for each kind of line. */
+/** One entry for each group of lines: a button that hides them, once the page's script runs. */
 function legendOf({ series, marks }: Plot): Markup[] {
-  const kinds = new Map(series.map(({ arm, style, label }) => [`${arm} ${style}`, style === 'thin' ? arm : label]));
-  const entries = [...kinds].map(
-    ([kind, label]) =>
-      html`<span><svg class="key" viewBox="0 0 28 8" aria-hidden="true"><path class="line ${kind}" d="M1 4H27"/></svg>${label}</span>`,
-  );
-  const marked = [...new Map(marks.map(({ arm, label }) => [arm, label])).entries()].map(
-    ([arm, label]) =>
-      html`<span><svg class="key" viewBox="0 0 28 8" aria-hidden="true"><rect class="mark ${arm ?? ''}" width="28" height="8"/></svg>${label}</span>`,
-  );
-  return [...entries, ...marked];
+  const groups = [...Map.groupBy(series, ({ group }) => group)].map(([group, lines]) => {
+    const { arm, style } = lines[0]!;
+    return html`<button type="button" aria-pressed="true" data-group="${group}"><svg class="key" viewBox="0 0 28 8" aria-hidden="true"><path class="line ${arm} ${style}" d="M1 4H27"/></svg>${group}</button>`;
+  });
+  const marked = new Map(marks.map((mark) => [mark.label, mark]));
+  return [
+    ...groups,
+    ...[...marked.values()].map(
+      ({ arm, label }) =>
+        html`<span><svg class="key" viewBox="0 0 28 8" aria-hidden="true"><rect class="mark ${arm ?? ''}" width="28" height="8"/></svg>${label}</span>`,
+    ),
+  ];
 }

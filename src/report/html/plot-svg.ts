@@ -73,10 +73,10 @@ function scaleOf({ scale }: Axis, values: readonly (number | null)[], from: numb
 /** 1/(1 − p) of P0, P50, P90, P99 … */
 const NINES = [1, 2, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7];
 
-/** 1, 2 and 5 of each decade while they have room, else 1. */
+/** Round numbers, as far apart as the range is wide. */
 function decades(low: number, high: number): number[] {
   const ticks: number[] = [];
-  const steps = high / low > 2000 ? [1] : [1, 2, 5];
+  const steps = high / low > 2000 ? [1] : high / low > 5 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
   for (let decade = 10 ** Math.floor(Math.log10(low)); decade <= high; decade *= 10) {
     for (const step of steps) if (decade * step >= low && decade * step <= high) ticks.push(decade * step);
   }
@@ -95,6 +95,7 @@ function rounds(low: number, high: number): number[] {
 function labelOf({ unit }: Axis, value: number): string {
   if (unit === 'us') return duration(value).replace(/\.?0+(?= )/, (zeros) => (zeros.startsWith('.') ? '' : zeros));
   if (unit === 'percentile') return percentileLabel(value);
+  if (unit === 'seconds') return `${Number(value.toPrecision(3))} s`;
   if (unit === 'change') return signedPercent(value);
   if (unit === 'date') return new Date(value * 1000).toISOString().slice(0, 10);
   return value >= 10 || Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(3)));

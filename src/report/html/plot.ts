@@ -10,6 +10,8 @@ export interface Axis {
 
 export interface Series {
   label: string;
+  /** Lines of one group share an entry of the legend, and are hidden together. */
+  group: string;
   /** Whose colour it has. */
   arm: Arm;
   /** `thin`: one of many that lie over each other. `faint`: beyond what the data defend. */

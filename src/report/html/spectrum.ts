@@ -30,9 +30,10 @@ export function spectrumPlot(title: string, lines: SpectrumLine[]): Plot {
     const at = (from: number, to: number) =>
       values.map((x) => (x < from || x > to ? null : histogram.quantile(1 - 1 / x)));
     const last = values.findLast((x) => x <= limit) ?? 1;
+    const group = line.label;
     return [
-      { ...line, y: at(1, limit) },
-      { ...line, label: `${line.label}, fewer than 100 samples beyond`, style: 'faint', y: at(last, histogram.count) },
+      { ...line, group, y: at(1, limit) },
+      { ...line, group, style: 'faint', y: at(last, histogram.count) },
     ];
   });
   const undefended = Math.min(...lines.map(({ histogram }) => defendedUntil(histogram.count)));
@@ -41,7 +42,7 @@ export function spectrumPlot(title: string, lines: SpectrumLine[]): Plot {
     x: { label: 'percentile (every nine takes the same room)', scale: 'percentile', unit: 'percentile', values },
     y: { label: 'response', scale: 'log', unit: 'us' },
     series: series.filter(({ y }) => y.some((value) => value !== null)),
-    marks: [{ from: undefended, to: most, label: 'too few samples to defend' }],
+    marks: [{ from: undefended, to: most, label: 'fewer than 100 samples beyond' }],
   };
 }
 

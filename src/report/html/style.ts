@@ -37,7 +37,7 @@ dt.baseline{color:var(--baseline)}dt.candidate{color:var(--candidate)}
 .words dt{font-weight:600;margin-top:.6rem}.words dd{margin:0;max-width:75ch}
 .scroll{overflow-x:auto;margin:.5rem 0}
 table{border-collapse:collapse;font-size:.92rem;min-width:min(100%,30rem)}
-th,td{padding:.3rem .75rem .3rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);max-width:26rem}
+th,td{padding:.3rem .75rem .3rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);max-width:26rem;overflow-wrap:break-word}
 thead th{color:var(--quiet);font-weight:500;vertical-align:bottom}
 tbody th{font-weight:500}
 .number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;overflow-wrap:normal}
@@ -50,9 +50,11 @@ tr:target>*{background:var(--card)}
 figure{margin:1.25rem 0 2rem}
 figcaption h3{margin-top:0}
 .legend{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;font-size:.92rem}
-.legend span{display:inline-flex;align-items:center;gap:.4rem}
+.legend span,.legend button{display:inline-flex;align-items:center;gap:.4rem}
+html:not(.explorable) .legend button{border:0;background:none;padding:0;cursor:auto}
 .legend .key{width:28px;height:8px;flex:none}
 .static{overflow-x:auto}
+.always svg.plot{max-width:45rem}
 svg.plot{display:block;width:100%;min-width:34rem;max-width:60rem;height:auto}
 svg.interval{width:240px;height:26px;display:block}
 svg text{font:12px system-ui,sans-serif;fill:var(--quiet)}
@@ -73,8 +75,7 @@ details.family{border-top:1px solid var(--line)}
 .live{display:none}
 .explorable .live{display:block}.explorable .static:not(.always){display:none}
 .live .chart{position:relative}
-.readout{display:block;min-height:3.1em;font-size:.92rem;font-variant-numeric:tabular-nums;color:var(--quiet)}
-.controls{display:flex;flex-wrap:wrap;gap:.4rem;margin:.25rem 0}
+.readout{display:block;min-height:1.6em;font-size:.92rem;font-variant-numeric:tabular-nums;color:var(--quiet)}
 button{font:inherit;font-size:.92rem;color:var(--text);background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.15rem .7rem;cursor:pointer}
 button[aria-pressed=false]{color:var(--quiet);text-decoration:line-through}
 footer{padding:2rem 1rem;color:var(--quiet);font-size:.92rem}
@@ -93,7 +94,7 @@ footer{padding:2rem 1rem;color:var(--quiet);font-size:.92rem}
 --baseline:#0550ae;--candidate:#b02d00;--good:#116329;--bad:#a40e26;--unsure:#7a4d00;--void:#5a32a3;--allowed:#dff0e3;
 --allocated:#3b6ea5;--fragmented:#d9822b;--kept:#8a63b8;--outside:#9aa4ae}
 body{font-size:10.5pt}
-nav,.skip,.self,.live,.explorable .live{display:none}.explorable .static:not(.always){display:block}
+nav,.skip,.self,.live,.explorable .live{display:none}.legend button{border:0;background:none;padding:0}.explorable .static:not(.always){display:block}
 svg.plot{min-width:0}
 figure,tr,.verdict,svg{break-inside:avoid}h2,h3{break-after:avoid}
 .scroll,.static{overflow:visible}

@@ -87,11 +87,12 @@ export interface TimeMetric {
 export function timePlot({ seconds, binUs, lines, stalls }: RoundLines, { title, axis, of }: TimeMetric): Plot {
   return {
     title,
-    x: { label: 'workload time in a round, seconds', scale: 'linear', unit: 'seconds', values: seconds },
+    x: { label: 'workload time in a round', scale: 'linear', unit: 'seconds', values: seconds },
     y: axis,
     series: lines.map(
       ({ round, arm, columns }): Series => ({
         label: `${arm}, round ${round + 1}`,
+        group: arm,
         arm,
         style: 'thin',
         y: seconds.map((_, bin) => (bin in columns.answered ? of(columns, bin, binUs) : null)),

@@ -23,14 +23,14 @@ export interface LiveRun {
   /** Response times of all slices so far. */
   response: Record<Arm, LatencyHistogram>;
   /** The rules over the complete rounds, once there are some. */
-  judged: { rounds: number; rules: JudgedRule[]; alpha: number } | undefined;
+  judged: { rounds: number; rules: JudgedRule[]; level: number } | undefined;
 }
 
 /** At most 79 columns, since a terminal may break a line that fills its width. */
 export function liveBlock(run: LiveRun, colour: Colour = plainColour): string[] {
   const { rehearsal, round, doing, elapsedSeconds, leftSeconds } = run;
   const head = `round ${round + 1} of ${rehearsal.settings.rounds}: ${doing}`;
-  const left = `${clock(leftSeconds)} left`;
+  const left = leftOf(run);
   return [
     `${head.slice(0, WIDTH - left.length - 2).padEnd(WIDTH - left.length)}${colour('strong', left)}`,
     colour('quiet', progressBar(elapsedSeconds / Math.max(1e-9, elapsedSeconds + leftSeconds), WIDTH)),
@@ -45,7 +45,7 @@ export function liveBlock(run: LiveRun, colour: Colour = plainColour): string[] 
 
 /** One line for logs: where the run is, the tails so far, and the rule that is nearest to its limit. */
 export function liveLine(run: LiveRun): string {
-  const { rehearsal, round, doing, leftSeconds, response, judged } = run;
+  const { rehearsal, round, doing, response, judged } = run;
   const tails = ARMS.every((arm) => response[arm].count > 0)
     ? [`P99.9 ${ARMS.map((arm) => duration(response[arm].quantile(0.999))).join(' → ')}`]
     : [];
@@ -55,13 +55,14 @@ export function liveLine(run: LiveRun): string {
         `${rule.label} ${changeOf(rule)} ${intervalOf(rule)} of ${allowedOf(rule)} allowed after ${plural(judged!.rounds, 'round')}`,
       ]
     : [];
-  return [
-    `round ${round + 1} of ${rehearsal.settings.rounds}: ${doing}`,
-    `${clock(leftSeconds)} left`,
-    ...tails,
-    ...interval,
-  ].join('; ');
+  return [`round ${round + 1} of ${rehearsal.settings.rounds}: ${doing}`, leftOf(run), ...tails, ...interval].join(
+    '; ',
+  );
 }
+
+/** A run that may stop at a look ends earlier. */
+const leftOf = ({ rehearsal: { settings }, leftSeconds }: LiveRun) =>
+  `${(settings.looks?.rounds.length ?? 0) > 1 ? 'at most ' : ''}${clock(leftSeconds)} left`;
 
 /** 59 s, 1:23 min, 1:02:03 h. */
 function clock(seconds: number): string {
@@ -127,7 +128,7 @@ function ruleLines({ judged }: LiveRun, colour: Colour): string[] {
     ...alignTable(
       [
         title(`after ${plural(judged.rounds, 'round')}`, 'left'),
-        title(`change [${percent(1 - 2 * judged.alpha)}]`, 'left'),
+        title(`change [${percent(1 - 2 * judged.level)}]`, 'left'),
         title('allowed', 'right'),
         title(intervalScale(PICTURE_WIDTH), 'left'),
         title('so far', 'left'),
@@ -148,10 +149,11 @@ function ruleLines({ judged }: LiveRun, colour: Colour): string[] {
   ];
 }
 
-/** The gating rule of all families whose upper bound uses up most of its allowance. */
+/** The gating rule on a ratio, of all families, whose upper bound uses up most of its allowance. */
 function nearest(rules: JudgedRule[]): JudgedRule | undefined {
   const use = ({ change, allowed }: JudgedRule) => (change.high ?? 0) / (allowed || Number.POSITIVE_INFINITY);
   return rules
-    .filter((rule) => rule.level === 'error' && rule.family === ALL_FAMILIES && rule.change.high !== null)
+    .filter(({ level, family, change }) => level === 'error' && family === ALL_FAMILIES && change.unit === 'ratio')
+    .filter(({ change }) => change.high !== null)
     .sort((a, b) => use(b) - use(a))[0];
 }
