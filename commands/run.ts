@@ -1,5 +1,5 @@
 /** The main job: a workload, two servers and a budget → a rehearsal folder and a verdict. */
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { commandLine, commandWords } from '../src/cli/command-line.ts';
@@ -22,6 +22,7 @@ import type { Judgement } from '../src/compare/judgement.ts';
 import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
 import { loadFolder } from '../src/measure/folder.ts';
 import { MEMORY_PROTOCOLS } from '../src/measure/rehearsal.ts';
+import { printable } from '../src/printable.ts';
 import { FORMATS } from '../src/report/index.ts';
 import { withoutCredentials } from '../src/servers/index.ts';
 
@@ -66,6 +67,13 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       description: 'how long the rounds may take together (10m): plans their number, their slices and early looks',
       exclusive: ['rounds', 'slice'],
     }),
+    calibration: Flags.integer({
+      description:
+        'rounds of the baseline against itself before the first: position bias, and what this host can resolve',
+      defaultHelp: async () => '0; 3 where --time has room for them',
+      min: 2,
+      max: 50,
+    }),
     'slice-pairs': Flags.integer({ description: 'slices per arm and round', default: 2, min: 1, max: 20 }),
     slice: secondsFlag('length of a slice', 3),
     warmup: secondsFlag('load on each arm before the first slice of a round', 1),
@@ -79,6 +87,13 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     memory: bytesFlag({ description: 'memory limit of each container (512mb, 2gb)' }),
     cpus: coresFlag({ description: 'CPU limit of each container, in cores (1.5)' }),
     cpuset: Flags.string({ description: 'cores that each server may use (2-3)' }),
+    cluster: Flags.integer({
+      description:
+        'start clusters of so many primaries instead of single servers; a cluster named by URL is found by itself',
+      helpValue: '<primaries>',
+      min: 1,
+      max: 100,
+    }),
     'memory-protocol': Flags.option({
       options: MEMORY_PROTOCOLS,
       description:
@@ -112,12 +127,18 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
       ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
       ...(flags.cpuset === undefined ? {} : { cpuset: flags.cpuset }),
+      ...(flags.cluster === undefined ? {} : { primaries: flags.cluster }),
     };
     const source = args.workload ?? sampleCapture();
     const rehearsed = await rehearse({
       ...{ source, version: this.config.version, client: flags.client, limits, signal: interruptSignal() },
       ...{ mode: flags.mode, keys: flags.keys, rate: flags.rate, seed: flags.seed, epochSeconds: flags.epoch },
-      ...{ timeSeconds: flags.time, rounds: flags.rounds, slicePairs: flags['slice-pairs'] },
+      ...{
+        timeSeconds: flags.time,
+        calibrationRounds: flags.calibration,
+        rounds: flags.rounds,
+        slicePairs: flags['slice-pairs'],
+      },
       ...{ sliceSeconds: flags.slice, warmupSeconds: flags.warmup, workers: flags.workers },
       specs: { baseline: flags.baseline, candidate: flags.candidate },
       budget: { name: flags.budget ?? 'default budget', text: flags.budget && (await readBudget(flags.budget)) },
@@ -137,6 +158,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           mode: flags.mode,
           keys: flags.keys,
           rounds: flags.rounds,
+          calibration: flags.calibration,
           time: flags.time && `${flags.time}s`,
           'slice-pairs': flags['slice-pairs'],
           slice: flags.time ? undefined : `${flags.slice}s`,
@@ -148,6 +170,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           memory: flags.memory,
           cpus: flags.cpus,
           cpuset: flags.cpuset,
+          cluster: flags.cluster,
           'memory-protocol': flags['memory-protocol'],
           scripts: flags.scripts,
           config: flags.config,
@@ -158,6 +181,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       progress,
     });
     this.log(FORMATS.terminal(rehearsed, process.stdout).trimEnd());
+    this.logToStderr(`report  ${printable(join(rehearsed.path, 'report.html'))}`);
     const exitCode = exitCodeOf(rehearsed.judgement, flags['on-inconclusive']);
     process.exitCode = exitCode;
     return { ...rehearsed.judgement, exitCode };

@@ -1,4 +1,4 @@
-/** The verdict document, as zod: kept to its type by the compiler. */
+/** The verdict document, as zod: kept to its type by the compiler, so that a field that is added there needs a line here. */
 import { z } from 'zod';
 import type { JudgedRule, Judgement, MemoryFigures, Spectrum } from '../src/compare/judgement.ts';
 
@@ -12,7 +12,7 @@ const rule = {
   label: z.string(),
   family: z.string().describe('Glob over families; * is all of them together.'),
   level: z.enum(['error', 'warn']).describe('warn is shown and decides nothing.'),
-  unit: z.enum(['us', 'perByte', 'share', 'count']).describe('What baseline and candidate are counted in.'),
+  unit: z.enum(['us', 'perByte', 'share', 'count', 'perHour']).describe('What baseline and candidate are counted in.'),
   baseline: z.number().nullable(),
   candidate: z.number().nullable(),
   change: z
@@ -78,6 +78,8 @@ const memory = z.strictObject({
   ...{ rssBytes: z.number(), usedBytes: z.number(), allocatedBytes: z.number() },
   ...{ activeBytes: z.number(), residentBytes: z.number() },
   ...{ memFragmentationRatio: z.number(), allocatorFragRatio: z.number(), rssPerLogicalByte: z.number() },
+  ...{ datasetBytes: z.number().optional(), overheadBytes: z.number().optional(), scriptBytes: z.number().optional() },
+  ...{ clientBytes: z.number().optional(), replicationBytes: z.number().optional() },
 } satisfies FieldsOf<MemoryFigures>);
 
 const verdict = {
@@ -108,3 +110,6 @@ const verdict = {
 } satisfies FieldsOf<Judgement>;
 
 export const VerdictSchema = z.strictObject(verdict);
+
+/** Whatever a judgement can be is valid. */
+true satisfies Judgement extends z.input<typeof VerdictSchema> ? true : never;

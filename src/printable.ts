@@ -2,13 +2,15 @@
 
 /**
  * Control bytes, escape sequences, line separators, bidirectional and other invisible characters, lone surrogates and code
- * points without a glyph become `\xNN` or `\u{NNNN}`.
+ * points without a glyph become `\xNN` or `\u{NNNN}`; so does a `#` of `##[`, which the runner obeys anywhere in a line.
  */
 export const printable = (text: string) =>
-  text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (character) => {
-    const code = character.codePointAt(0)!;
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
-  });
+  text
+    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (character) => {
+      const code = character.codePointAt(0)!;
+      return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+    })
+    .replaceAll('##[', '#\\x23[');
 
 /** The runner undoes these; anything else would end the command or begin another. */
 const escapeData = (text: string) => printable(text).replaceAll('%', '%25');

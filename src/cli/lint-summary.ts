@@ -12,7 +12,8 @@ const MAX_FINDINGS = 50;
 export async function lintForServers(name: string, arms: Rehearsal['arms'], replica: boolean): Promise<LintSummary[]> {
   if (name === '-' || name.endsWith('.json')) return [];
   const serverOf = (arm: Arm) => parseServer(`${arms[arm].product}@${arms[arm].version}`);
-  const profile = { from: serverOf('baseline'), to: serverOf('candidate'), rollback: false, cluster: false };
+  const cluster = arms.candidate.primaries !== undefined;
+  const profile = { from: serverOf('baseline'), to: serverOf('candidate'), rollback: false, cluster };
   const rules = selectRules(RULES, { hygiene: false, named: [] });
   const { findings } = await lintPaths([name], { profile, rules, replica });
   const summaries = new Map<string, LintSummary>();

@@ -1,21 +1,26 @@
 /** A capture or model, two server specs and a budget → a rehearsal folder and its verdict: what `run` does. */
 import { createHash } from 'node:crypto';
+import { copyFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Budget, memoryProtocolFor, parseBudget } from '../compare/budget.ts';
+import { calibrate } from '../compare/calibration.ts';
 import { DEFAULT_BUDGET } from '../compare/default-budget.ts';
 import { judge } from '../compare/judge.ts';
 import { decideLook } from '../compare/looks.ts';
 import { planSchedule, type Schedule, shortestTime } from '../compare/schedule.ts';
 import type { ClientName } from '../drive/clients/index.ts';
+import { clusterCaveats } from '../drive/cluster.ts';
 import { conduct } from '../drive/conductor.ts';
 import { defaultWorkers } from '../drive/driver.ts';
 import { CutoverError } from '../errors.ts';
-import { createFolder, latencyReader, loadFolder, reopenFolder } from '../measure/folder.ts';
+import { createFolder, latencyReader, loadFolder, type RehearsalFolder, reopenFolder } from '../measure/folder.ts';
 import { describeMachine } from '../measure/machine.ts';
-import { ARMS, type Arm, type MemoryProtocol, type Rehearsal } from '../measure/rehearsal.ts';
+import { ARMS, type Arm, type CalibrationSummary, type MemoryProtocol, type Rehearsal } from '../measure/rehearsal.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
 import type { Overrides } from '../model/overrides.ts';
 import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
 import { capturedRateOf, checkMode, openWorkload, type WorkloadRequest } from '../plan/mode.ts';
+import { reportHtml } from '../report/html.ts';
 import type { ReportSource } from '../report/source.ts';
 import { assertUsable, resolveSpecs } from '../servers/index.ts';
 import type { ServerLimits } from '../servers/server.ts';
@@ -46,6 +51,8 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   rounds: number | undefined;
   /** For all rounds together: plans their number, slices and looks instead of the options for these. */
   timeSeconds: number | undefined;
+  /** Rounds of the baseline against itself before the first; undefined: what the schedule finds room for. */
+  calibrationRounds: number | undefined;
   slicePairs: number;
   sliceSeconds: number;
   warmupSeconds: number;
@@ -94,7 +101,7 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
   const rate = Number(options.rate(capturedRate).toPrecision(6));
   const epochSeconds = options.epochSeconds ?? Math.floor(Date.now() / 1000);
   const { slicePairs, warmupSeconds } = options;
-  const { rounds, sliceSeconds, looks } = scheduleOf(options, budget, rate);
+  const { calibrationRounds, rounds, sliceSeconds, looks } = scheduleOf(options, budget, rate);
   const workload = await openWorkload({
     ...{ mode, keys, source, model, seed, epochSeconds, rate, replica },
     seconds: warmupSeconds + slicePairs * sliceSeconds,
@@ -130,25 +137,34 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
     caveats: [...caveats, ...workload.caveats, ...fidelityCaveats(fidelity.filter((row) => row.outcome === 'missed'))],
     fidelity: fidelity.map(({ chance: _, ...row }) => row),
   };
-  const judgeSaved = async () => {
-    const stored = await loadFolder(folder.path);
-    return { ...stored, judgement: judge(stored.rehearsal, stored.latencyOf, budget, folder.path) };
+  const judgeSaved = async (path: string) => {
+    const stored = await loadFolder(path);
+    return { ...stored, judgement: judge(stored.rehearsal, stored.latencyOf, budget, path) };
   };
-  const view = new RunView(progress, rehearsal, judgeSaved);
-  try {
+  const drive = async (into: RehearsalFolder, document: Rehearsal, servers: Specs) => {
+    using view = new RunView(progress, document, () => judgeSaved(into.path));
     await conduct({
-      ...{ rehearsal, workload, specs, limits, client, allowNonempty, signal },
-      save: async (document) => {
-        await folder.save(document);
+      ...{ rehearsal: document, workload, specs: servers, limits, client, allowNonempty, signal },
+      save: async (state) => {
+        await into.save(state);
         await view.saved();
       },
-      writeLog: (path, text) => folder.writeText(path, text),
+      writeLog: (path, text) => into.writeText(path, text),
       // The captured ops that an exact workload would go on with may be its last.
       repeats: mode === 'exact' ? 0 : MAX_REPEATS,
-      isDecided: async () => decideLook(rehearsal, latencyReader(folder.path, rehearsal), budget)?.stop ?? false,
+      isDecided: async () => decideLook(document, latencyReader(into.path, document), budget)?.stop ?? false,
       onStage: (stage) => view.begin(stage),
       onSlice: (arm, entries) => view.measured(arm, entries),
     });
+  };
+  try {
+    if (calibrationRounds > 0 && !rehearsal.calibration) {
+      say(`first ${calibrationRounds} rounds of the baseline against itself: what can this host resolve?`);
+      rehearsal.calibration = await calibrateFirst(folder, rehearsal, calibrationRounds, budget, (into, document) =>
+        drive(into, document, { baseline: specs.baseline, candidate: specs.baseline }),
+      );
+    }
+    await drive(folder, rehearsal, specs);
   } catch (error) {
     if (error instanceof CutoverError && rehearsal.rounds.length > 0) {
       error.suggestions.push(
@@ -157,8 +173,6 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
       );
     }
     throw error;
-  } finally {
-    view[Symbol.dispose]();
   }
   rehearsal.findings = await lintForServers(source, rehearsal.arms, replica);
   rehearsal.outcome = {} as NonNullable<Rehearsal['outcome']>;
@@ -168,11 +182,45 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
     const missed = rows.filter(({ value, target }) => value > target);
     rehearsal.caveats.push(...fidelityCaveats(missed, `outcome-missed-${arm}`));
   }
+  rehearsal.caveats.push(...clusterCaveats(slicesOf(rehearsal)));
   rehearsal.finishedAt = new Date().toISOString();
   await folder.save(rehearsal);
-  const judged = await judgeSaved();
+  const judged = await judgeSaved(folder.path);
   await folder.writeText('verdict.json', `${JSON.stringify(judged.judgement, undefined, 2)}\n`);
+  await folder.writeText('report.html', reportHtml(judged));
   return judged;
+}
+
+const CALIBRATION_FOLDER = 'calibration';
+
+/** Runs rounds of the baseline against itself, in the slots that both arms will have, into a folder of their own. */
+async function calibrateFirst(
+  { path }: RehearsalFolder,
+  rehearsal: Rehearsal,
+  rounds: number,
+  budget: Budget,
+  drive: (into: RehearsalFolder, document: Rehearsal) => Promise<void>,
+): Promise<CalibrationSummary> {
+  const own = join(path, CALIBRATION_FOLDER);
+  // What a run that is resumed left of it is too little to go on with.
+  await rm(own, { recursive: true, force: true });
+  const into = await createFolder(own);
+  for (const name of Object.values(rehearsal.files)) await copyFile(join(path, name), join(own, name));
+  const { looks: _, ...settings } = rehearsal.settings;
+  const document: Rehearsal = {
+    ...rehearsal,
+    startedAt: new Date().toISOString(),
+    settings: { ...settings, rounds, memoryProtocol: 'off' },
+    rounds: [],
+    caveats: [],
+  };
+  await drive(into, document);
+  document.finishedAt = new Date().toISOString();
+  await into.save(document);
+  const planned = { ...document, settings: { ...document.settings, rounds: rehearsal.settings.rounds } };
+  const { rounds: judged, rules, biased } = calibrate(planned, latencyReader(own, document), budget);
+  const unresolvable = rules.flatMap(({ resolvable, asked, message }) => (resolvable > asked ? [message] : []));
+  return { folder: CALIBRATION_FOLDER, rounds: judged, biased, unresolvable };
 }
 
 const DEFAULT_ROUNDS = 5;
@@ -192,9 +240,11 @@ function scheduleOf(options: RehearseOptions, { looks }: Budget, rate: number): 
       `Give it --time ${least}s or more; ten minutes are a good start.`,
     );
   }
+  const calibrationRounds = options.calibrationRounds ?? 0;
   const rounds = asked ?? looks?.rounds.at(-1) ?? DEFAULT_ROUNDS;
-  if (!looks) return { rounds, sliceSeconds };
+  if (!looks) return { calibrationRounds, rounds, sliceSeconds };
   return {
+    calibrationRounds,
     rounds,
     sliceSeconds,
     looks: { ...looks, rounds: [...looks.rounds.filter((look) => look < rounds), rounds] },
@@ -209,6 +259,8 @@ function otherWorkload(path: string, source: string): CutoverError {
     'Go on in the folder, with the capture and with the version of cutover that it was begun with; or start a new run.',
   );
 }
+
+const slicesOf = ({ rounds }: Rehearsal) => rounds.flatMap(({ arms }) => ARMS.flatMap((arm) => arms[arm].slices));
 
 /** What one arm did in all slices of all rounds. */
 function doneBy({ rounds }: Rehearsal, arm: Arm): Done {

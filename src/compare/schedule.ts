@@ -11,10 +11,14 @@ const LONGEST_SLICE_SECONDS = 30;
 
 /** Looks with which 20 rounds that are needed cost ten on average, where the servers are equal. */
 const LOOKS = [6, 10, 15, 20];
+/** Where so many are left beside them, rounds of the baseline against itself say first what this host can resolve. */
+const CALIBRATION_ROUNDS = 3;
 /** Fewer give intervals that only a gross change leaves: t with two degrees of freedom is 2.9. */
 const FEWEST_ROUNDS = 3;
 
 export interface Schedule {
+  /** Of the baseline against itself, before the first. */
+  calibrationRounds: number;
   /** At most. */
   rounds: number;
   sliceSeconds: number;
@@ -36,13 +40,20 @@ export function planSchedule(
   const roundSeconds = (slice: number) => 2 * (slicePairs * slice + warmupSeconds) + ROUND_OVERHEAD_SECONDS;
   const sliceOf = (round: number) => ((round - ROUND_OVERHEAD_SECONDS) / 2 - warmupSeconds) / slicePairs;
   const wanted = OPS_A_ROUND / (rate * slicePairs);
-  const affordable = sliceOf(seconds / LOOKS[0]!);
+  const affordable = sliceOf(seconds / (LOOKS[0]! + CALIBRATION_ROUNDS));
   const between = Math.min(Math.max(wanted, SHORTEST_SLICE_SECONDS), LONGEST_SLICE_SECONDS, affordable);
   const sliceSeconds = Math.max(SHORTEST_SLICE_SECONDS, Math.floor(between * 10) / 10);
-  const rounds = Math.min(LOOKS.at(-1)!, Math.floor(seconds / roundSeconds(sliceSeconds)));
-  if (rounds < FEWEST_ROUNDS) return undefined;
+  const affordableRounds = Math.floor(seconds / roundSeconds(sliceSeconds));
+  if (affordableRounds < FEWEST_ROUNDS) return undefined;
+  const calibrationRounds = affordableRounds >= LOOKS[0]! + CALIBRATION_ROUNDS ? CALIBRATION_ROUNDS : 0;
+  const rounds = Math.min(LOOKS.at(-1)!, affordableRounds - calibrationRounds);
   const looks = [...LOOKS.filter((look) => look < rounds), rounds];
-  return { rounds, sliceSeconds, ...(looks.length > 1 ? { looks: { rounds: looks, method: 'pocock' } } : {}) };
+  return {
+    calibrationRounds,
+    rounds,
+    sliceSeconds,
+    ...(looks.length > 1 ? { looks: { rounds: looks, method: 'pocock' } } : {}),
+  };
 }
 
 /** The shortest time that `planSchedule` makes something of, in seconds. */

@@ -100,7 +100,10 @@ export interface MarginTest {
   outcome: Outcome;
   /** Probability of data this good if the truth were at the margin; small = pass. */
   pPass: number;
-  /** Probability of data this bad if the truth were at the margin; small = fail. */
+  /**
+   * Small = fail: probability of data this bad if the truth were at the margin, or SAME times that if there were no
+   * difference at all, whichever is more.
+   */
   pFail: number;
   cause?: Cause;
   /** Rounds that would decide with 90 % power if the estimate and the noise stay as they are. */
@@ -133,6 +136,9 @@ export function marginOf(maxIncrease: number, floor: number, baseline: number): 
   return Math.log(Math.max(1 + maxIncrease, 1 + floor / baseline));
 }
 
+/** A false alarm between equal servers stops a safe migration: it may be so many times rarer than one at the margin. */
+const SAME = 5;
+
 /** Power that `roundsNeeded` plans for. */
 const POWER = 0.9;
 /** More rounds than this are not worth promising: hours, for a difference that sits on the margin. */
@@ -149,6 +155,9 @@ const MAX_ROUNDS = 200;
  * ISCA 2016). Two one-sided tests: Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987).
  * For repeated looks pass the look's nominal level as `alpha`.
  *
+ * On a host so noisy that the margin is little beside the spread, data that are bad at the margin come almost as often
+ * from equal servers. A fail must therefore also have no more than a fifth of `alpha`, 1 %, with no difference at all.
+ *
  * Where a round deviates from the median by more than four times the median absolute deviation, the t test's normal
  * rounds are in doubt: the outcome then stands only if the sign-flip permutation test, which asks for symmetry alone,
  * has the same.
@@ -164,18 +173,22 @@ export function testMargin(differences: number[], margin: number, alpha: number)
   const error = sd / Math.sqrt(rounds);
   const reach = error * studentQuantile(1 - alpha, rounds - 1);
   // Without any spread the estimate is exact; exactly at the margin neither side has evidence.
-  const distance = estimate - margin;
-  const t = error > 0 ? distance / error : distance === 0 ? 0 : Math.sign(distance) * Number.POSITIVE_INFINITY;
-  const pPass = Number.isFinite(t) ? studentCdf(t, rounds - 1) : t < 0 ? 0 : 1;
+  const below = (distance: number) => {
+    if (error > 0) return studentCdf(distance / error, rounds - 1);
+    return distance === 0 ? 0.5 : distance < 0 ? 0 : 1;
+  };
+  const pPass = below(estimate - margin);
+  const pSame = margin > 0 ? Math.min(1, SAME * below(-estimate)) : 0;
+  const pFail = Math.max(1 - pPass, pSame);
   const bounds = { low: estimate - reach, high: estimate + reach };
   const resolvable = detectable(sd, rounds, alpha);
   const outliers = checkOutliers(differences, margin);
   const test = {
-    ...{ rounds, estimate, ...bounds, margin, pPass, pFail: 1 - pPass, sd, resolvable },
+    ...{ rounds, estimate, ...bounds, margin, pPass, pFail, sd, resolvable },
     ...(outliers ? { outliers } : {}),
   };
   const outcomeOf = (passes: boolean, fails: boolean) => (passes ? 'pass' : fails ? 'fail' : 'inconclusive');
-  const outcome = outcomeOf(bounds.high < margin, bounds.low > margin);
+  const outcome = outcomeOf(bounds.high < margin, bounds.low > margin && pFail <= alpha);
   // Of fewer rounds no permutation is rare enough to say anything.
   const permutable = outliers && 2 ** -rounds <= alpha;
   const disputed = permutable && outcomeOf(outliers.pPass <= alpha, outliers.pFail <= alpha) !== outcome;

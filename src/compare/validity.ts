@@ -40,6 +40,7 @@ export function assessValidity(rehearsal: Rehearsal): Validity {
   assessPriority(validity);
   assessEnd(validity, rehearsal);
   assessConfiguration(validity, rehearsal);
+  assessCalibration(validity, rehearsal);
   return validity;
 }
 
@@ -164,6 +165,22 @@ function assessEnd({ rounds, cannotPass, caveats }: Validity, { stopped, finishe
     numbers: { rounds: rounds.length, planned: settings.rounds },
   });
   cannotPass.push(message);
+}
+
+/** A slot in which the same server is faster makes whichever server runs in it faster. */
+function assessCalibration({ invalid, caveats }: Validity, { calibration }: Rehearsal): void {
+  if (!calibration) return;
+  const { rounds, biased, unresolvable } = calibration;
+  const place = `in ${plural(rounds, 'round')} of the baseline against itself`;
+  for (const clause of biased) invalid.push(`${printable(clause)}, ${place}`);
+  if (unresolvable.length === 0) return;
+  caveats.push({
+    id: 'unresolvable',
+    message: `${unresolvable.map(printable).join('; ')} (${place})`,
+    advice:
+      'Plan more rounds, widen the margin, or use a calmer host with more cores: cutover doctor says what it lacks.',
+    numbers: { rounds },
+  });
 }
 
 function assessConfiguration({ invalid, caveats }: Validity, { configDifferences }: Rehearsal): void {

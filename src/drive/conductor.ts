@@ -22,6 +22,7 @@ import { startServer } from '../servers/index.ts';
 import type { RunningServer, ServerExit, ServerLimits } from '../servers/server.ts';
 import type { ClientName } from './clients/index.ts';
 import { Driver, type SliceRecord } from './driver.ts';
+import type { ShardSchedule } from './shard-schedule.ts';
 import { canDefragment, measureMemory, settledSample } from './memory-protocol.ts';
 
 interface Stage {
@@ -47,6 +48,8 @@ export interface ConductOptions {
   repeats: number;
   /** Asked after each round: whether the rounds so far decide. */
   isDecided: () => Promise<boolean>;
+  /** When several machines drive the plan together. */
+  schedule?: ShardSchedule | undefined;
   onStage: (stage: Stage) => void;
   /** Called when a slice has been measured and saved. */
   onSlice: (arm: Arm, entries: LabelledHistograms[]) => void;
@@ -55,6 +58,9 @@ export interface ConductOptions {
 /** Configuration that differs by nature, or says nothing about behaviour. */
 const IGNORED_CONFIG =
   /^(port|tls-.*|bind|dir|pidfile|logfile|unixsocket.*|dbfilename|appendfilename|appenddirname|.*-?user|requirepass|masterauth|primaryauth|.*syslog.*|proc-title-template|locale-collate|availability-zone)$/;
+
+/** Steps of a round before its first slice: one warm-up an arm. */
+const WARMUPS = ARMS.length;
 
 interface ArmState {
   server: RunningServer;
@@ -129,7 +135,8 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
   const arms = {} as Record<Arm, ArmState>;
   const round: Round = {
     ...{ index, order: orderOf(rehearsal.seed, index, slicePairs), arms: {} as Round['arms'] },
-    laterSeconds: Math.round((Date.now() - Date.parse(rehearsal.startedAt)) / 1000),
+    laterSeconds:
+      options.schedule?.laterSeconds(index) ?? Math.round((Date.now() - Date.parse(rehearsal.startedAt)) / 1000),
   };
   let when = 'while it was being prepared';
   /** Waits for `work` on one arm, unless either server dies first. */
@@ -164,6 +171,8 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
       rehearsal.configDifferences = await configDifferences(arms);
       if (ARMS.some((arm) => !arms[arm].server.ours)) rehearsal.caveats.push(NOT_FRESH);
     }
+    if (options.schedule) stage('waiting for the other shards');
+    await options.schedule?.begin(index, arms.baseline.server, signal);
     const { preload, scripts } = workload.plan;
     for (const arm of ARMS) {
       const { server, driver, result } = arms[arm];
@@ -179,10 +188,10 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
       if (protocol !== 'off') result.memory.fill = await settledSample(server, preload.logicalBytes);
     }
     const warmup = workload.slice(index, 0, warmupSeconds, round.laterSeconds);
-    for (const arm of ARMS) {
+    for (const [step, arm] of ARMS.entries()) {
       when = `during the warm-up of round ${index + 1}`;
       stage(`warming up the ${arm}`, warmupSeconds);
-      await watch(arms[arm].driver.run(warmup, { signal }));
+      await watch(arms[arm].driver.run(warmup, { signal, startAtMs: options.schedule?.startOf(index, step) }));
       signal.throwIfAborted();
     }
     const calls = {} as Record<Arm, Map<string, number>>;
@@ -204,6 +213,8 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
         { index, position, pair },
         watch,
       );
+      const { startedAtMs } = arms[arm].result.slices.at(-1)!;
+      round.invalid ??= options.schedule?.lateness(index, WARMUPS + position, startedAtMs);
       signal.throwIfAborted();
       if (position % 2 === 0) continue;
       const reason = spoiledPair(round, pair);
@@ -277,7 +288,8 @@ async function runSlice(
   const abort = new AbortController();
   const both = AbortSignal.any([signal, abort.signal]);
   const before = await state.server.info('stats');
-  const running = state.driver.run(slice, { signal: both });
+  const startAtMs = options.schedule?.startOf(place.index, WARMUPS + place.position);
+  const running = state.driver.run(slice, { signal: both, startAtMs });
   let record: SliceRecord;
   let death: unknown;
   try {
@@ -299,6 +311,7 @@ async function runSlice(
   const result: SliceResult = {
     ...{ position: place.position, pair: place.pair, seed: slice.seed, startedAtMs, seconds, log, timeline },
     ...{ planned, replied, errors, errorsByLabel, lost, blocked, unsent, generator },
+    ...(record.cluster ? { cluster: record.cluster } : {}),
     stalls: findStalls(slice, record),
     ...{ hits: since('keyspace_hits'), misses: since('keyspace_misses') },
   };

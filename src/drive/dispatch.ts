@@ -107,6 +107,7 @@ export class Lane implements ClientSink {
     this.held = 0;
     this.listed = false;
     this.resent.clear();
+    if (this.client) this.lostReason = undefined;
     this.client?.prepare(bytes, offset);
   }
 
@@ -225,6 +226,8 @@ export class Dispatch {
 
   /** What is in flight there has no reply; the lane's other ops wait for the connection to stand again. */
   laneLost(lane: Lane): void {
+    // Before the start nothing is in flight, and start() looks after connections that do not stand.
+    if (this.#epochUs === 0) return;
     for (let k = lane.oldest; k < lane.sent; k++) {
       const op = lane.ops[k]!;
       if (this.#times.status[op] === OpStatus.sent) this.#over(lane, op, OpStatus.lost);

@@ -1,6 +1,7 @@
 /** Turns planned slices into load on one server: owns the load threads, hands them slices, collects what they measured. */
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { CutoverError, messageOf } from '../errors.ts';
 import { assessGenerator } from '../measure/generator.ts';
@@ -37,6 +38,13 @@ export interface DriverOptions {
   inFlightCap?: number;
   /** How long replies are waited for after the last op was due. Default 2000. */
   graceMs?: number;
+}
+
+export interface RunOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: (progress: SliceProgress) => void;
+  /** When the slice shall begin, in Unix milliseconds; once everything is ready, if that is later. */
+  startAtMs?: number | undefined;
 }
 
 export interface SliceProgress {
@@ -161,10 +169,13 @@ export class Driver implements AsyncDisposable {
    */
   async run(
     slice: Slice,
-    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: SliceProgress) => void } = {},
+    { signal, onProgress, startAtMs = 0 }: RunOptions = {},
   ): Promise<SliceRecord> {
     const times = allocateTimes(slice.count, this.#plan.connections.length);
     await this.#askAll({ type: 'prepare', slice, times, limits: this.#limits });
+    const earlyMs = startAtMs - Date.now() - 2 * START_DELAY_MS;
+    // Aborted, it goes on to what an aborted slice gives.
+    if (earlyMs > 0) await sleep(earlyMs, undefined, signal && { signal }).catch(() => {});
 
     const running = new Set(this.#threads);
     const ended = this.#threads.map(async (thread) => {
@@ -179,8 +190,9 @@ export class Driver implements AsyncDisposable {
         for (const { worker } of running) void worker.terminate();
       }, ANSWER_TIMEOUT_MS);
     };
-    const epochUs = nowUs() + START_DELAY_MS * 1000;
-    const startedAtMs = Date.now() + START_DELAY_MS;
+    const delayMs = Math.max(START_DELAY_MS, startAtMs - Date.now());
+    const epochUs = nowUs() + delayMs * 1000;
+    const startedAtMs = Date.now() + delayMs;
     const cpuBefore = process.cpuUsage();
     const elapsedSeconds = () => Math.max(0, nowUs() - epochUs) / 1e6;
     if (!signal?.aborted) this.#tellAll({ type: 'start', epochUs });

@@ -322,6 +322,9 @@ export const RehearsalSchema = z.object({
       .object({ name: z.string(), baseline: z.string().optional(), candidate: z.string().optional() })
       .transform(({ name, baseline, candidate }) => ({ name, baseline, candidate })),
   ),
+  calibration: z
+    .object({ folder: FileName, rounds: total, biased: z.array(z.string()), unresolvable: z.array(z.string()) })
+    .exactOptional(),
   rounds: z.array(
     z.object({
       index: total,

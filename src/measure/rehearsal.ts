@@ -27,6 +27,8 @@ export interface Rehearsal {
   arms: Record<Arm, ServerIdentity>;
   /** Differences of `CONFIG GET *` between the arms, without paths, ports and process ids. */
   configDifferences: { name: string; baseline: string | undefined; candidate: string | undefined }[];
+  /** What rounds of the baseline against itself, before the first, said of this host. */
+  calibration?: CalibrationSummary;
   rounds: Round[];
   /** Facts that lower stages noticed (commands left out, unknown scripts); compare adds its own. */
   caveats: Caveat[];
@@ -38,6 +40,17 @@ export interface Rehearsal {
   findings?: LintSummary[];
   /** Why the run ended early. */
   stopped?: { reason: 'interrupted' | 'server-died'; message: string };
+}
+
+export interface CalibrationSummary {
+  /** The rehearsal folder of those rounds, below this one. */
+  folder: string;
+  /** That were judged. */
+  rounds: number;
+  /** Each a clause: the same server is faster in one arm's slots. */
+  biased: string[];
+  /** Each a clause: a change that the budget asks for and this host cannot resolve in the planned rounds. */
+  unresolvable: string[];
 }
 
 /** What differs between the two servers for scripts and commands of the capture, as `cutover lint` finds it. */

@@ -27,7 +27,7 @@ export function reportJunit({ judgement }: ReportSource): string {
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites><testsuite name="cutover" tests="${cases.length}" failures="${tally('failure')}" errors="${tally('error')}" skipped="${tally('skipped')}">`,
     ...cases,
-    `  <system-out>${escapeXml(notes.join('\n'))}</system-out>`,
+    `  <system-out>${notes.map(escapeXml).join('\n')}</system-out>`,
     '</testsuite></testsuites>',
     '',
   ].join('\n');
@@ -44,9 +44,5 @@ function testCase(className: string, name: string, kind: Kind, text: string): st
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
 
-/** Printable text has no character that XML 1.0 forbids; newlines are ours. */
-const escapeXml = (text: string) =>
-  text
-    .split('\n')
-    .map((line) => printable(line).replace(/[&<>"']/g, (character) => ENTITIES[character]!))
-    .join('\n');
+/** Printable text has no character that XML 1.0 forbids, and no line break. */
+const escapeXml = (text: string) => printable(text).replace(/[&<>"']/g, (character) => ENTITIES[character]!);

@@ -34,11 +34,15 @@ export function reportTerminal(source: ReportSource, stream?: NodeJS.WriteStream
     wrap(judgement.sentence, WIDTH).map((line) => colour('strong', colour(TONES[judgement.verdict], line))),
     [`folder  ${printable(judgement.rehearsal)}`, `repeat  ${printable(judgement.command)}`],
   ];
-  return `${sections
+  const text = sections
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
-    .join('\n\n')}\n`;
+    .join('\n\n');
+  return `${text.replace(RUNNER_COMMAND, '$1\\x3a')}\n`;
 }
+
+/** In a job's log GitHub's runner obeys lines that begin with `::`; words from outside may come to stand there. */
+const RUNNER_COMMAND = /^( *):(?=:)/gm;
 
 function ruleLines(judgement: Judgement, colour: Colour): string[] {
   const { verdict, rules, caveats, rounds, level } = judgement;

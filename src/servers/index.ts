@@ -91,11 +91,10 @@ async function refuseContainers(products: readonly Product[]): Promise<string | 
 /**
  * Starts the server that a spec names, or connects to it, and waits until it answers PING. A run resolves the specs of
  * both arms together first (`resolveSpecs`). Dispose the result to stop and remove what was started.
- * With `primaries`, a cluster of so many nodes, each within the limits; not for URLs.
  */
 export async function startServer(
   spec: string,
-  { primaries, ...limits }: ServerLimits & { primaries?: number } = {},
+  { primaries, ...limits }: ServerLimits = {},
 ): Promise<RunningServer> {
   const { specs } = await resolveSpecs({ spec });
   const provider = providerOf(specs.spec);
@@ -108,7 +107,8 @@ export async function startServer(
  * Throws CutoverError where a resolved spec cannot be used: a mistake is worth knowing before a long capture is read.
  */
 export async function assertUsable(spec: string, limits: ServerLimits, allowNonempty: boolean): Promise<void> {
-  await providerOf(spec).check(spec, limits, allowNonempty);
+  const { primaries: _, ...ofNode } = limits;
+  await providerOf(spec).check(spec, ofNode, allowNonempty);
 }
 
 /** What there is on this machine to start servers with; pulls and starts nothing. */

@@ -27,6 +27,8 @@ export interface ServerLimits {
   cpuset?: string;
   /** `realtime`: all its threads under SCHED_FIFO, or E_PRIORITY where that is not permitted. */
   priority?: Priority;
+  /** Not one server but a cluster of so many nodes, each within the limits; a URL's cluster has the nodes that it has. */
+  primaries?: number;
   /** Start an empty node of a cluster that is still to be formed (`cluster.ts`). */
   clusterNode?: boolean;
 }

@@ -23,10 +23,10 @@ test('outcome, bounds and p values tell one story', () => {
     fc.property(differences, fc.double({ min: 0.01, max: 1, noNaN: true }), (data, margin) => {
       const { low, high, estimate, outcome, cause, pPass, pFail } = testMargin(data, margin, 0.05);
       assert.ok(low <= estimate + 1e-12 && estimate <= high + 1e-12);
-      assert.ok(Math.abs(pPass + pFail - 1) < 1e-12);
+      assert.ok(pPass + pFail > 1 - 1e-12);
       if (outcome === 'pass') assert.ok(high < margin && pPass < 0.05 + 1e-9);
       if (outcome === 'fail') assert.ok(low > margin && pFail < 0.05 + 1e-9);
-      if (outcome === 'inconclusive' && cause !== 'outliers') assert.ok(low <= margin && high >= margin);
+      if (outcome === 'inconclusive' && cause !== 'outliers') assert.ok(high >= margin && pFail > 0.05 - 1e-9);
     }),
   );
 });

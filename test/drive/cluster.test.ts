@@ -222,7 +222,7 @@ test('connections to one node that break in the middle lose what was in flight, 
     during: () =>
       onNodes(clusters.redis, async ([node]) => {
         await setTimeout(200);
-        await node!.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+        await node!.call('CLIENT', ['KILL', 'TYPE', 'normal', 'SKIPME', 'yes']);
       }),
   });
   const { planned, replied, lost, blocked, unsent, errors, connectionLost } = record;

@@ -177,8 +177,8 @@ test('an aborted slice gives what was measured until then', async () => {
 for (const client of Object.keys(CLIENTS) as ClientName[]) {
   test(`${client}: a server killed in mid-slice leaves a record that adds up, and the next slice says it is gone`, async () => {
     await using victim = await processProvider.start('process:redis-server', {});
-    await using driver = await Driver.open(victim.address, plan, { client, workers: 2 });
-    const slice = increments(20_000, 100);
+    await using driver = await Driver.open(victim.address, plan, { client, workers: 2, graceMs: 100 });
+    const slice = increments(1000, 1);
     let killed = false;
     const record = await driver.run(slice, {
       onProgress: () => {
@@ -189,13 +189,15 @@ for (const client of Object.keys(CLIENTS) as ClientName[]) {
     assertAccounted(record, slice);
     assert.ok(record.replied > 0 && record.unsent > 0);
     assert.match(record.connectionLost!, /^8 of 8 connections lost: /);
+    assert.equal(record.outages.length, 8);
+    assert.ok(record.outages.every(({ fromUs, untilUs }) => fromUs > 0 && untilUs > 1e6));
     const next = await driver.run(increments(10, 0.01));
     assert.equal(next.unsent, 10);
     assert.match(next.connectionLost!, /ECONNREFUSED/);
   });
 }
 
-test('a connection that the server closes loses what was in flight there, the others go on', async () => {
+test('a connection that the server closes is opened again, and what was due meanwhile follows', async () => {
   await using driver = await Driver.open(server.address, plan, { client: 'raw', workers: 1 });
   const slice = sliceOf([
     { args: ['CLIENT', 'NO-EVICT', 'on'], connection: 0 },
@@ -205,8 +207,13 @@ test('a connection that the server closes loses what was in flight there, the ot
   ]);
   const record = await driver.run(slice);
   assertAccounted(record, slice);
-  assert.deepEqual([record.replied, record.unsent], [3, 1]);
+  assert.deepEqual([record.replied, record.unsent], [4, 0]);
   assert.match(record.connectionLost!, /^1 of 8 connections lost/);
+  const [outage] = record.outages;
+  assert.equal(outage!.connection, 0);
+  assert.ok(outage!.untilUs >= outage!.fromUs + 50_000, 'a client waits before it tries again');
+  assert.ok(record.sentUs[2]! >= outage!.untilUs);
+  assert.ok(summarize(slice, record, LABELS)[0]!.lag.max < record.sentUs[2]! - slice.intendedUs[2]!);
   assert.equal((await driver.run(increments(80, 0.01))).replied, 80);
 });
 

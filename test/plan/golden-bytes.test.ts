@@ -15,7 +15,7 @@ import { Synthesis } from '../../src/plan/synthesize.ts';
 const GOLDEN = {
   sessions: 'c9e04b697f595862035615aefb03926ec1c319d8f624f563555e901a4475bf24',
   queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
-  mixed: '3095077daad200c671d48a6e444a205126fa5f7f243569ff8b79453d898bc89f',
+  mixed: '00f70cf809948138c00bc4856927a7002d451b82794a3ddbf1fb740783107742',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;

@@ -10,13 +10,14 @@ import { ARMS, type Arm, type Looks } from '../../src/measure/rehearsal.ts';
 import { mulberry32 } from '../../src/model/random.ts';
 import { rehearse } from './rehearsal.ts';
 
-/** Open loop, as in the field: 10,000 requests a second, two slice pairs of 30 s a round. */
+/** Open loop, 10,000 requests a second, a minute on each arm and round. */
 const REQUESTS_PER_SECOND = 10_000;
-const SLICE_SECONDS = 30;
-const SLICE_PAIRS = 2;
+const SLICE_SECONDS = 60;
 const ALPHA = 0.05;
+/** The only percentile that is drawn. */
+const JUDGED = 99.9;
 
-/** How a server behaves: a lognormal body of 200 µs, and stalls during which every request waits for the end. */
+/** How a server behaves: a lognormal body of 200 µs, and stalls, whose end every request waits for. */
 export interface Host {
   stallsPerSecond: number;
   stallUs: number;
@@ -50,45 +51,22 @@ const BODY_SIGMA = 0.5;
 /** The survival function of the normal distribution: Abramowitz & Stegun 7.1.26, absolute error below 1e-7. */
 function normalTail(z: number): number {
   const t = 1 / (1 + 0.3275911 * (Math.abs(z) / Math.SQRT2));
-  const polynomial =
-    t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  const polynomial = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
   const tail = 0.5 * polynomial * Math.exp((-z * z) / 2);
   return z >= 0 ? tail : 1 - tail;
 }
 
-const GRID = 600;
-
-/** Survival functions of undisturbed and of stalled requests over a grid of latencies that is even in the logarithm. */
-function tablesOf({ stallUs }: Host): { us: number[]; free: number[]; stalled: number[] } {
-  const most = Math.log(4000 + 1.5 * stallUs);
-  const us = Array.from({ length: GRID }, (_, i) => Math.exp(Math.log(100) + ((most - Math.log(100)) * i) / (GRID - 1)));
-  const survives = (x: number) => (x <= 0 ? 1 : normalTail(Math.log(x / BODY_MEDIAN_US) / BODY_SIGMA));
-  const steps = 100;
-  return {
-    us,
-    free: us.map(survives),
-    // The wait is uniform over the stall: arrivals are even.
-    stalled: us.map((x) => {
-      let sum = 0;
-      for (let i = 0; i < steps; i++) sum += survives(x - (stallUs * (i + 0.5)) / steps);
-      return sum / steps;
-    }),
-  };
-}
-
-/** Draws quantiles of slices without drawing their requests: the number of stalls, and of requests beyond the quantile. */
+/** Draws a percentile of a slice without drawing its requests: its stalls, and how many requests exceed the percentile. */
 export class SliceModel {
   readonly #host: Host;
-  readonly #tables: ReturnType<typeof tablesOf>;
   readonly #random: () => number;
 
   constructor(host: Host, random: () => number) {
     this.#host = host;
-    this.#tables = tablesOf(host);
     this.#random = random;
   }
 
-  normal(): number {
+  #normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.#random())) * Math.cos(2 * Math.PI * this.#random());
   }
 
@@ -96,41 +74,50 @@ export class SliceModel {
   factor(): number {
     const { roundSd, heavyTail } = this.#host;
     const spread = heavyTail !== undefined && this.#random() < 0.1 ? heavyTail : 1;
-    return Math.exp(roundSd * spread * this.normal());
+    return Math.exp(roundSd * spread * this.#normal());
   }
 
-  #poisson(mean: number): number {
-    let k = 0;
-    for (let product = this.#random(); product > Math.exp(-mean); product *= this.#random()) k++;
-    return k;
-  }
-
-  /** Quantiles in µs of one slice of one arm, in the order of `PERCENTILES`. */
-  quantiles(): number[] {
+  /** Begins of stalls are a Poisson process; lengths are uniform, up to twice the mean. */
+  #stalls(): number[] {
     const { stallsPerSecond, stallUs } = this.#host;
-    const requests = REQUESTS_PER_SECOND * SLICE_SECONDS;
-    const stalls = stallsPerSecond === 0 ? 0 : this.#poisson(stallsPerSecond * SLICE_SECONDS);
-    const stalled = Math.min(requests, (stalls * REQUESTS_PER_SECOND * stallUs) / 1e6);
-    const noise = this.normal();
-    return PERCENTILES.map((percentile) => {
-      const beyond = (requests * (100 - percentile)) / 100;
-      return this.#quantile(requests - stalled, stalled, Math.max(0.5, beyond + Math.sqrt(beyond) * noise));
-    });
+    const lengths: number[] = [];
+    if (stallsPerSecond === 0) return lengths;
+    for (let second = this.#wait(); second < SLICE_SECONDS; second += this.#wait())
+      lengths.push(2 * stallUs * this.#random());
+    return lengths;
   }
 
-  /** The latency that `beyond` requests exceed. */
-  #quantile(free: number, stalled: number, beyond: number): number {
-    const tables = this.#tables;
-    const exceed = (i: number) => free * tables.free[i]! + stalled * tables.stalled[i]!;
-    let [low, high] = [0, GRID - 1];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
+  #wait(): number {
+    return -Math.log(1 - this.#random()) / this.#host.stallsPerSecond;
+  }
+
+  /** A percentile in µs of one slice of one arm: 0.1 %, give or take chance, of the requests exceed P99.9. */
+  percentile(percentile: number): number {
+    const requests = REQUESTS_PER_SECOND * SLICE_SECONDS;
+    const stalls = this.#stalls();
+    const expected = (requests * (100 - percentile)) / 100;
+    const beyond = Math.max(0.5, expected + Math.sqrt(expected) * this.#normal());
+    // A request that comes w before a stall's end waits w: of each stall those beyond x are the ones in its first L − x.
+    stalls.sort((a, b) => b - a);
+    const sums = [0];
+    for (const [i, length] of stalls.entries()) sums.push(sums[i]! + length);
+    const exceed = (us: number) => {
+      let [longer, most] = [0, stalls.length];
+      while (longer < most) {
+        const middle = (longer + most) >> 1;
+        if (stalls[middle]! > us) longer = middle + 1;
+        else most = middle;
+      }
+      const stalled = ((sums[longer]! - longer * us) * REQUESTS_PER_SECOND) / 1e6;
+      return requests * normalTail(Math.log(us / BODY_MEDIAN_US) / BODY_SIGMA) + stalled;
+    };
+    let [low, high] = [BODY_MEDIAN_US, 1e6];
+    while (high / low > 1.0005) {
+      const middle = Math.sqrt(low * high);
       if (exceed(middle) > beyond) low = middle;
       else high = middle;
     }
-    const [above, below] = [Math.log(exceed(low)), Math.log(exceed(high) + 1e-9)];
-    const part = Math.min(1, Math.max(0, (above - Math.log(beyond)) / (above - below)));
-    return tables.us[low]! * (tables.us[high]! / tables.us[low]!) ** part;
+    return high;
   }
 }
 
@@ -140,7 +127,7 @@ export function simulate(host: Host, plan: Plan, runs: number, seed = 1): Tally 
   const ratios = typeof plan.ratio === 'number' ? [plan.ratio] : plan.ratio;
   const looks = plan.looks?.rounds ?? [plan.rounds];
   const { rehearsal } = rehearse(() => ({}), { rounds: looks.at(-1)! });
-  const limits: LatencyLimit[] = [{ percentile: 99.9, maxIncrease: plan.maxIncrease, floorUs: 0 }];
+  const limits: LatencyLimit[] = [{ percentile: JUDGED, maxIncrease: plan.maxIncrease, floorUs: 0 }];
   const families = ratios.length === 1 ? [ALL_FAMILIES] : ratios.map((_, i) => `f${i}`);
   const budget: Budget = {
     alpha: ALPHA,
@@ -180,15 +167,13 @@ type DrawnRound = NonNullable<ReturnType<Evidence['latency']['get']>>[number];
 
 function drawRound(model: SliceModel, ratio: number): DrawnRound {
   const factors: Record<Arm, number> = { baseline: model.factor(), candidate: ratio * model.factor() };
-  return Array.from({ length: SLICE_PAIRS }, () => {
-    const drawn = ARMS.map((arm) => {
-      const us = model.quantiles().map((value) => value * factors[arm]);
-      const response = { count: REQUESTS_PER_SECOND * SLICE_SECONDS, us };
-      const lag = { count: response.count, us: us.map(() => 0) };
-      return [arm, { lag, service: response, response }] as const;
-    });
-    return Object.fromEntries(drawn) as DrawnRound[number];
+  const drawn = ARMS.map((arm) => {
+    const judged = model.percentile(JUDGED) * factors[arm];
+    const response = { count: REQUESTS_PER_SECOND * SLICE_SECONDS, us: PERCENTILES.map(() => judged) };
+    const lag = { ...response, us: PERCENTILES.map(() => 0) };
+    return [arm, { lag, service: response, response }] as const;
   });
+  return [Object.fromEntries(drawn) as DrawnRound[number]];
 }
 
 /** Runs in which both arms have events at a rate per round, the candidate `ratio` times as often, `burst` at a time. */
@@ -212,4 +197,153 @@ export function simulateEvents(
     tally[testRates(counts(perRound), counts(ratio * perRound), 2, ALPHA).outcome] += 1 / runs;
   }
   return tally;
+}
+
+/** A truth, how to draw runs of it, and what shares of verdicts would be too many or too few. */
+export interface Scenario {
+  table: string;
+  name: string;
+  truth: string;
+  run: (runs: number) => Pick<Tally, 'pass' | 'fail' | 'inconclusive'> & Partial<Tally>;
+  /** Wrong verdicts at most, right ones at least. */
+  passAtMost?: number;
+  failAtMost?: number;
+  failAtLeast?: number;
+}
+
+const LIMIT = 1.1;
+const SIDE = 0.06;
+const FALSE_ALARMS = 0.01;
+const POCOCK: Looks = { rounds: [6, 10, 15, 20], method: 'pocock' };
+const percent = (share: number) => `${Math.round(share * 100)} %`;
+
+/** Wrong verdicts of a truth: at the limit either is, below it a fail, above it a pass. */
+const wrongAt = (ratio: number) => ({
+  ...(ratio < LIMIT ? {} : { passAtMost: SIDE }),
+  ...(ratio > LIMIT ? {} : { failAtMost: ratio === 1 ? FALSE_ALARMS : SIDE }),
+});
+
+const HOSTS: [string, Host, number][] = [
+  ['no stalls, rounds alike', { stallsPerSecond: 0, stallUs: 0, roundSd: 0 }, 10],
+  ['no stalls, rounds ±5 %', { stallsPerSecond: 0, stallUs: 0, roundSd: 0.05 }, 10],
+  ['10 stalls/s of 1 ms, rounds ±5 %', { stallsPerSecond: 10, stallUs: 1000, roundSd: 0.05 }, 10],
+  ['0.5 stalls/s of 8 ms', { stallsPerSecond: 0.5, stallUs: 8000, roundSd: 0 }, 10],
+  ['the same', { stallsPerSecond: 0.5, stallUs: 8000, roundSd: 0 }, 20],
+  ['one stall of 50 ms in 30 s', { stallsPerSecond: 1 / 30, stallUs: 50_000, roundSd: 0 }, 10],
+];
+
+/** `sd` of a round's ln ratio: of two arms, each with its own factor. */
+const spread = (sd: number, heavyTail?: number): Host => ({
+  ...{ stallsPerSecond: 0, stallUs: 0, roundSd: sd / Math.SQRT2 },
+  ...(heavyTail === undefined ? {} : { heavyTail }),
+});
+
+/** All that the statistics promise, as truths whose verdicts can be counted. The budget allows 10 %, alpha is 5 %. */
+export const SCENARIOS: Scenario[] = [
+  ...HOSTS.flatMap(([name, host, rounds]) =>
+    [1, LIMIT, 1.25].map((ratio): Scenario => {
+      const plan = { rounds, ratio, maxIncrease: LIMIT - 1 };
+      return {
+        ...{
+          table: 'P99.9 on hosts with stalls',
+          name: `${name} (${rounds} rounds)`,
+          truth: `ratio ${ratio.toFixed(2)}`,
+        },
+        ...{ run: (runs) => simulate(host, plan, runs), ...wrongAt(ratio) },
+      };
+    }),
+  ),
+  ...[0.05, 0.1, 0.2].flatMap((sd) =>
+    [1, LIMIT, 1.2, 1.25].map(
+      (ratio): Scenario => ({
+        ...{ table: '10 rounds by their spread', name: `sd of ln ratio ${sd}`, truth: `ratio ${ratio.toFixed(2)}` },
+        ...{ run: (runs) => simulate(spread(sd), { rounds: 10, ratio, maxIncrease: LIMIT - 1 }, runs) },
+        ...{ ...wrongAt(ratio), ...(ratio === 1.25 && sd <= 0.1 ? { failAtLeast: 0.8 } : {}) },
+      }),
+    ),
+  ),
+  ...[1, LIMIT].map(
+    (ratio): Scenario => ({
+      ...{ table: '10 rounds by their spread', name: 'sd 0.05, each tenth arm ×5', truth: `ratio ${ratio.toFixed(2)}` },
+      ...{ run: (runs) => simulate(spread(0.05, 5), { rounds: 10, ratio, maxIncrease: LIMIT - 1 }, runs) },
+      ...wrongAt(ratio),
+    }),
+  ),
+  ...(
+    [
+      ['Pocock', { looks: POCOCK }],
+      ["O'Brien–Fleming", { looks: { ...POCOCK, method: 'obf' } }],
+      ['uncorrected (not offered)', { looks: POCOCK, uncorrected: true }],
+    ] as const
+  ).flatMap(([name, plan]) =>
+    [0.06, 0.1].flatMap((sd) =>
+      [1, LIMIT, 1.25].map(
+        (ratio): Scenario => ({
+          ...{
+            table: 'looks after 6, 10, 15 and 20 rounds',
+            name: `${name}, sd ${sd}`,
+            truth: `ratio ${ratio.toFixed(2)}`,
+          },
+          ...{ run: (runs) => simulate(spread(sd), { rounds: 20, ratio, maxIncrease: LIMIT - 1, ...plan }, runs) },
+          ...('uncorrected' in plan ? {} : wrongAt(ratio)),
+        }),
+      ),
+    ),
+  ),
+  ...(
+    [
+      ['all equal', Array<number>(12).fill(1), { failAtMost: FALSE_ALARMS }],
+      ['one at the limit', [LIMIT, ...Array<number>(11).fill(1)], { passAtMost: SIDE, failAtMost: SIDE }],
+      ['all at the limit', Array<number>(12).fill(LIMIT), { passAtMost: SIDE, failAtMost: SIDE }],
+      ['one 1.25', [1.25, ...Array<number>(11).fill(1)], { passAtMost: SIDE }],
+    ] as const
+  ).map(
+    ([truth, ratio, limits]): Scenario => ({
+      ...{ table: 'twelve families', name: '10 rounds, sd 0.07', truth },
+      run: (runs) => simulate(spread(0.07), { rounds: 10, ratio: [...ratio], maxIncrease: LIMIT - 1 }, runs),
+      ...limits,
+    }),
+  ),
+  ...(
+    [
+      [1, 1],
+      [10, 1],
+      [10, 10],
+    ] as const
+  ).flatMap(([perRound, burst]) =>
+    [1, 2, 4].map(
+      (ratio): Scenario => ({
+        ...{ table: 'stalls in 10 rounds, twice as many allowed' },
+        name: `${perRound} a round${burst > 1 ? `, ${burst} at a time` : ''}`,
+        truth: `${ratio} × as many`,
+        run: (runs) => simulateEvents({ perRound, rounds: 10, ratio, burst }, runs),
+        ...(ratio < 2 ? {} : { passAtMost: SIDE }),
+        ...(ratio > 2 ? {} : { failAtMost: ratio === 1 ? FALSE_ALARMS : SIDE }),
+      }),
+    ),
+  ),
+];
+
+/** What is wrong with a scenario's shares, Monte-Carlo error of two standard errors allowed for. */
+export function faultsOf(scenario: Scenario, tally: Pick<Tally, 'pass' | 'fail'>, runs: number): string[] {
+  const slack = (share: number) => 2 * Math.sqrt((share * (1 - share)) / runs);
+  const { passAtMost, failAtMost, failAtLeast } = scenario;
+  const faults: string[] = [];
+  const expect = (holds: boolean, what: string) => holds || faults.push(`${scenario.name}, ${scenario.truth}: ${what}`);
+  if (passAtMost !== undefined)
+    expect(
+      tally.pass <= passAtMost + slack(passAtMost),
+      `${percent(tally.pass)} passed, at most ${percent(passAtMost)}`,
+    );
+  if (failAtMost !== undefined)
+    expect(
+      tally.fail <= failAtMost + slack(failAtMost),
+      `${percent(tally.fail)} failed, at most ${percent(failAtMost)}`,
+    );
+  if (failAtLeast !== undefined)
+    expect(
+      tally.fail >= failAtLeast - slack(failAtLeast),
+      `${percent(tally.fail)} failed, at least ${percent(failAtLeast)}`,
+    );
+  return faults;
 }

@@ -1,14 +1,28 @@
-/** Turns memory samples into a rule on resident memory per byte of the preload, after the preload and at the end. */
+/** Turns memory samples into rules on resident memory per byte of data: in the phases the budget names, and while saving. */
 import type { Caveat } from '../../errors.ts';
-import { ARMS, type Arm, type Round } from '../../measure/rehearsal.ts';
+import { ARMS, type Arm, type MemorySample, type Round } from '../../measure/rehearsal.ts';
 import { type Assessment, geometricMeans, logRatios, type Metric } from '../assessment.ts';
-import { ALL_FAMILIES } from '../budget.ts';
+import { ALL_FAMILIES, type JudgedPhase } from '../budget.ts';
 import type { Evidence } from '../evidence.ts';
+import { driftRemark, explainDifference, purgeRemark } from '../memory-explanation.ts';
 import { marginOf, meanOf, testMargin } from '../statistics.ts';
-import { quote } from '../wording.ts';
+import { plural, quote } from '../wording.ts';
 
-const PHASES = ['fill', 'end'] as const;
-type Phase = (typeof PHASES)[number];
+/** Bytes by which RSS grew since the server was empty, and the payload behind it. */
+interface Growth {
+  bytes: number;
+  logicalBytes: number;
+}
+
+/** One rule: what it measures on one arm of a round, if that was measured, and what is allowed. */
+interface Subject {
+  id: string;
+  label: string;
+  limit: { maxIncrease: number; floorBytes: number };
+  growthOf(round: Round, arm: Arm): Growth | undefined;
+  /** What the figures do not say, from the rounds that have them. */
+  remark(rounds: Round[]): string | undefined;
+}
 
 /**
  * RSS per logical byte = (RSS − RSS of the empty server) / payload bytes of the dataset, which the plan knows and which
@@ -16,92 +30,200 @@ type Phase = (typeof PHASES)[number];
  * overhead the more fragmented one.
  */
 export const judgeMemory: Metric = (evidence) => {
-  const limits = evidence.budget.memory?.rss;
-  if (!limits) return { assessments: [], caveats: [] };
-  const blanks = PHASES.map(
-    (phase): Assessment => ({
-      id: `memory.rss_per_logical_byte.${phase}`,
-      label: `RSS/byte, ${phase}`,
-      family: ALL_FAMILIES,
-      level: 'error',
-      unit: 'perByte',
-      scale: 'ratio',
-      samples: evidence.rounds.length,
-    }),
-  );
-  const obstacle = findObstacle(evidence);
-  if (obstacle) {
-    const note = `not judged: ${obstacle.message}`;
-    return { assessments: blanks.map((blank) => ({ ...blank, note })), caveats: [obstacle] };
-  }
-  const assessments = PHASES.map((phase, i): Assessment => {
-    const growths = evidence.rounds.map((round) => growthPair(round, phase)!);
-    const pairs = growths.map(({ bytes, logicalBytes }) => ({
-      baseline: bytes.baseline / logicalBytes.baseline,
-      candidate: bytes.candidate / logicalBytes.candidate,
-    }));
-    const { baseline } = geometricMeans(growths.map(({ bytes }) => bytes));
-    const margin = marginOf(limits.maxIncrease, limits.floorBytes, baseline);
-    const test = testMargin(logRatios(pairs), margin, evidence.budget.alpha);
-    const floor = limits.floorBytes > limits.maxIncrease * baseline ? { floor: limits.floorBytes } : {};
-    return { ...blanks[i]!, ...geometricMeans(pairs), ...floor, test };
-  });
-  return { assessments, caveats: [] };
+  const subjects = subjectsOf(evidence);
+  if (subjects.length === 0) return { assessments: [], caveats: [] };
+  const { obstacle, caveats } = comparability(evidence);
+  const results = subjects.map((subject) => assess(evidence, subject, obstacle));
+  const found = [...caveats, ...results.flatMap(({ caveat }) => caveat ?? [])];
+  return {
+    assessments: results.map(({ assessment }) => assessment),
+    // One reason can keep several rules from being judged.
+    caveats: found.filter(({ message }, i) => found.findIndex((other) => other.message === message) === i),
+  };
 };
 
-/** Bytes by which RSS grew from the empty server to `phase`, and the payload behind it; undefined where not sampled. */
-function growthOf(round: Round, arm: Arm, phase: Phase): { bytes: number; logicalBytes: number } | undefined {
-  const { start, [phase]: sample } = round.arms[arm].memory;
-  if (!start || !sample) return undefined;
-  return { bytes: sample.rssBytes - start.rssBytes, logicalBytes: sample.logicalBytes };
+function subjectsOf({ budget }: Evidence): Subject[] {
+  const { rss, peakDuringSave } = budget.memory ?? {};
+  const last = rss?.phases.at(-1);
+  const growths = (rss?.phases ?? []).map(
+    (phase): Subject => ({
+      id: `memory.rss_per_logical_byte.${phase}`,
+      label: `RSS/byte, ${phase}`,
+      limit: rss!,
+      growthOf: (round, arm) => growthIn(round, arm, phase),
+      remark(rounds) {
+        const remarks = [
+          phase === last ? explainDifference(rounds, (round, arm) => samplesAt(round, arm, phase)!) : undefined,
+          phase === 'churn' ? driftRemark(rounds, budget.alpha) : undefined,
+          phase === 'refill' ? purgeRemark(rounds) : undefined,
+        ].filter((text) => text !== undefined);
+        return remarks.length === 0 ? undefined : remarks.join('; ');
+      },
+    }),
+  );
+  if (!peakDuringSave) return growths;
+  const peak: Subject = {
+    id: 'memory.peak_during_save',
+    label: 'peak/byte, save',
+    limit: peakDuringSave,
+    growthOf: peakIn,
+    remark: () => undefined,
+  };
+  return [...growths, peak];
 }
 
-function growthPair(round: Round, phase: Phase) {
-  const baseline = growthOf(round, 'baseline', phase);
-  const candidate = growthOf(round, 'candidate', phase);
-  if (!baseline || !candidate) return undefined;
+/** The samples of the empty server and of the phase: of the protocol where it ran, because its dataset is large enough. */
+function samplesAt(
+  round: Round,
+  arm: Arm,
+  phase: JudgedPhase,
+): { start: MemorySample; sample: MemorySample } | undefined {
+  const { memory, memoryProtocol } = round.arms[arm];
+  const [start, sample] =
+    phase === 'end'
+      ? [memory.start, memory.end]
+      : phase === 'fill' && !memoryProtocol
+        ? [memory.start, memory.fill]
+        : [memoryProtocol?.phases.start, memoryProtocol?.phases[phase]];
+  return start && sample ? { start, sample } : undefined;
+}
+
+function growthIn(round: Round, arm: Arm, phase: JudgedPhase): Growth | undefined {
+  const samples = samplesAt(round, arm, phase);
+  return (
+    samples && {
+      bytes: samples.sample.rssBytes - samples.start.rssBytes,
+      logicalBytes: samples.sample.logicalBytes,
+    }
+  );
+}
+
+/**
+ * The highest memory of server and snapshot together: read from the system where it could be on both arms, else the highest
+ * RSS plus the pages that were copied, as the server says.
+ */
+function peakIn(round: Round, arm: Arm): Growth | undefined {
+  const { phases, save } = round.arms[arm].memoryProtocol ?? {};
+  if (!phases?.start || !phases.save || !save) return undefined;
+  const isReadable = ARMS.every((one) => round.arms[one].memoryProtocol?.save?.processPeakBytes !== undefined);
+  const peakBytes = isReadable ? save.processPeakBytes! : save.rssPeakBytes + save.copiedBytes;
+  return { bytes: peakBytes - phases.start.rssBytes, logicalBytes: phases.save.logicalBytes };
+}
+
+function assess(
+  evidence: Evidence,
+  subject: Subject,
+  incomparable: Caveat | undefined,
+): { assessment: Assessment; caveat?: Caveat } {
+  const pairs = evidence.rounds.flatMap((round) => {
+    const [baseline, candidate] = ARMS.map((arm) => subject.growthOf(round, arm));
+    return baseline && candidate ? [{ round, baseline, candidate }] : [];
+  });
+  const blank: Assessment = {
+    ...{ id: subject.id, label: subject.label, family: ALL_FAMILIES, level: 'error', unit: 'perByte', scale: 'ratio' },
+    samples: pairs.length,
+  };
+  const obstacle = incomparable ?? findObstacle(evidence, pairs);
+  if (obstacle) return { assessment: { ...blank, note: `not judged: ${obstacle.message}` }, caveat: obstacle };
+  const perByte = pairs.map(({ baseline, candidate }) => ({
+    baseline: baseline.bytes / baseline.logicalBytes,
+    candidate: candidate.bytes / candidate.logicalBytes,
+  }));
+  const { maxIncrease, floorBytes } = subject.limit;
+  const { baseline } = geometricMeans(
+    pairs.map((pair) => ({ baseline: pair.baseline.bytes, candidate: pair.candidate.bytes })),
+  );
+  const note = subject.remark(pairs.map(({ round }) => round));
   return {
-    bytes: { baseline: baseline.bytes, candidate: candidate.bytes },
-    logicalBytes: { baseline: baseline.logicalBytes, candidate: candidate.logicalBytes },
+    assessment: {
+      ...blank,
+      ...geometricMeans(perByte),
+      ...(floorBytes > maxIncrease * baseline ? { floor: floorBytes } : {}),
+      test: testMargin(logRatios(perByte), marginOf(maxIncrease, floorBytes, baseline), evidence.budget.alpha),
+      ...(note === undefined ? {} : { note }),
+    },
   };
 }
 
-/** Why memory cannot be compared here, if so. */
-function findObstacle({ rehearsal, rounds }: Evidence): Caveat | undefined {
+/** Whether memory of these two servers can be compared at all. */
+function comparability({ rehearsal, rounds, budget }: Evidence): { obstacle?: Caveat; caveats: Caveat[] } {
   const { baseline, candidate } = rehearsal.arms;
   const foreign = ARMS.filter((arm) => rehearsal.arms[arm].provider === 'url');
   if (foreign.length > 0) {
-    return {
+    const obstacle = {
       id: 'memory-of-foreign-server',
       message: `memory of ${foreign.join(' and ')} is not ours to measure: the server was not started for this run`,
       advice: 'Judge memory with docker: or process: servers, which start empty in each round.',
     };
+    return { obstacle, caveats: [] };
   }
-  if (baseline.allocator !== candidate.allocator) {
-    return {
-      id: 'allocators-differ',
-      message: `the allocators differ (${quote(baseline.allocator)}, ${quote(candidate.allocator)}), so a difference in memory would not be the server's`,
-      advice:
-        'Compare builds with the same mem_allocator, for example both official images or both packages of one distribution.',
-    };
+  const [first, second] = ARMS.map(
+    (arm) => rounds.find(({ arms }) => arms[arm].canDefragment !== undefined)?.arms[arm],
+  );
+  const namesDiffer = baseline.allocator !== candidate.allocator;
+  const buildsDiffer = first?.canDefragment !== second?.canDefragment;
+  if (!namesDiffer && !buildsDiffer) return { caveats: [] };
+  const built = (can: boolean | undefined) => (can ? 'with active defragmentation' : 'without');
+  const difference = namesDiffer
+    ? `the allocators differ (${quote(baseline.allocator)}, ${quote(candidate.allocator)})`
+    : `the allocators are built differently (${quote(baseline.allocator)} ${built(first?.canDefragment)}, ${built(second?.canDefragment)}), with other size classes`;
+  const caveat = {
+    id: 'allocators-differ',
+    message: `${difference}, so a difference in memory would not be the server's`,
+  };
+  const because = budget.memory?.allocatorsDifferBecause;
+  if (because === undefined) {
+    const advice =
+      'Compare builds with the same allocator, for example both official images or both packages of one distribution; or say in the budget why they are compared nevertheless: memory.allocators_differ_because.';
+    return { obstacle: { ...caveat, advice }, caveats: [] };
   }
-  const growths = rounds.flatMap((round) => PHASES.map((phase) => growthPair(round, phase)));
-  if (growths.some((growth) => growth === undefined)) {
+  const advice = `The budget has memory judged nevertheless: ${quote(because)}.`;
+  return { caveats: [{ ...caveat, advice }] };
+}
+
+/** Why this figure cannot be judged, if so. */
+function findObstacle(
+  { rehearsal, rounds }: Evidence,
+  pairs: { round: Round; baseline: Growth; candidate: Growth }[],
+): Caveat | undefined {
+  const protocol = rehearsal.settings.memoryProtocol ?? 'quick';
+  if (pairs.length === 0) {
     return {
       id: 'memory-not-sampled',
-      message: 'memory samples are missing in some rounds',
-      advice: 'See whether the servers answer INFO memory.',
+      message: `it was not measured in ${plural(rounds.length, 'round')} with --memory-protocol ${protocol}`,
+      advice:
+        protocol === 'full'
+          ? 'See whether the servers answer INFO memory; a cluster is measured by fill and end alone.'
+          : 'Leave --memory-protocol out: what the budget judges is then measured.',
     };
   }
-  const grew = (growth: (typeof growths)[number]) =>
-    ARMS.every((arm) => growth!.bytes[arm] > 0 && growth!.logicalBytes[arm] > 0);
-  if (!growths.every(grew)) {
+  const inexact = pairs.find(({ round }) => ARMS.some((arm) => !isExact(round, arm)));
+  if (inexact) {
+    return {
+      id: 'memory-not-exact',
+      message: `the servers did not keep what they were sent in the memory protocol of round ${inexact.round.index + 1}, so bytes per byte of data mean nothing`,
+      advice:
+        'See whether maxmemory evicts keys, and which errors the servers answered: memoryProtocol in rehearsal.json.',
+    };
+  }
+  if (!pairs.every((pair) => ARMS.every((arm) => pair[arm].bytes > 0 && pair[arm].logicalBytes > 0))) {
     return {
       id: 'dataset-too-small',
       message: 'the dataset is too small for its memory to be seen: RSS did not grow when it was loaded',
-      advice: 'Use a capture with more keys, or set memory: off in the budget.',
-      numbers: { logicalBytes: Math.round(meanOf(growths.map((growth) => growth!.logicalBytes.baseline))) },
+      advice:
+        'Use --memory-protocol full, which loads enough of it, a capture with more keys, or memory: off in the budget.',
+      numbers: { logicalBytes: Math.round(meanOf(pairs.map(({ baseline }) => baseline.logicalBytes))) },
     };
   }
   return undefined;
+}
+
+/** Every key that was sent is there, and nothing was refused. */
+function isExact(round: Round, arm: Arm): boolean {
+  const course = round.arms[arm].memoryProtocol;
+  if (!course) return true;
+  const counts = Object.entries(course.phases) as [keyof typeof course.phases, { keys: number }][];
+  return (
+    Object.keys(course.errors).length === 0 && counts.every(([phase, { keys }]) => keys === course.plannedKeys[phase])
+  );
 }

@@ -39,6 +39,7 @@ dt.baseline{color:var(--baseline)}dt.candidate{color:var(--candidate)}
 table{border-collapse:collapse;font-size:.92rem;min-width:min(100%,30rem)}
 th,td{padding:.3rem .75rem .3rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);max-width:26rem;overflow-wrap:break-word}
 thead th{color:var(--quiet);font-weight:500;vertical-align:bottom}
+thead th.number{white-space:normal}
 tbody th{font-weight:500}
 .number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;overflow-wrap:normal}
 .remark td{color:var(--quiet);border-bottom:1px solid var(--line);padding-top:0;max-width:none}

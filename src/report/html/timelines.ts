@@ -21,7 +21,7 @@ export interface RoundLines {
   lines: ArmRoundLine[];
   /** Rounds that are not among the lines. */
   left: number;
-  stalls: { arm: Arm; round: number; fromSeconds: number; toSeconds: number }[];
+  stalls: { arm: Arm; round: number; fromSeconds: number; toSeconds: number; lagUs: number }[];
 }
 
 /** Undefined where no slice has a time line. Of many rounds, those with the longest responses are kept. */
@@ -38,9 +38,9 @@ export function gatherRoundLines({ rehearsal, timelineOf }: ReportSource): Round
         columns: { answered: [], p50Us: [], p99Us: [], maxUs: [], waitUs: [] },
       };
       for (const [i, slice] of arms[arm].slices.entries()) {
-        for (const { startUs, durationUs } of slice.stalls ?? []) {
+        for (const { startUs, durationUs, lagUs } of slice.stalls ?? []) {
           const fromSeconds = slice.pair * sliceSeconds + startUs / 1e6;
-          stalls.push({ arm, round: index, fromSeconds, toSeconds: fromSeconds + durationUs / 1e6 });
+          stalls.push({ arm, round: index, fromSeconds, toSeconds: fromSeconds + durationUs / 1e6, lagUs });
         }
         const timeline = timelineOf(k, arm, i);
         if (!timeline) continue;

@@ -1,5 +1,5 @@
 /** Latency by family and command: where to look first. */
-import { count, duration, plural, signedPercent } from '../../../compare/wording.ts';
+import { count, duration, plural, quote, signedPercent } from '../../../compare/wording.ts';
 import { LatencyHistogram } from '../../../measure/histogram.ts';
 import type { Arm } from '../../../measure/rehearsal.ts';
 import { type Distributions, defendedUntil, type Labelled } from '../distributions.ts';
@@ -50,13 +50,14 @@ ${table(
 ${commands.length > COMMANDS && html`<p>${plural(commands.length - COMMANDS, 'command')} with fewer requests left out.</p>`}
 ${families.slice(0, DRAWN).map(({ family, commands, response }, i) => {
   const lines = armLines((arm) => response[arm]);
+  const title = `Response of ${quote(family)}`;
   return html`<details class="family" id="${anchor('family', family)}"><summary>${name(family)} <span class="quiet">${plural(samplesOf(response), 'answer')}</span></summary>
 ${table(
-  'Commands of the family',
+  `Commands of ${quote(family)}`,
   [left('command'), ...COLUMNS],
   commands.slice(0, COMMANDS).map((entry) => [name(entry.command), ...figuresOf(entry.response)]),
 )}
-${figures.draw(`family-spectrum-${i + 1}`, spectrumPlot('Response of this family by percentile', lines), 'Read as the spectrum of all requests above.', spectrumTable('Response of this family by percentile', lines))}
+${figures.draw(`family-spectrum-${i + 1}`, spectrumPlot(title, lines), 'Read as the spectrum of all requests above.', spectrumTable(title, lines))}
 </details>`;
 })}
 </section>`;

@@ -42,17 +42,18 @@ ${METRICS.map((metric) => figures.draw(metric.id, timePlot(lines, metric), metri
 ${stalls.length === 0 && html`<p>None: no moment in which a server answered nobody for long.</p>`}
 ${
   stalls.length > 0 &&
-  table(
+  html`<p class="reading">Moments in which the earliest pending request waited long, the longest first. Where the generator’s own lag is as long, it was the host that stood still, not the server.</p>${table(
     'Stalls',
-    [left('arm'), right('round'), right('after'), right('lasted')],
+    [left('arm'), right('round'), right('after'), right('lasted'), right('generator’s own lag')],
     [...stalls]
       .sort((a, b) => b.toSeconds - b.fromSeconds - (a.toSeconds - a.fromSeconds))
       .slice(0, 50)
-      .map(({ arm, round, fromSeconds, toSeconds }) => [
+      .map(({ arm, round, fromSeconds, toSeconds, lagUs }) => [
         arm,
         count(round + 1),
         duration(fromSeconds * 1e6),
         duration((toSeconds - fromSeconds) * 1e6),
+        duration(lagUs),
       ]),
   )
 }

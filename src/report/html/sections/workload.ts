@@ -7,7 +7,7 @@ import { html, type Markup, name } from '../markup.ts';
 import { left, right, table } from '../table.ts';
 
 const FAMILIES = 25;
-const COMMANDS = 25;
+const COMMANDS = 15;
 const SCRIPTS = 10;
 /** Characters shown of a script. */
 const BODY = 1500;
@@ -42,6 +42,7 @@ function summary(model: Model, { settings }: Rehearsal): Markup {
 <div><dt>clients</dt><dd>${plural(clients.connections, 'connection')}</dd></div>
 <div><dt>rate</dt><dd>${count(settings.rate)} requests a second rehearsed, ${count(settings.capturedRate)} captured</dd></div>
 </dl>
+<h3 id="capture-families">Families of keys in the capture</h3>
 ${table(
   'Families of keys in the capture',
   [left('family'), left('type'), right('keys'), right('requests'), right('share'), right('Zipf exponent')],
@@ -57,6 +58,7 @@ ${table(
     ]),
 )}
 ${families.length > FAMILIES && html`<p>${count(families.length - FAMILIES)} smaller families left out.</p>`}
+<h3 id="capture-commands">Commands in the capture</h3>
 ${table(
   'Commands in the capture',
   [left('command'), right('count'), right('share')],
