@@ -1,6 +1,14 @@
 /** This machine → whether a rehearsal can run and measure here, and for each lack the cure. */
 import { styleText } from 'node:util';
+import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
+import { calibrateHost, type HostCalibration } from '../src/cli/calibrate-host.ts';
+import { commandLine } from '../src/cli/command-line.ts';
+import { interruptSignal } from '../src/cli/interrupt.ts';
+import { Progress } from '../src/cli/progress.ts';
+import { readBudget } from '../src/cli/verdict-flags.ts';
+import { rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
+import { percent } from '../src/compare/wording.ts';
 import { EXIT_CODES } from '../src/errors.ts';
 import { availableMemoryBytes, probeJitter, probeTimer, readKernelSettings } from '../src/measure/host.ts';
 import { describeMachine } from '../src/measure/machine.ts';
@@ -22,6 +30,7 @@ interface Diagnosis {
   schema: 'cutover/doctor@1';
   checks: Check[];
   ready: boolean;
+  calibration?: HostCalibration;
 }
 
 const MINIMUM_NODE = 24;
@@ -36,12 +45,31 @@ const WIDTH = 80;
 
 export default class Doctor extends BaseCommand {
   static override summary = 'Say whether this machine can run and measure a rehearsal, and how to cure what it lacks.';
-  static override description = `Starts and pulls nothing; keeps one core busy for a second.
-Exit codes: 0 a rehearsal can run here, 3 it cannot.`;
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
+  static override description = `Without --calibrate it starts and pulls nothing, and keeps one core busy for a second.
+With it, the baseline is rehearsed against itself: whether one arm's slots are faster, what change this host can resolve, and, over all calibrations of this user's here, how often equal servers were called different.
+Exit codes: 0 a rehearsal can run here, 3 it cannot, 5 it can and one arm's slots are faster.`;
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --json',
+    '<%= config.bin %> <%= command.id %> --calibrate --rounds 6 --budget budget.yaml',
+  ];
+  static override flags = {
+    calibrate: Flags.boolean({ description: 'rehearse the baseline against itself (about two minutes)' }),
+    baseline: Flags.string({
+      char: 'b',
+      description: 'server to calibrate with',
+      default: 'redis',
+      env: 'CUTOVER_BASELINE',
+    }),
+    budget: Flags.string({ description: 'budget whose margins are asked for; without it, the default budget' }),
+    rounds: Flags.integer({ description: 'rounds of fresh servers', default: 6, min: 2, max: 50 }),
+    slice: secondsFlag('length of a slice', 3),
+    rate: rateFlag(),
+    output: Flags.string({ char: 'o', description: 'rehearsal folder to create; default: rehearsals/TIME' }),
+  };
 
   async run(): Promise<Diagnosis> {
-    await this.parse(Doctor);
+    const { flags } = await this.parse(Doctor);
     const checks = [
       checkNode(),
       ...checkMachine(),
@@ -56,8 +84,54 @@ Exit codes: 0 a rehearsal can run here, 3 it cannot.`;
       warnings > 0 ? `; ${warnings} ${warnings === 1 ? 'point' : 'points'} above may cost precision` : '';
     this.log(ready ? `\nA rehearsal can run here${reservation}.` : '\nNo rehearsal can run here yet.');
     if (!ready) process.exitCode = EXIT_CODES.cannotRun.code;
-    return { schema: 'cutover/doctor@1', checks, ready };
+    if (!ready || !flags.calibrate) return { schema: 'cutover/doctor@1', checks, ready };
+    const calibration = await calibrateHost({
+      ...{ source: sampleCapture(), mode: 'modelled', keys: undefined, rate: flags.rate, seed: '1', replica: false },
+      ...{ version: this.config.version, client: 'raw', limits: {}, allowNonempty: false },
+      specs: { baseline: flags.baseline, candidate: flags.baseline },
+      budget: { name: flags.budget ?? 'default budget', text: flags.budget && (await readBudget(flags.budget)) },
+      ...{ rounds: flags.rounds, slicePairs: 2, sliceSeconds: flags.slice, warmupSeconds: 1, output: flags.output },
+      command: ({ rate }) => commandLine('doctor', [], { ...flags, rate, slice: `${flags.slice}s` }),
+      ...{ signal: interruptSignal(), progress: new Progress(this.jsonEnabled()) },
+      say: (line) => this.logToStderr(line),
+    });
+    for (const check of checksOf(calibration)) this.log(render(check));
+    if (calibration.biased.length > 0) process.exitCode = EXIT_CODES.invalid.code;
+    return { schema: 'cutover/doctor@1', checks, ready, calibration };
   }
+}
+
+/** What rounds of a server against itself say, in the form of the other checks. */
+function checksOf({ rules, biased, rounds, falseAlarms, rehearsal }: HostCalibration): Check[] {
+  const cure = 'Close what else runs here, use a host with more cores, or plan more rounds.';
+  const { runs, fails, low, high } = falseAlarms;
+  return [
+    ...rules.map(({ id, message, resolvable, asked, sd }): Check => {
+      const able = resolvable <= asked;
+      return {
+        ...{ id: `resolves ${id}`, status: able ? 'ok' : 'warn', message },
+        ...(able ? {} : { cure }),
+        numbers: { resolvable, asked, sd, rounds },
+      };
+    }),
+    ...(rules.length > 0
+      ? []
+      : [
+          {
+            id: 'resolves',
+            status: 'warn',
+            message: `too few of the rounds could be used: see ${rehearsal}`,
+            cure,
+          } as const,
+        ]),
+    ...biased.map((message): Check => ({ id: 'bias', status: 'fail', message, cure })),
+    {
+      id: 'false-alarms',
+      status: 'ok',
+      message: `equal servers were called different in ${fails} of ${runs} calibrations here (between ${percent(low)} and ${percent(high)} with 95 % confidence)`,
+      numbers: { runs, fails, low, high },
+    },
+  ];
 }
 
 function checkNode(): Check {

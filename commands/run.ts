@@ -7,6 +7,7 @@ import { interruptSignal } from '../src/cli/interrupt.ts';
 import { overridesFlag, readOverrides } from '../src/cli/overrides-flag.ts';
 import { Progress } from '../src/cli/progress.ts';
 import { rehearse } from '../src/cli/rehearse.ts';
+import { askedShard, describeShard, type ShardSummary, shardFlags, summarizeShard } from '../src/cli/shard.ts';
 import { exitCodeOf, onInconclusiveFlag, readBudget } from '../src/cli/verdict-flags.ts';
 import {
   bytesFlag,
@@ -20,6 +21,7 @@ import {
 } from '../src/cli/workload-flags.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
 import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
+import { PACINGS } from '../src/drive/pacer.ts';
 import { loadFolder } from '../src/measure/folder.ts';
 import { MEMORY_PROTOCOLS } from '../src/measure/rehearsal.ts';
 import { printable } from '../src/printable.ts';
@@ -84,6 +86,16 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       description: 'what sends the load, to both arms',
     })({ default: 'raw' }),
     workers: Flags.integer({ description: 'load threads; default: by the number of cores', min: 1, max: 64 }),
+    priority: Flags.option({
+      options: ['auto', 'realtime', 'normal'] as const,
+      description:
+        'scheduling of load threads and of both servers, always alike; auto: realtime (SCHED_FIFO, several times less noise in the tail) where it is permitted and the servers are ours',
+    })({ default: 'auto' }),
+    pacing: Flags.option({
+      options: ['auto', ...PACINGS] as const,
+      description:
+        'how load threads wait for the next op: nap (short sleeps) or spin (polling, for machines with a core to spare for each)',
+    })({ default: 'auto' }),
     memory: bytesFlag({ description: 'memory limit of each container (512mb, 2gb)' }),
     cpus: coresFlag({ description: 'CPU limit of each container, in cores (1.5)' }),
     cpuset: Flags.string({ description: 'cores that each server may use (2-3)' }),
@@ -106,16 +118,17 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       description: 'use a server by URL though it holds data, which may be overwritten',
     }),
     'replica-capture': Flags.boolean({ description: 'accept the capture of a replica' }),
+    ...shardFlags,
     resume: Flags.string({
       description: 'go on with the run of this folder that was stopped or killed; everything else is as it was begun',
       helpValue: '<folder>',
-      exclusive: ['output', 'budget', 'rounds', 'rate', 'mode', 'seed', 'slice', 'slice-pairs', 'warmup', 'time'],
+      exclusive: ['output', 'budget', 'rounds', 'rate', 'mode', 'seed', 'slice', 'slice-pairs', 'warmup', 'time', 'shard'],
     }),
     output: Flags.string({ char: 'o', description: 'rehearsal folder to create; default: rehearsals/TIME' }),
     'on-inconclusive': onInconclusiveFlag,
   };
 
-  async run(): Promise<Judgement> {
+  async run(): Promise<Judgement | ShardSummary> {
     const given = await this.parse(Run);
     const { resume } = given.flags;
     const { args, flags } =
@@ -129,6 +142,8 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       ...(flags.cpuset === undefined ? {} : { cpuset: flags.cpuset }),
       ...(flags.cluster === undefined ? {} : { primaries: flags.cluster }),
     };
+    const asked = askedShard(flags, process.env);
+    if (asked?.note) this.logToStderr(asked.note);
     const source = args.workload ?? sampleCapture();
     const rehearsed = await rehearse({
       ...{ source, version: this.config.version, client: flags.client, limits, signal: interruptSignal() },
@@ -140,6 +155,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
         slicePairs: flags['slice-pairs'],
       },
       ...{ sliceSeconds: flags.slice, warmupSeconds: flags.warmup, workers: flags.workers },
+      ...{ priority: flags.priority, pacing: flags.pacing },
       specs: { baseline: flags.baseline, candidate: flags.candidate },
       budget: { name: flags.budget ?? 'default budget', text: flags.budget && (await readBudget(flags.budget)) },
       allowNonempty: flags['allow-nonempty'],
@@ -148,6 +164,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       scripts: flags.scripts,
       overrides: await readOverrides(flags.config),
       output: flags.output,
+      shard: asked?.shard,
       resume,
       command: (resolved) =>
         commandLine('run', [args.workload ?? relative(process.cwd(), source)], {
@@ -167,6 +184,8 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           epoch: resolved.epochSeconds,
           client: flags.client,
           workers: resolved.workers,
+          priority: flags.priority,
+          pacing: flags.pacing,
           memory: flags.memory,
           cpus: flags.cpus,
           cpuset: flags.cpuset,
@@ -176,10 +195,16 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           config: flags.config,
           'allow-nonempty': flags['allow-nonempty'],
           'replica-capture': flags['replica-capture'],
+          ...(asked ? { shard: `${asked.shard.number}/${asked.shard.count}`, 'shard-gap': `${flags['shard-gap']}s` } : {}),
         }),
       say: (line) => this.logToStderr(line),
       progress,
     });
+    if (rehearsed.rehearsal.shard) {
+      const summary = summarizeShard(rehearsed.rehearsal.shard, rehearsed.rehearsal, rehearsed.path);
+      this.log(describeShard(summary));
+      return summary;
+    }
     this.log(FORMATS.terminal(rehearsed, process.stdout).trimEnd());
     this.logToStderr(`report  ${printable(join(rehearsed.path, 'report.html'))}`);
     const exitCode = exitCodeOf(rehearsed.judgement, flags['on-inconclusive']);

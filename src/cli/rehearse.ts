@@ -6,14 +6,23 @@ import { type Budget, memoryProtocolFor, parseBudget } from '../compare/budget.t
 import { calibrate } from '../compare/calibration.ts';
 import { DEFAULT_BUDGET } from '../compare/default-budget.ts';
 import { judge } from '../compare/judge.ts';
+import type { Judgement } from '../compare/judgement.ts';
 import { decideLook } from '../compare/looks.ts';
 import { planSchedule, type Schedule, shortestTime } from '../compare/schedule.ts';
 import type { ClientName } from '../drive/clients/index.ts';
 import { clusterCaveats } from '../drive/cluster.ts';
 import { conduct } from '../drive/conductor.ts';
 import { defaultWorkers } from '../drive/driver.ts';
+import { choosePacing, type Pacing } from '../drive/pacer.ts';
 import { CutoverError } from '../errors.ts';
-import { createFolder, latencyReader, loadFolder, type RehearsalFolder, reopenFolder } from '../measure/folder.ts';
+import {
+  createFolder,
+  latencyReader,
+  loadFolder,
+  type RehearsalFolder,
+  reopenFolder,
+  type StoredRehearsal,
+} from '../measure/folder.ts';
 import { describeMachine } from '../measure/machine.ts';
 import { ARMS, type Arm, type CalibrationSummary, type MemoryProtocol, type Rehearsal } from '../measure/rehearsal.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
@@ -21,12 +30,13 @@ import type { Overrides } from '../model/overrides.ts';
 import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
 import { capturedRateOf, checkMode, openWorkload, type WorkloadRequest } from '../plan/mode.ts';
 import { reportHtml } from '../report/html.ts';
-import type { ReportSource } from '../report/source.ts';
-import { assertUsable, resolveSpecs } from '../servers/index.ts';
+import { assertUsable, choosePriority, resolveSpecs } from '../servers/index.ts';
+import type { Priority } from '../servers/priority.ts';
 import type { ServerLimits } from '../servers/server.ts';
 import { lintForServers } from './lint-summary.ts';
 import type { Progress } from './progress.ts';
 import { RunView } from './run-view.ts';
+import { type AskedShard, assertShardable, openShard, startOf } from './shard.ts';
 import type { Rate } from './workload-flags.ts';
 
 type Specs = Record<Arm, string>;
@@ -45,29 +55,33 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   specs: Specs;
   limits: ServerLimits;
   /** Without a text, the default budget. */
-  budget: { name: string; text: string | undefined };
+  budget: { name: string; text?: string | undefined };
   rate: Rate;
   /** At most; undefined: as many as the budget looks at, or five. */
-  rounds: number | undefined;
+  rounds?: number | undefined;
   /** For all rounds together: plans their number, slices and looks instead of the options for these. */
-  timeSeconds: number | undefined;
+  timeSeconds?: number | undefined;
   /** Rounds of the baseline against itself before the first; undefined: what the schedule finds room for. */
-  calibrationRounds: number | undefined;
+  calibrationRounds?: number | undefined;
   slicePairs: number;
   sliceSeconds: number;
   warmupSeconds: number;
   /** Unix time that planned times begin at; undefined: now. */
-  epochSeconds: number | undefined;
+  epochSeconds?: number | undefined;
   client: ClientName;
-  workers: number | undefined;
+  workers?: number | undefined;
+  priority?: Priority | 'auto';
+  pacing?: Pacing | 'auto';
   allowNonempty: boolean;
   /** Undefined: what the budget judges needs. */
-  memoryProtocol: MemoryProtocol | undefined;
-  scripts: string | undefined;
-  overrides: { overrides?: Overrides };
-  output: string | undefined;
+  memoryProtocol?: MemoryProtocol | undefined;
+  scripts?: string | undefined;
+  overrides?: { overrides?: Overrides };
+  output?: string | undefined;
+  /** The part to drive of a plan that several machines drive. */
+  shard?: AskedShard | undefined;
   /** Folder of a run that was stopped or killed, to go on with instead of beginning a new one. */
-  resume: string | undefined;
+  resume?: string | undefined;
   /** The command line that repeats the run. */
   command: (resolved: Resolved) => string;
   signal: AbortSignal;
@@ -77,7 +91,7 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
 }
 
 /** Rehearses and judges. Throws CutoverError; what was measured before that is in the folder, and the error says so. */
-export async function rehearse(options: RehearseOptions): Promise<ReportSource & { path: string }> {
+export async function rehearse(options: RehearseOptions): Promise<StoredRehearsal & { judgement: Judgement }> {
   const { source, mode, keys, seed, replica, limits, client, allowNonempty, signal, progress, say } = options;
   // Everything that can be wrong with the arguments is found before a long capture is read.
   const resumed = options.resume === undefined ? undefined : await reopenFolder(options.resume);
@@ -86,6 +100,7 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
   checkMode({ mode, keys, source });
   const { specs, note } = await resolveSpecs(options.specs);
   if (note) say(note);
+  if (options.shard) assertShardable(options.shard, specs);
   for (const spec of new Set(Object.values(specs))) await assertUsable(spec, limits, allowNonempty);
 
   const buildOptions = {
@@ -99,14 +114,23 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
   const capturedRate = capturedRateOf(mode, model);
   // As the command line that repeats the run has it: the same rate is the same bytes.
   const rate = Number(options.rate(capturedRate).toPrecision(6));
-  const epochSeconds = options.epochSeconds ?? Math.floor(Date.now() / 1000);
+  const { shard: asked } = options;
+  const startAtMs = asked ? startOf(asked) : Date.now();
+  if (asked) say(`shard ${asked.number} of ${asked.count} begins at ${new Date(startAtMs).toISOString()}`);
+  const epochSeconds = options.epochSeconds ?? Math.floor(startAtMs / 1000);
   const { slicePairs, warmupSeconds } = options;
   const { calibrationRounds, rounds, sliceSeconds, looks } = scheduleOf(options, budget, rate);
-  const workload = await openWorkload({
+  const whole = await openWorkload({
     ...{ mode, keys, source, model, seed, epochSeconds, rate, replica },
     seconds: warmupSeconds + slicePairs * sliceSeconds,
   });
+  const timing = { startAtMs, slicePairs, sliceSeconds, warmupSeconds };
+  const shard = asked && openShard(asked, whole, timing, { mode, keys, epochSeconds });
+  const workload = shard?.workload ?? whole;
   const workers = options.workers ?? defaultWorkers();
+  const { priority: askedPriority = 'auto', pacing: askedPacing = 'auto' } = options;
+  const priority = choosePriority(askedPriority, Object.values(specs));
+  const pacing = askedPacing === 'auto' ? choosePacing(workers, priority) : askedPacing;
   const modelText = `${JSON.stringify(model)}\n`;
   if (resumed && resumed.stored.modelText !== modelText) throw otherWorkload(resumed.path, source);
   const folder = resumed ?? (await createFolder(options.output));
@@ -124,9 +148,11 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
     settings: {
       ...{ rounds, slicePairs, sliceSeconds, warmupSeconds },
       ...(looks ? { looks } : {}),
-      memoryProtocol: options.memoryProtocol ?? memoryProtocolFor(budget),
-      ...{ rate, capturedRate, connections: workload.plan.connections.length, workers },
+      // The servers of shards are not ours: their memory is not judged.
+      memoryProtocol: asked ? 'off' : (options.memoryProtocol ?? memoryProtocolFor(budget)),
+      ...{ rate, capturedRate, connections: whole.plan.connections.length, workers, priority, pacing },
     },
+    ...(shard ? { shard: shard.document } : {}),
     machine: describeMachine(),
     files: { model: 'model.json', budget: 'budget.yaml' },
     budgetSha256: createHash('sha256').update(budgetText).digest('hex'),
@@ -145,20 +171,23 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
     using view = new RunView(progress, document, () => judgeSaved(into.path));
     await conduct({
       ...{ rehearsal: document, workload, specs: servers, limits, client, allowNonempty, signal },
+      mayFallBack: askedPriority === 'auto',
       save: async (state) => {
         await into.save(state);
         await view.saved();
       },
       writeLog: (path, text) => into.writeText(path, text),
       // The captured ops that an exact workload would go on with may be its last.
-      repeats: mode === 'exact' ? 0 : MAX_REPEATS,
-      isDecided: async () => decideLook(document, latencyReader(into.path, document), budget)?.stop ?? false,
+      repeats: mode === 'exact' || shard ? 0 : MAX_REPEATS,
+      schedule: shard?.schedule,
+      // One shard cannot decide for the others.
+      isDecided: async () => !shard && (decideLook(document, latencyReader(into.path, document), budget)?.stop ?? false),
       onStage: (stage) => view.begin(stage),
       onSlice: (arm, entries) => view.measured(arm, entries),
     });
   };
   try {
-    if (calibrationRounds > 0 && !rehearsal.calibration) {
+    if (calibrationRounds > 0 && !rehearsal.calibration && !shard) {
       say(`first ${calibrationRounds} rounds of the baseline against itself: what can this host resolve?`);
       rehearsal.calibration = await calibrateFirst(folder, rehearsal, calibrationRounds, budget, (into, document) =>
         drive(into, document, { baseline: specs.baseline, candidate: specs.baseline }),
@@ -182,10 +211,13 @@ export async function rehearse(options: RehearseOptions): Promise<ReportSource &
     const missed = rows.filter(({ value, target }) => value > target);
     rehearsal.caveats.push(...fidelityCaveats(missed, `outcome-missed-${arm}`));
   }
-  rehearsal.caveats.push(...clusterCaveats(slicesOf(rehearsal)));
+  if (shard) shard.document.clockOffsetMs = shard.schedule.clockOffsetMs;
+  rehearsal.caveats.push(...clusterCaveats(slicesOf(rehearsal)), ...(shard?.workload.sliceCaveats() ?? []));
   rehearsal.finishedAt = new Date().toISOString();
   await folder.save(rehearsal);
   const judged = await judgeSaved(folder.path);
+  // A part is not judged: `cutover merge` judges the whole.
+  if (shard) return judged;
   await folder.writeText('verdict.json', `${JSON.stringify(judged.judgement, undefined, 2)}\n`);
   await folder.writeText('report.html', reportHtml(judged));
   return judged;

@@ -212,13 +212,8 @@ function checkOutliers(differences: number[], margin: number): OutlierCheck | un
   const limit = FAR_OFF * medianOf(deviations) + 1e-9;
   const rounds = deviations.flatMap((deviation, k) => (deviation > limit ? [k] : []));
   if (rounds.length === 0) return undefined;
-  const shifted = differences.map((d) => d - margin);
-  return {
-    rounds,
-    estimate: hodgesLehmann(differences),
-    pPass: signFlip(shifted.map((d) => -d)),
-    pFail: signFlip(shifted),
-  };
+  const { atLeast, atMost } = signFlip(differences.map((d) => d - margin));
+  return { rounds, estimate: hodgesLehmann(differences), pPass: atMost, pFail: atLeast };
 }
 
 export function medianOf(values: number[]): number {
@@ -237,35 +232,43 @@ const EXACT_FLIPS = 20;
 const SAMPLED_FLIPS = 20_000;
 
 /**
- * Sign-flip permutation test, one-sided: how often a sum of ±values is as large as the sum of the values, if each is as
- * likely to fall on either side of 0 (Fisher, The Design of Experiments (1935), §21). Exact to 20 values, in the order
- * of a Gray code, so that each sum differs from the last by one value; of seeded random flips above.
+ * Sign-flip permutation test: the probabilities of a sum of ±values at least, and at most, as large as the sum of the
+ * values, if each is as likely to fall on either side of 0 (Fisher, The Design of Experiments (1935), §21). Exact to 20
+ * values, in the order of a Gray code, in which each sum differs from the last by one value; of seeded flips above.
  */
-export function signFlip(values: number[]): number {
+export function signFlip(values: number[]): { atLeast: number; atMost: number } {
   const sum = values.reduce((total, value) => total + value, 0);
   // Sums in another order differ in their last bits.
-  const least = sum - 1e-12 * values.reduce((total, value) => total + Math.abs(value), 0);
+  const slack = 1e-12 * values.reduce((total, value) => total + Math.abs(value), 0);
+  let [above, below] = [0, 0];
+  const count = (other: number) => {
+    if (other >= sum - slack) above++;
+    if (other <= sum + slack) below++;
+  };
   if (values.length > EXACT_FLIPS) {
     const random = mulberry32(values.length);
-    let reached = 1;
+    count(sum);
     for (let flip = 0; flip < SAMPLED_FLIPS; flip++) {
       let other = 0;
       for (const value of values) other += random() < 0.5 ? value : -value;
-      if (other >= least) reached++;
+      count(other);
     }
-    return reached / (SAMPLED_FLIPS + 1);
+    return { atLeast: above / (SAMPLED_FLIPS + 1), atMost: below / (SAMPLED_FLIPS + 1) };
   }
+  // The last sign is left: what it would add are the same sums with all signs turned.
   const signed = values.slice();
-  const all = 2 ** values.length;
+  const all = 2 ** (values.length - 1);
   let other = sum;
-  let reached = 1;
+  count(other);
+  count(-other);
   for (let code = 1; code < all; code++) {
     const flipped = 31 - Math.clz32(code & -code);
     signed[flipped] = -signed[flipped]!;
     other += 2 * signed[flipped]!;
-    if (other >= least) reached++;
+    count(other);
+    count(-other);
   }
-  return reached / all;
+  return { atLeast: above / (2 * all), atMost: below / (2 * all) };
 }
 
 /** The smallest true difference that a test of K rounds with spread `sd` finds with 90 % power. */

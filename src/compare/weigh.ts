@@ -6,6 +6,7 @@ import type { Evidence } from './evidence.ts';
 import type { JudgedRule } from './judgement.ts';
 import { METRICS } from './metrics/index.ts';
 import { benjaminiHochberg, holm, type MarginTest, roundsNeeded } from './statistics.ts';
+import { assessUpkeep } from './upkeep.ts';
 import { plural } from './wording.ts';
 
 /** Of the advisory rules that are called worse, the share that may be so by chance. */
@@ -20,7 +21,8 @@ type MetricAssessment = Assessment & { metric: string };
 export function judgeRules(evidence: Evidence): { rules: JudgedRule[]; caveats: Caveat[] } {
   // Without a round there is no figure that a metric could start from.
   if (evidence.rounds.length === 0) return { rules: [], caveats: [] };
-  const results = Object.entries(METRICS).map(([metric, of]) => ({ metric, ...of(evidence) }));
+  const metrics = { ...METRICS, budget: assessUpkeep };
+  const results = Object.entries(metrics).map(([metric, of]) => ({ metric, ...of(evidence) }));
   const assessments = results.flatMap((one) => one.assessments.map((it) => ({ metric: one.metric, ...it })));
   const { alpha } = evidence.budget;
   const context = { alpha, roundSeconds: roundSecondsOf(evidence.rehearsal) };

@@ -10,6 +10,8 @@ import {
   type Round,
   type SliceResult,
 } from '../measure/rehearsal.ts';
+import { hostLoss, readHostCounters } from '../measure/host.ts';
+import { JitterProbe } from '../measure/jitter-probe.ts';
 import { callsSince, commandCalls } from '../measure/server-commands.ts';
 import { spoiledBy } from '../measure/spoiled.ts';
 import { findStalls } from '../measure/stalls.ts';
@@ -19,11 +21,13 @@ import { stream } from '../plan/random.ts';
 import type { Workload } from '../plan/workload.ts';
 import { assertEmpty } from '../servers/emptiness.ts';
 import { startServer } from '../servers/index.ts';
+import { priorityOf } from '../servers/priority.ts';
 import type { RunningServer, ServerExit, ServerLimits } from '../servers/server.ts';
 import type { ClientName } from './clients/index.ts';
-import { Driver, type SliceRecord } from './driver.ts';
-import type { ShardSchedule } from './shard-schedule.ts';
+import { Driver, type DriverOptions, type SliceRecord } from './driver.ts';
+import { measureFloor } from './floor.ts';
 import { canDefragment, measureMemory, settledSample } from './memory-protocol.ts';
+import type { ShardSchedule } from './shard-schedule.ts';
 
 interface Stage {
   /** 0-based. */
@@ -40,6 +44,8 @@ export interface ConductOptions {
   limits: ServerLimits;
   client: ClientName;
   allowNonempty: boolean;
+  /** Real-time priority was not asked for by name: without it where a server cannot have it. */
+  mayFallBack: boolean;
   signal: AbortSignal;
   /** Called when there is something new to keep: the rehearsal is a whole document every time. */
   save: (rehearsal: Rehearsal) => Promise<void>;
@@ -75,11 +81,15 @@ interface ArmState {
 export async function conduct(options: ConductOptions): Promise<void> {
   const { rehearsal, signal } = options;
   const { rounds } = rehearsal.settings;
+  await using probe = new JitterProbe();
   try {
     // A run that goes on has rounds already.
     for (let index = rehearsal.rounds.length; index < rounds; index++) {
       signal.throwIfAborted();
-      await conductRound(options, index);
+      await conductRound(options, probe, index).catch((error) => {
+        if (index > 0 || !fallBack(options, error)) throw error;
+        return conductRound(options, probe, index);
+      });
       await conductMemory(options, index);
       if (await options.isDecided()) break;
     }
@@ -100,6 +110,13 @@ export async function conduct(options: ConductOptions): Promise<void> {
       'What was measured is kept.',
     );
   }
+}
+
+/** Where a container cannot have real-time priority and the user did not insist on it, nothing of the run has it. */
+function fallBack({ rehearsal, mayFallBack }: ConductOptions, error: unknown): boolean {
+  if (!mayFallBack || !(error instanceof CutoverError) || error.code !== 'E_PRIORITY') return false;
+  rehearsal.settings.priority = 'normal';
+  return true;
 }
 
 class ServerDied extends Error {
@@ -126,10 +143,11 @@ class ServerDied extends Error {
   }
 }
 
-async function conductRound(options: ConductOptions, index: number): Promise<void> {
+async function conductRound(options: ConductOptions, probe: JitterProbe, index: number): Promise<void> {
   const { rehearsal, workload, signal } = options;
   const { settings } = rehearsal;
   const { slicePairs, sliceSeconds, warmupSeconds, memoryProtocol: protocol = 'quick' } = settings;
+  const driving = drivingOf(options);
   const stage = (doing: string, loadSeconds = 0) => options.onStage({ round: index, doing, loadSeconds });
   await using stack = new AsyncDisposableStack();
   const arms = {} as Record<Arm, ArmState>;
@@ -151,17 +169,22 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
   try {
     for (const arm of ARMS) {
       stage(`starting the ${arm}`);
-      const server = stack.use(await startServer(options.specs[arm], options.limits));
-      if (!server.ours && index === 0 && !options.allowNonempty) await assertEmpty(server);
-      const driver = stack.use(
-        await Driver.open(server.address, workload.plan, { client: options.client, workers: settings.workers }),
+      const server = stack.use(
+        await startServer(options.specs[arm], {
+          ...options.limits,
+          ...(settings.priority === 'realtime' ? { priority: settings.priority } : {}),
+        }),
       );
+      if (!server.ours && index === 0 && !options.allowNonempty) await assertEmpty(server);
+      const driver = stack.use(await Driver.open(server.address, workload.plan, driving));
       const result: ArmRound = {
         identity: server.identity,
         preload: { commands: 0, keys: 0, logicalBytes: 0, seconds: 0, errors: {} },
         memory: {},
         slices: [],
       };
+      const serverPriority = server.identity.pid === undefined ? undefined : priorityOf(server.identity.pid);
+      if (serverPriority) result.serverPriority = serverPriority;
       await measureStart(server, result, protocol);
       arms[arm] = { server, driver, result };
       round.arms[arm] = result;
@@ -188,6 +211,11 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
       if (protocol !== 'off') result.memory.fill = await settledSample(server, preload.logicalBytes);
     }
     const warmup = workload.slice(index, 0, warmupSeconds, round.laterSeconds);
+    if (!rehearsal.floor && !options.schedule) {
+      stage('measuring the generator itself', warmupSeconds);
+      rehearsal.floor = await measureFloor(workload.plan, warmup, driving);
+      if (!rehearsal.floor.keepsDoubleRate) rehearsal.caveats.push(NEAR_LIMIT);
+    }
     for (const [step, arm] of ARMS.entries()) {
       when = `during the warm-up of round ${index + 1}`;
       stage(`warming up the ${arm}`, warmupSeconds);
@@ -211,10 +239,12 @@ async function conductRound(options: ConductOptions, index: number): Promise<voi
         arm,
         workload.slice(index, fromSeconds, sliceSeconds, round.laterSeconds),
         { index, position, pair },
+        probe,
         watch,
       );
       const { startedAtMs } = arms[arm].result.slices.at(-1)!;
-      round.invalid ??= options.schedule?.lateness(index, WARMUPS + position, startedAtMs);
+      const late = options.schedule?.lateness(index, WARMUPS + position, startedAtMs);
+      if (late !== undefined) round.invalid ??= late;
       signal.throwIfAborted();
       if (position % 2 === 0) continue;
       const reason = spoiledPair(round, pair);
@@ -268,6 +298,30 @@ const spoiledPair = ({ arms }: Round, pair: number) =>
     .map((slice) => slice && spoiledBy(slice))
     .find((reason) => reason !== undefined);
 
+const drivingOf = ({ client, rehearsal: { settings } }: ConductOptions): DriverOptions => ({
+  ...{ client, workers: settings.workers },
+  ...(settings.priority ? { priority: settings.priority } : {}),
+  ...(settings.pacing ? { pacing: settings.pacing } : {}),
+});
+
+function outagesOf({ outages }: SliceRecord): Pick<SliceResult, 'outages'> {
+  if (outages.length === 0) return {};
+  const lengthsMs = outages.map(({ fromUs, untilUs }) => (untilUs - fromUs) / 1000);
+  return {
+    outages: {
+      count: outages.length,
+      longestMs: Math.max(...lengthsMs),
+      totalMs: lengthsMs.reduce((sum, ms) => sum + ms, 0),
+    },
+  };
+}
+
+const NEAR_LIMIT = {
+  id: 'generator-near-limit',
+  message: 'The rate is more than half of what the generator can do here: against a server that does nothing it could not keep twice the rate.',
+  advice: 'Part of what is measured may be the generator. Lower --rate, or give it more cores; cutover doctor tells what it can do.',
+};
+
 const NOT_FRESH = {
   id: 'rounds-not-fresh',
   message:
@@ -282,6 +336,7 @@ async function runSlice(
   arm: Arm,
   slice: Slice,
   place: { index: number; position: number; pair: number },
+  probe: JitterProbe,
   watch: <T>(work: Promise<T>) => Promise<T>,
 ): Promise<void> {
   const { rehearsal, workload, signal } = options;
@@ -289,6 +344,8 @@ async function runSlice(
   const both = AbortSignal.any([signal, abort.signal]);
   const before = await state.server.info('stats');
   const startAtMs = options.schedule?.startOf(place.index, WARMUPS + place.position);
+  const counters = readHostCounters();
+  probe.begin();
   const running = state.driver.run(slice, { signal: both, startAtMs });
   let record: SliceRecord;
   let death: unknown;
@@ -300,6 +357,7 @@ async function runSlice(
     abort.abort();
     record = await running;
   }
+  const host = { jitterUs: await probe.take(), ...hostLoss(counters, readHostCounters()) };
   const after = death ? {} : await state.server.info('stats').catch((): Record<string, string> => ({}));
   const since = (name: string) => (name in after ? Number(after[name]) - Number(before[name]) : 0);
   const log = `latency/round-${place.index + 1}-slice-${place.position + 1}-${arm}.hlog`;
@@ -311,6 +369,9 @@ async function runSlice(
   const result: SliceResult = {
     ...{ position: place.position, pair: place.pair, seed: slice.seed, startedAtMs, seconds, log, timeline },
     ...{ planned, replied, errors, errorsByLabel, lost, blocked, unsent, generator },
+    ...{ heldByCap: record.heldByCap, outOfOrder: record.outOfOrder, scriptsResent: record.scriptsResent, host },
+    ...(record.connectionLost === undefined ? {} : { connectionLost: record.connectionLost }),
+    ...outagesOf(record),
     ...(record.cluster ? { cluster: record.cluster } : {}),
     stalls: findStalls(slice, record),
     ...{ hits: since('keyspace_hits'), misses: since('keyspace_misses') },

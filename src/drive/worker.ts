@@ -1,11 +1,10 @@
 /** A load thread: turns messages of the driver into connections, prepared ops and a dispatched slice. */
-import { readlinkSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import { CutoverError, messageOf } from '../errors.ts';
 import type { GcPauses, ThreadHealth } from '../measure/generator.ts';
+import { findThreadId, sharpenTimers } from '../measure/thread.ts';
 import type { Plan, PlannedConnection, Slice } from '../plan/plan.ts';
 import { makeRealtime, type Priority, priorityOf } from '../servers/priority.ts';
 import type { ServerAddress } from '../servers/server.ts';
@@ -52,9 +51,8 @@ const tell = (message: FromWorker) => port.postMessage(message);
 // V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
 setFlagsFromString('--no-parallel-scavenge');
 
-/** Linux numbers threads like processes. */
 const threadId = findThreadId();
-setTimerSlack();
+sharpenTimers();
 if (priority === 'realtime' && threadId !== undefined) makeRealtime(threadId);
 const granted = threadId === undefined ? undefined : priorityOf(threadId);
 const pacer = new Pacer(pacing, granted === 'realtime');
@@ -220,24 +218,4 @@ async function closeAll(): Promise<void> {
   gcObserver.disconnect();
   tell({ type: 'closed' });
   port.close();
-}
-
-function findThreadId(): number | undefined {
-  try {
-    return Number(basename(readlinkSync('/proc/thread-self')));
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * The kernel may end a sleep up to 50 µs late to save wake-ups; for this thread, to the nanosecond. Linux has the file
- * per thread under its own number only; elsewhere naps are merely less exact.
- */
-function setTimerSlack(): void {
-  try {
-    writeFileSync(`/proc/${threadId}/timerslack_ns`, '1');
-  } catch {
-    // Not Linux, or not permitted.
-  }
 }

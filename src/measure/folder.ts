@@ -241,6 +241,7 @@ const Course = z.object({
 });
 
 const Priority = z.literal(['realtime', 'normal']);
+const Quantiles = z.object({ p50: total, p99: total, p999: total, max: total });
 
 const Slice = z.object({
   position: total,
@@ -266,7 +267,7 @@ const Slice = z.object({
     cpuCores: total,
     threadCores: z.array(total).exactOptional(),
     priority: Priority.exactOptional(),
-    probeUs: z.object({ count: total, p50: total, p99: total, p999: total, max: total }).exactOptional(),
+    probeUs: Quantiles.extend({ count: total }).exactOptional(),
   }),
   heldByCap: total.exactOptional(),
   outOfOrder: total.exactOptional(),
@@ -274,6 +275,7 @@ const Slice = z.object({
   cluster: z.object({ moved: total, asked: total, crossSlot: total }).exactOptional(),
   connectionLost: z.string().exactOptional(),
   outages: z.object({ count: total, longestMs: total, totalMs: total }).exactOptional(),
+  host: z.object({ jitterUs: Quantiles, stealShare: total, throttledMs: total }).exactOptional(),
   stalls: z.array(z.object({ startUs: total, durationUs: total, waitUs: total, lagUs: total })).exactOptional(),
   hits: total,
   misses: total,
@@ -308,9 +310,14 @@ export const RehearsalSchema = z.object({
     capturedRate: total,
     connections: total,
     workers: total,
+    priority: Priority.exactOptional(),
+    pacing: z.literal(['nap', 'spin']).exactOptional(),
     memoryProtocol: z.literal([...MEMORY_PROTOCOLS]).exactOptional(),
     looks: z.object({ rounds: z.array(total).min(1), method: z.literal(['pocock', 'obf', 'fixed']) }).exactOptional(),
   }),
+  shard: z
+    .object({ number: total, count: total, startAtMs: total, clockOffsetMs: z.number(), planSha256: z.string() })
+    .exactOptional(),
   machine: z.object({ platform: z.string(), cpu: z.string(), cores: total, memoryBytes: total }),
   files: z.object({ model: FileName, budget: FileName }),
   budgetSha256: z.string(),
@@ -343,6 +350,9 @@ export const RehearsalSchema = z.object({
       numbers: z.record(z.string(), z.number()).exactOptional(),
     }),
   ),
+  floor: z
+    .object({ ops: total, responseUs: Quantiles, lagUs: Quantiles, keepsDoubleRate: z.boolean() })
+    .exactOptional(),
   findings: z
     .array(
       z.object({

@@ -3,7 +3,7 @@ import type { Slice } from '../plan/plan.ts';
 import type { Priority } from '../servers/priority.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { leavableUs, OpStatus, type OpTimes } from './latency-log.ts';
-import type { GeneratorHealth, Quantiles } from './rehearsal.ts';
+import type { GeneratorHealth } from './rehearsal.ts';
 
 export type GcPauses = GeneratorHealth['gcPauses'];
 
@@ -45,7 +45,7 @@ export function assessGenerator(
   return {
     achievedRate: (lag.count / Math.max(slice.durationUs, lastSentUs)) * 1e6,
     plannedRate: (slice.count / slice.durationUs) * 1e6,
-    lagUs: quantilesOf(lag),
+    lagUs: lag.quantiles(),
     eventLoopDelayUs: {
       p99: Math.max(0, ...threads.map(({ eventLoopDelayUs }) => eventLoopDelayUs.p99)),
       max: Math.max(0, ...threads.map(({ eventLoopDelayUs }) => eventLoopDelayUs.max)),
@@ -59,15 +59,6 @@ export function assessGenerator(
     threadCores: threads.map(({ cpuUs }) => cpuUs / 1e6 / cpu.seconds),
     ...(priorities.size === 1 && priorities.has('realtime') ? { priority: 'realtime' } : {}),
     ...(priorities.has('normal') ? { priority: 'normal' } : {}),
-    ...(probe.count > 0 ? { probeUs: { ...quantilesOf(probe), count: probe.count } } : {}),
-  };
-}
-
-export function quantilesOf(histogram: LatencyHistogram): Quantiles {
-  return {
-    p50: histogram.quantile(0.5),
-    p99: histogram.quantile(0.99),
-    p999: histogram.quantile(0.999),
-    max: histogram.max,
+    ...(probe.count > 0 ? { probeUs: { ...probe.quantiles(), count: probe.count } } : {}),
   };
 }

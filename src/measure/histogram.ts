@@ -1,5 +1,6 @@
 /** Turns latencies in microseconds into one mergeable distribution; the only home of hdr-histogram-js. */
 import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type JsHistogram } from 'hdr-histogram-js';
+import type { Quantiles } from './rehearsal.ts';
 
 /** A latency above this is recorded as this. A slice and its grace period are far shorter. */
 export const MAX_LATENCY_US = 60_000_000;
@@ -64,6 +65,10 @@ export class LatencyHistogram {
     const counts = this.#counts;
     for (let i = counts.countsArrayIndex(us) + 1; i < counts.countsArrayLength; i++) above += counts.getCountAtIndex(i);
     return above;
+  }
+
+  quantiles(): Quantiles {
+    return { p50: this.quantile(0.5), p99: this.quantile(0.99), p999: this.quantile(0.999), max: this.max };
   }
 
   get count(): number {

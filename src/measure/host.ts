@@ -89,3 +89,42 @@ function readText(path: string): string {
     return '';
   }
 }
+
+/** Ever-growing counters of what the host took away: by the hypervisor, and by a limit on this process's group. */
+export interface HostCounters {
+  stolenTicks: number;
+  ticks: number;
+  throttledMs: number;
+}
+
+/** Zeros where the platform does not count. */
+export function readHostCounters(): HostCounters {
+  // user nice system idle iowait irq softirq steal; what follows is contained in user and nice (proc_stat(5)).
+  const ticks = (/^cpu +(.+)$/m.exec(readText('/proc/stat'))?.[1] ?? '').split(' ').slice(0, 8).map(Number);
+  return {
+    stolenTicks: ticks[7] ?? 0,
+    ticks: ticks.reduce((sum, count) => sum + count, 0),
+    throttledMs: readThrottledMs(),
+  };
+}
+
+/** How long a CPU limit stopped this process's group: microseconds in version 2 of cgroups, nanoseconds in version 1. */
+function readThrottledMs(): number {
+  for (const [, controllers, path] of readText('/proc/self/cgroup').matchAll(/^\d+:([^:]*):(.*)$/gm)) {
+    if (controllers !== '' && !controllers!.split(',').includes('cpu')) continue;
+    for (const folder of [`/sys/fs/cgroup${controllers === '' ? '' : '/cpu'}`, '/sys/fs/cgroup/unified']) {
+      const text = readText(`${folder}${path}/cpu.stat`);
+      const [, unit, count] = /^throttled_(usec|time) (\d+)$/m.exec(text) ?? [];
+      if (count !== undefined) return Number(count) / (unit === 'usec' ? 1e3 : 1e6);
+    }
+  }
+  return 0;
+}
+
+/** What the host took between two readings. */
+export function hostLoss(before: HostCounters, after: HostCounters): { stealShare: number; throttledMs: number } {
+  return {
+    stealShare: (after.stolenTicks - before.stolenTicks) / Math.max(1, after.ticks - before.ticks),
+    throttledMs: after.throttledMs - before.throttledMs,
+  };
+}

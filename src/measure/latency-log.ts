@@ -105,8 +105,9 @@ export function opTimeReader(
   const blockedUntilUs: number[] = [];
   return (op) => {
     const lane = connection[op]!;
+    if (status[op] === OpStatus.unsent) return 'nothing';
     if (flags[op]! & OpFlag.blocking) {
-      blockedUntilUs[lane] = status[op]! <= OpStatus.sent ? Number.POSITIVE_INFINITY : repliedUs[op]!;
+      blockedUntilUs[lane] = status[op] === OpStatus.sent ? Number.POSITIVE_INFINITY : repliedUs[op]!;
       return 'waiting';
     }
     if (sentUs[op]! < (blockedUntilUs[lane] ?? Number.NEGATIVE_INFINITY)) return 'waiting';

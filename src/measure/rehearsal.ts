@@ -19,6 +19,8 @@ export interface Rehearsal {
   command: string;
   seed: string;
   settings: RunSettings;
+  /** Set if this is what one of several machines sent of the plan: `cutover merge` puts the parts together. */
+  shard?: ShardOf;
   machine: Machine;
   /** Paths relative to the rehearsal folder. */
   files: { model: string; budget: string };
@@ -38,6 +40,8 @@ export interface Rehearsal {
   fidelity?: FidelityRow[];
   /** The riskiest first: by calls × severity. */
   findings?: LintSummary[];
+  /** Measured once, in the first round. */
+  floor?: Floor;
   /** Why the run ended early. */
   stopped?: { reason: 'interrupted' | 'server-died'; message: string };
 }
@@ -81,6 +85,17 @@ interface FidelityRow extends Omit<OutcomeRow, 'value'> {
   outcome: 'ok' | 'missed' | 'unknown';
 }
 
+interface ShardOf {
+  /** From 1 to `count`. */
+  number: number;
+  count: number;
+  /** When the shards agreed to start, and the baseline's clock less this machine's. */
+  startAtMs: number;
+  clockOffsetMs: number;
+  /** Equal for parts of the same plan. */
+  planSha256: string;
+}
+
 interface RunSettings {
   /** Rounds that were planned; `rounds.length` may be smaller when stopped. */
   rounds: number;
@@ -93,6 +108,10 @@ interface RunSettings {
   capturedRate: number;
   connections: number;
   workers: number;
+  /** What load threads and servers were to be scheduled at; each `generator.priority` and `serverPriority` say what they got. */
+  priority?: Priority;
+  /** How load threads waited: `nap` or `spin`. */
+  pacing?: 'nap' | 'spin';
   /** How memory is measured: not at all, beside latency, or also on servers of its own. Absent in older runs: `quick`. */
   memoryProtocol?: MemoryProtocol;
   /** When it was planned to look whether the verdict is in; absent: once, at the end. */
@@ -244,6 +263,8 @@ export interface SliceResult {
   cluster?: { moved: number; asked: number; crossSlot: number };
   /** Which connections, or load threads, were lost, and why. */
   connectionLost?: string;
+  /** What the host did in the same seconds. */
+  host?: HostHealth;
   /** Times without a connection, until it stood again or the slice ended. */
   outages?: { count: number; longestMs: number; totalMs: number };
   /** Times in which the earliest pending request waited long; see `measure/stalls.ts`. */
@@ -278,6 +299,24 @@ export interface GeneratorHealth {
   priority?: Priority;
   /** Replies to a PING every 10 ms on a connection of its own per load thread: what the server does without our queues. */
   probeUs?: Quantiles & { count: number };
+}
+
+export interface HostHealth {
+  /** How late a thread of the lowest priority was woken, that asked for it every millisecond. */
+  jitterUs: Quantiles;
+  /** Part of all processor time that the hypervisor gave to others, 0 to 1. */
+  stealShare: number;
+  /** How long a CPU limit stopped our group of processes. */
+  throttledMs: number;
+}
+
+/** The same load against a server that does nothing: what generator and host add to a latency. */
+export interface Floor {
+  ops: number;
+  responseUs: Quantiles;
+  lagUs: Quantiles;
+  /** Twice the rate was kept too: the run stays below half of what the generator can do here. */
+  keepsDoubleRate: boolean;
 }
 
 export interface Quantiles {

@@ -55,7 +55,8 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
   const { first } = model.source;
   const seconds = secondsOf(model, synthesis.plan.rate);
   const windowSeconds = WINDOW_OPS / synthesis.plan.rate;
-  const fit = new Fit(model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1'))));
+  const bodies = model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1')));
+  const fit = new Fit({ bodies });
   const names = new Names();
   for (let from = 0; from < seconds; from += windowSeconds) {
     const slice = synthesis.slice(0, from, Math.min(windowSeconds, seconds - from));

@@ -4,6 +4,7 @@ import { startCluster } from './cluster.ts';
 import defaults from './defaults.json' with { type: 'json' };
 import { describeEngine, dockerProvider, ENGINE_ADVICE, hasImage, obtainImage } from './docker.ts';
 import { binaryVersion, findBinary, installAdvice, processProvider } from './process.ts';
+import { cannotRaise, type Priority, realtimeRefusal } from './priority.ts';
 import type { RunningServer, ServerLimits, ServerProvider } from './server.ts';
 import { parseServerUrl, urlProvider } from './url.ts';
 
@@ -62,9 +63,12 @@ export async function resolveSpecs<Name extends string>(
   };
 }
 
+/** Whether a spec names a server that someone else runs. */
+export const isUrl = (spec: string): boolean => urlProvider.accepts(spec);
+
 /** A spec as it may be printed and saved. */
 export function withoutCredentials(spec: string): string {
-  return urlProvider.accepts(spec) ? parseServerUrl(spec).spec : spec;
+  return isUrl(spec) ? parseServerUrl(spec).spec : spec;
 }
 
 function providerOf(spec: string): ServerProvider {
@@ -98,8 +102,12 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { specs } = await resolveSpecs({ spec });
   const provider = providerOf(specs.spec);
-  // A cluster that someone else runs is discovered, with the nodes that it has.
-  if (primaries === undefined || provider === urlProvider) return provider.start(specs.spec, limits);
+  if (provider === urlProvider) {
+    // A cluster that someone else runs is discovered, with the nodes that it has; their priority is not ours to set.
+    const { priority: _, ...asked } = limits;
+    return provider.start(specs.spec, asked);
+  }
+  if (primaries === undefined) return provider.start(specs.spec, limits);
   return startCluster(specs.spec, primaries, () => provider.start(specs.spec, { ...limits, clusterNode: true }));
 }
 
@@ -109,6 +117,21 @@ export async function startServer(
 export async function assertUsable(spec: string, limits: ServerLimits, allowNonempty: boolean): Promise<void> {
   const { primaries: _, ...ofNode } = limits;
   await providerOf(spec).check(spec, ofNode, allowNonempty);
+}
+
+/**
+ * What servers and generator are to run at. `auto`: real-time if all of them can have it, as far as one can know before
+ * they are started. @throws CutoverError E_PRIORITY where `realtime` cannot be had, or by one server only.
+ */
+export function choosePriority(asked: Priority | 'auto', specs: readonly string[]): Priority {
+  const foreign = specs.filter(urlProvider.accepts);
+  if (asked === 'normal') return 'normal';
+  const reason = realtimeRefusal();
+  if (asked === 'auto') return reason === undefined && foreign.length === 0 ? 'realtime' : 'normal';
+  if (reason !== undefined) throw cannotRaise('The generator', reason);
+  if (foreign.length > 0 && foreign.length < specs.length)
+    throw cannotRaise(withoutCredentials(foreign[0]!), 'someone else runs it');
+  return 'realtime';
 }
 
 /** What there is on this machine to start servers with; pulls and starts nothing. */

@@ -1,11 +1,12 @@
 /** `cutover doctor`: what it says of machines that lack this and that, and its exit code. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { cutover } from '../support/cli.ts';
 import { installedVersion } from '../support/servers.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const noEngine = { DOCKER_HOST: 'tcp://user:s3cret@127.0.0.1:1' };
 const empty = mkdtempSync(join(tmpdir(), 'cutover-path-'));
@@ -53,4 +54,37 @@ test('a socket that nobody listens on is named', { skip: process.platform === 'w
   const engine = JSON.parse(stdout).checks.find((check: { id: string }) => check.id === 'engine');
   // Where a real engine answers, it is found first.
   if (engine.status !== 'ok') assert.match(engine.message, new RegExp(`${empty}/docker\\.sock: nothing listens`));
+});
+
+test('--calibrate rehearses the baseline against itself and adds to what is known of this host', async () => {
+  const state = temporaryFolder();
+  const history = join(state, 'cutover/calibration.jsonl');
+  const machine = { platform: 'elsewhere', cpu: 'another', cores: 1, memoryBytes: 1 };
+  const known = {
+    schema: 'cutover/calibration@1',
+    at: '',
+    machine,
+    server: 'redis 7.0.15',
+    rounds: 6,
+    verdict: 'fail',
+  };
+  mkdirSync(dirname(history));
+  writeFileSync(history, `${JSON.stringify({ ...known, failed: ['x'], biased: [], resolvable: {} })}\n{"cut`);
+  const output = join(state, 'rehearsal');
+  const words = ['--calibrate', '-b', 'process:redis-server', '--rounds', '2', '--slice', '500ms', '--rate', '2000'];
+  const { code, stdout, stderr } = await cutover(['doctor', ...words, '--output', output, '--json'], {
+    env: { ...noEngine, XDG_STATE_HOME: state },
+  });
+  assert.ok(code === 0 || code === 5, stderr);
+  const { calibration } = JSON.parse(stdout);
+  const { runs, fails, invalid } = calibration.falseAlarms;
+  assert.equal(runs + invalid, 1, 'the calibration of another machine counts');
+  assert.equal(fails, calibration.verdict === 'fail' ? 1 : 0);
+  const lines = readFileSync(history, 'utf8').trimEnd().split('\n');
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).machine.platform === 'elsewhere'),
+    [true, false],
+  );
+  const { arms } = JSON.parse(readFileSync(join(output, 'rehearsal.json'), 'utf8'));
+  assert.equal(arms.candidate.product, 'redis');
 });

@@ -7,10 +7,14 @@ import { METRICS } from '../../src/compare/metrics/index.ts';
 import type { ArmBehaviour } from '../support/rehearsal.ts';
 import { rehearse } from '../support/rehearsal.ts';
 
-const budget = parseBudget('apiVersion: cutover/budget@1\n', 'default');
+const budget = parseBudget(
+  'apiVersion: cutover/budget@1\nobjectives: [{family: "*", slo: {threshold: 5ms, target: 99%}}]\n',
+  'budget.yaml',
+);
 const WORSE: Record<string, Partial<ArmBehaviour>> = {
   latency: { tail: 20, serviceUs: 900 },
   stalls: { stalls: 3 },
+  slo: { tail: 20, serviceUs: 900 },
   memory: { rssPerByte: 2 },
   errors: { errors: { 'session:{id} get': { OOM: 300 } } },
 };

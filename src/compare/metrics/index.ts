@@ -3,6 +3,13 @@ import type { Metric } from '../assessment.ts';
 import { judgeErrors } from './errors.ts';
 import { judgeLatency } from './latency.ts';
 import { judgeMemory } from './memory.ts';
+import { judgeSlo } from './slo.ts';
 import { judgeStalls } from './stalls.ts';
 
-export const METRICS: Record<string, Metric> = { latency: judgeLatency, stalls: judgeStalls, memory: judgeMemory, errors: judgeErrors };
+export const METRICS: Record<string, Metric> = {
+  latency: judgeLatency,
+  slo: judgeSlo,
+  stalls: judgeStalls,
+  memory: judgeMemory,
+  errors: judgeErrors,
+};

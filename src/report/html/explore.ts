@@ -61,7 +61,7 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
     dotted: [2, 4],
     faint: [2, 3],
   };
-  const colour = (name: string) =>
+  const paint = (name: string) =>
     window.getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const charts: uPlot[] = [];
 
@@ -78,7 +78,7 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
   function draw(place: PageElement): void {
     const plot = plots[place.dataset.plot!]!;
     const width = place.clientWidth;
-    if (place.dataset.drawn || width === 0) return;
+    if (place.dataset.drawn || place.closest('details:not([open])')) return;
     place.dataset.drawn = 'yes';
     const { x, y, series, marks } = plot;
     const holder = document.createElement('div');
@@ -107,9 +107,9 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
         axes: [
           {
             label: x.label,
-            stroke: () => colour('quiet'),
-            grid: { stroke: () => colour('line'), width: 1 },
-            ticks: { stroke: () => colour('line') },
+            stroke: () => paint('quiet'),
+            grid: { stroke: () => paint('line'), width: 1 },
+            ticks: { stroke: () => paint('line') },
             ...(logarithmic(x) ? { splits: splits(x), filter: (_: uPlot, all: number[]) => all } : {}),
             values: (_, splits) => splits.map((value) => (value === null ? '' : show[x.unit](value))),
           },
@@ -117,17 +117,17 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
             label: y.label,
             size: 78,
             ...(logarithmic(y) ? { splits: splits(y), filter: (_: uPlot, all: number[]) => all } : {}),
-            stroke: () => colour('quiet'),
-            grid: { stroke: () => colour('line'), width: 1 },
-            ticks: { stroke: () => colour('line') },
+            stroke: () => paint('quiet'),
+            grid: { stroke: () => paint('line'), width: 1 },
+            ticks: { stroke: () => paint('line') },
             values: (_, splits) => splits.map((value) => (value === null ? '' : show[y.unit](value))),
           },
         ],
         series: [
           {},
-          ...series.map(({ label, arm, style }) => ({
+          ...series.map(({ label, colour, style }) => ({
             label,
-            stroke: () => colour(arm),
+            stroke: () => paint(colour),
             width: style === 'thin' || style === 'faint' ? 1 : 2,
             dash: dashes[style] ?? [],
             points: { show: false },
@@ -137,7 +137,7 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
         hooks: {
           drawClear: [
             (self) => {
-              for (const { from, to, arm } of marks) {
+              for (const { from, to, colour } of marks) {
                 const left = Math.max(self.valToPos(Math.max(from, self.scales.x!.min!), 'x', true), self.bbox.left);
                 const right = Math.min(
                   self.valToPos(Math.min(to, self.scales.x!.max!), 'x', true),
@@ -146,7 +146,7 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
                 if (right < left) continue;
                 self.ctx.save();
                 self.ctx.globalAlpha = 0.22;
-                self.ctx.fillStyle = colour(arm ?? 'outside');
+                self.ctx.fillStyle = paint(colour ?? 'outside');
                 self.ctx.fillRect(left, self.bbox.top, Math.max(2, right - left), self.bbox.height);
                 self.ctx.restore();
               }
@@ -182,9 +182,9 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
 
   function describe({ x, y, series }: Plot, chart: uPlot, at: number): string {
     const unit = x.unit === 'seconds' ? '' : ' ';
-    const parts = ['baseline', 'candidate'].flatMap((arm) => {
+    const parts = [...new Set(series.map(({ group }) => group))].flatMap((name) => {
       const shown = series.flatMap((one, i) =>
-        one.arm === arm && chart.series[i + 1]!.show ? [{ one, value: one.y[at] }] : [],
+        one.group === name && chart.series[i + 1]!.show ? [{ one, value: one.y[at] }] : [],
       );
       const values = shown.flatMap(({ one, value }) => (value === null || value === undefined ? [] : [{ one, value }]));
       if (values.length === 0) return [];
@@ -192,7 +192,7 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
       if (values.length > 3) {
         const all = values.map(({ value }) => value).sort((a, b) => a - b);
         return [
-          `${arm} ${show[y.unit](all[0]!)} to ${show[y.unit](all.at(-1)!)}, median ${show[y.unit](all[all.length >> 1]!)}`,
+          `${name} ${show[y.unit](all[0]!)} to ${show[y.unit](all.at(-1)!)}, median ${show[y.unit](all[all.length >> 1]!)}`,
         ];
       }
       return values.map(({ one, value }) => `${one.label} ${show[y.unit](value)}`);

@@ -24,15 +24,15 @@ export class Figures {
 /** One entry for each group of lines: a button that hides them, once the page's script runs. */
 function legendOf({ series, marks }: Plot): Markup[] {
   const groups = [...Map.groupBy(series, ({ group }) => group)].map(([group, lines]) => {
-    const { arm, style } = lines[0]!;
-    return html`<button type="button" aria-pressed="true" data-group="${group}"><svg class="key" viewBox="0 0 28 8" aria-hidden="true"><path class="line ${arm} ${style}" d="M1 4H27"/></svg>${group}</button>`;
+    const { colour, style } = lines[0]!;
+    return html`<button type="button" aria-pressed="true" data-group="${group}"><svg class="key" viewBox="0 0 28 8" aria-hidden="true"><path class="line ${colour} ${style}" d="M1 4H27"/></svg>${group}</button>`;
   });
   const marked = new Map(marks.map((mark) => [mark.label, mark]));
   return [
     ...groups,
     ...[...marked.values()].map(
-      ({ arm, label }) =>
-        html`<span><svg class="key" viewBox="0 0 28 8" aria-hidden="true"><rect class="mark ${arm ?? ''}" width="28" height="8"/></svg>${label}</span>`,
+      ({ colour, label }) =>
+        html`<span><svg class="key" viewBox="0 0 28 8" aria-hidden="true"><rect class="mark ${colour ?? ''}" width="28" height="8"/></svg>${label}</span>`,
     ),
   ];
 }

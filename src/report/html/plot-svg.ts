@@ -22,10 +22,10 @@ export function plotSvg(whole: Plot): Markup {
   const y = scaleOf(plot.y, values, HEIGHT - MARGIN.bottom, MARGIN.top);
   const bottom = HEIGHT - MARGIN.bottom;
   return html`<svg class="plot" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${plot.title}">
-${plot.marks.map(({ from, to, label, arm }) => {
+${plot.marks.map(({ from, to, label, colour }) => {
   const at = x.place(Math.max(from, plot.x.values[0]!));
   const width = Math.max(1, x.place(Math.min(to, plot.x.values.at(-1)!)) - at);
-  return html`<rect class="mark ${arm ?? ''}" x="${round(at)}" y="${MARGIN.top}" width="${round(width)}" height="${bottom - MARGIN.top}"><title>${label}</title></rect>`;
+  return html`<rect class="mark ${colour ?? ''}" x="${round(at)}" y="${MARGIN.top}" width="${round(width)}" height="${bottom - MARGIN.top}"><title>${label}</title></rect>`;
 })}
 ${y.ticks.map((value) => html`<path class="grid" d="M${MARGIN.left} ${round(y.place(value))}H${WIDTH - MARGIN.right}"/><text class="tick end" x="${MARGIN.left - 6}" y="${round(y.place(value) + 4)}">${labelOf(plot.y, value)}</text>`)}
 ${x.ticks.map((value) => html`<path class="grid" d="M${round(x.place(value))} ${MARGIN.top}V${bottom}"/><text class="tick middle" x="${round(x.place(value))}" y="${bottom + 16}">${labelOf(plot.x, value)}</text>`)}
@@ -35,7 +35,7 @@ ${plot.series.map((series) => line(series, plot.x.values, x, y))}
 </svg>`;
 }
 
-function line({ arm, style, label, y }: Series, values: number[], xScale: Scale, yScale: Scale): Markup {
+function line({ colour, style, label, y }: Series, values: number[], xScale: Scale, yScale: Scale): Markup {
   let path = '';
   let pen = 'M';
   let single = true;
@@ -51,7 +51,7 @@ function line({ arm, style, label, y }: Series, values: number[], xScale: Scale,
     pen = 'L';
   }
   if (pen === 'L' && single) path += 'h0.1';
-  return html`<path class="line ${arm} ${style}" d="${path}"><title>${label}</title></path>`;
+  return html`<path class="line ${colour} ${style}" d="${path}"><title>${label}</title></path>`;
 }
 
 const round = (value: number) => Number(value.toFixed(1));

@@ -8,12 +8,14 @@ export interface Axis {
   unit: 'us' | 'seconds' | 'perSecond' | 'percentile' | 'change' | 'date';
 }
 
+/** By name in the page's style: an arm has the same colour everywhere; `older` are rehearsals before the newest. */
+export type Colour = Arm | 'older';
+
 export interface Series {
   label: string;
   /** Lines of one group share an entry of the legend, and are hidden together. */
   group: string;
-  /** Whose colour it has. */
-  arm: Arm;
+  colour: Colour;
   /** `thin`: one of many that lie over each other. `faint`: beyond what the data defend. */
   style: 'solid' | 'dashed' | 'dotted' | 'thin' | 'faint';
   /** As long as the plot's `x`. */
@@ -25,7 +27,7 @@ interface Mark {
   from: number;
   to: number;
   label: string;
-  arm?: Arm;
+  colour?: Colour;
 }
 
 export interface Plot {

@@ -4,7 +4,7 @@ import type { LatencyHistogram } from '../../measure/histogram.ts';
 import { ARMS, type Arm } from '../../measure/rehearsal.ts';
 import { defendedUntil } from './distributions.ts';
 import type { Markup } from './markup.ts';
-import type { Plot, Series } from './plot.ts';
+import type { Colour, Plot, Series } from './plot.ts';
 import { percentileLabel } from './plot-svg.ts';
 import { right, table } from './table.ts';
 
@@ -13,7 +13,7 @@ const PER_DECADE = 16;
 
 export interface SpectrumLine {
   label: string;
-  arm: Arm;
+  colour: Colour;
   style: 'solid' | 'dashed' | 'dotted';
   histogram: LatencyHistogram;
 }
@@ -73,4 +73,4 @@ export function spectrumTable(title: string, lines: SpectrumLine[]): Markup {
 
 /** The same part of both arms. */
 export const armLines = (of: (arm: Arm) => LatencyHistogram): SpectrumLine[] =>
-  ARMS.map((arm) => ({ label: arm, arm, style: arm === 'baseline' ? 'dashed' : 'solid', histogram: of(arm) }));
+  ARMS.map((arm) => ({ label: arm, colour: arm, style: arm === 'baseline' ? 'dashed' : 'solid', histogram: of(arm) }));

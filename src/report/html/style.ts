@@ -3,10 +3,10 @@
 export const STYLE = `
 :root{color-scheme:light dark;--page:#fff;--card:#f6f8fa;--text:#1b1f24;--quiet:#535c66;--line:#d3d9e0;--link:#0550ae;
 --baseline:#0550ae;--candidate:#b02d00;--good:#116329;--bad:#a40e26;--unsure:#7a4d00;--void:#5a32a3;
---allowed:#dff0e3;--shade:#8b949e33;--allocated:#3b6ea5;--fragmented:#d9822b;--kept:#8a63b8;--outside:#9aa4ae}
+--allowed:#dff0e3;--shade:#8b949e33;--allocated:#3b6ea5;--fragmented:#d9822b;--kept:#8a63b8;--outside:#9aa4ae;--older:#6b7480}
 @media (prefers-color-scheme:dark){:root{--page:#101418;--card:#191f26;--text:#e6eaee;--quiet:#a3adb8;--line:#343c46;--link:#79b8ff;
 --baseline:#79b8ff;--candidate:#ffa06b;--good:#56d364;--bad:#ff8a80;--unsure:#e3b341;--void:#c9a6ff;
---allowed:#1d3a26;--shade:#8b949e33;--allocated:#4f86c6;--fragmented:#e09b4f;--kept:#a883d6;--outside:#6c7683}}
+--allowed:#1d3a26;--shade:#8b949e33;--allocated:#4f86c6;--fragmented:#e09b4f;--kept:#a883d6;--outside:#6c7683;--older:#8b96a3}}
 *{box-sizing:border-box}
 html{scroll-padding-top:3.5rem}
 body{margin:0;background:var(--page);color:var(--text);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
@@ -17,7 +17,7 @@ h2{font-size:1.35rem;margin:2.5rem 0 .5rem;padding-top:.5rem;border-top:1px soli
 h3{font-size:1.05rem;margin:1.5rem 0 .25rem}
 p{margin:.5rem 0;max-width:75ch}
 a{color:var(--link)}
-a.self{text-decoration:none;opacity:.75}
+a.self{font-weight:400}
 :focus-visible{outline:2px solid var(--link);outline-offset:2px}
 code,pre{font:.92em ui-monospace,monospace}
 pre{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.75rem;white-space:pre-wrap}
@@ -62,7 +62,7 @@ svg text{font:12px system-ui,sans-serif;fill:var(--quiet)}
 .middle{text-anchor:middle}.end{text-anchor:end}
 .grid{stroke:var(--line);stroke-width:1;fill:none}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}
-.line.baseline{stroke:var(--baseline)}.line.candidate{stroke:var(--candidate)}
+.line.baseline{stroke:var(--baseline)}.line.candidate{stroke:var(--candidate)}.line.older{stroke:var(--older)}
 .line.dashed{stroke-dasharray:7 4}.line.dotted{stroke-dasharray:2 4}
 .line.thin{stroke-width:1.2;opacity:.75}.line.faint{stroke-width:1.2;stroke-dasharray:2 3}
 .mark{fill:var(--shade)}.mark.baseline{fill:var(--baseline);opacity:.25}.mark.candidate{fill:var(--candidate);opacity:.25}

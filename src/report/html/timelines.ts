@@ -93,13 +93,13 @@ export function timePlot({ seconds, binUs, lines, stalls }: RoundLines, { title,
       ({ round, arm, columns }): Series => ({
         label: `${arm}, round ${round + 1}`,
         group: arm,
-        arm,
+        colour: arm,
         style: 'thin',
         y: seconds.map((_, bin) => (bin in columns.answered ? of(columns, bin, binUs) : null)),
       }),
     ),
     marks: stalls.map(({ arm, fromSeconds, toSeconds }) => ({
-      ...{ from: fromSeconds, to: toSeconds, arm, label: `stall of the ${arm}` },
+      ...{ from: fromSeconds, to: toSeconds, colour: arm, label: `stall of the ${arm}` },
     })),
   };
 }

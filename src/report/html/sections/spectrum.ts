@@ -38,7 +38,7 @@ ${table(
 ${ARMS.map((arm) => {
   const title = `What the ${arm}’s response is made of`;
   const lines = PARTS.map(
-    (part): SpectrumLine => ({ label: part, arm, style: STYLES[part], histogram: total[arm][part] }),
+    (part): SpectrumLine => ({ label: part, colour: arm, style: STYLES[part], histogram: total[arm][part] }),
   );
   return figures.draw(
     `parts-${arm}`,

@@ -55,7 +55,7 @@ ${
         duration((toSeconds - fromSeconds) * 1e6),
         duration(lagUs),
       ]),
-  )
+  )}`
 }
 </section>`;
 }
