@@ -2,7 +2,7 @@
 // Makes a fresh clone able to rehearse: the npm packages, then a Redis and a Valkey (containers, or binaries on PATH).
 //
 //   node bin/setup.js                what `npm run demo` needs
-//   node bin/setup.js --for-tests    what `npm test` needs: both binaries as well
+//   node bin/setup.js --for-tests    what `npm test` needs: both binaries, and a Chromium, as well
 //   node bin/setup.js --plan [JSON]  print the steps it would take here, or on the machine described, and take none
 //
 // Runs before anything is installed: Node 16 or newer, no dependency. It asks `nextStep` what is lacking, does that, looks
@@ -24,6 +24,9 @@ const PULL_RETRY_MS = 3_600_000;
 const pullFailedMark = join(root, 'node_modules/.cache/cutover-pull-failed');
 const BACKPORTS_FILE = '/etc/apt/sources.list.d/cutover-backports.sources';
 const POLICY_FILE = '/usr/sbin/policy-rc.d';
+
+/** What else a command may be called: any of them will do. */
+const aliases = { chromium: ['chromium-browser', 'google-chrome'] };
 
 class CannotSetUp extends Error {}
 
@@ -57,7 +60,7 @@ const expected = {
   'apt-update': { listsUpdated: true },
   'add-backports': {
     backportsAdded: true,
-    packages: [...products.map((product) => defaults[product].binary), 'openssl'],
+    packages: [...products.map((product) => defaults[product].binary), 'openssl', 'chromium'],
   },
   'apt-install': { missingBinaries: [] },
 };
@@ -70,6 +73,7 @@ const CURES = [
   '                sudo apt-get install redis-server valkey-server',
   '  Debian 12     the same with valkey-server from bookworm-backports; as root, this script does it',
   '  Ubuntu 22.04  has no valkey-server: use Docker, or put a valkey-server of your own on PATH',
+  '  Ubuntu        has no package of Chromium: `npm test` wants one on PATH, or google-chrome',
   '  elsewhere     put redis-server and valkey-server on PATH (dnf, apk, pacman: packages redis, valkey)',
 ];
 
@@ -122,7 +126,10 @@ function ageMs(path) {
 
 /** This machine, found out as it is asked for; `done` holds the steps this run has taken. */
 function probe(done, forTests) {
-  const binaries = [...products.map((product) => defaults[product].binary), ...(forTests ? ['openssl'] : [])];
+  const binaries = [
+    ...products.map((product) => defaults[product].binary),
+    ...(forTests ? ['openssl', 'chromium'] : []),
+  ];
   return {
     get modulesFresh() {
       // npm writes this file last, so an interrupted `npm ci` leaves none.
@@ -141,7 +148,7 @@ function probe(done, forTests) {
       return ageMs(pullFailedMark) < PULL_RETRY_MS;
     },
     get missingBinaries() {
-      return binaries.filter((name) => !onPath(name));
+      return binaries.filter((name) => ![name, ...(aliases[name] || [])].some(onPath));
     },
     get apt() {
       return onPath('apt-get');
@@ -206,7 +213,10 @@ function aptInstall(packages) {
         ...packages,
       ]);
     // The packages enable their services for the next boot; nobody asked for a server on this machine's port 6379.
-    if (installed && existsSync('/run/systemd/system')) runAsRoot(['systemctl', '--quiet', 'disable', ...packages]);
+    const services = packages.filter((name) => name.endsWith('-server'));
+    if (installed && services.length > 0 && existsSync('/run/systemd/system')) {
+      runAsRoot(['systemctl', '--quiet', 'disable', ...services]);
+    }
   } finally {
     if (ours) runAsRoot(['rm', '-f', POLICY_FILE]);
   }

@@ -9,10 +9,14 @@ import { Progress } from '../src/cli/progress.ts';
 import { readBudget } from '../src/cli/verdict-flags.ts';
 import { rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
 import { percent } from '../src/compare/wording.ts';
+import { defaultWorkers } from '../src/drive/driver.ts';
+import { measureGeneratorCapacity } from '../src/drive/floor.ts';
+import { choosePacing } from '../src/drive/pacer.ts';
 import { EXIT_CODES } from '../src/errors.ts';
 import { availableMemoryBytes, probeJitter, probeTimer, readKernelSettings } from '../src/measure/host.ts';
 import { describeMachine } from '../src/measure/machine.ts';
 import { findServerSources, installAdvice } from '../src/servers/index.ts';
+import { realtimeRefusal } from '../src/servers/priority.ts';
 
 /** `fail`: no rehearsal can run here. `warn`: it can, and measures worse. */
 type Status = 'ok' | 'warn' | 'fail';
@@ -41,11 +45,14 @@ const TIMER_SAMPLES = 200;
 /** A host that delays one op in a thousand by more than this hides the P99.9 of any cache. */
 const TOLERABLE_DELAY_US = 1000;
 const TOLERABLE_TIMER_US = 10_000;
+/** A generator that cannot do this has no core to run on. */
+const TOLERABLE_CAPACITY = 10_000;
 const WIDTH = 80;
 
 export default class Doctor extends BaseCommand {
   static override summary = 'Say whether this machine can run and measure a rehearsal, and how to cure what it lacks.';
-  static override description = `Without --calibrate it starts and pulls nothing, and keeps one core busy for a second.
+  static override description =
+    `Without --calibrate it starts and pulls nothing, and keeps the cores busy for some seconds.
 With it, the baseline is rehearsed against itself: whether one arm's slots are faster, what change this host can resolve, and, over all calibrations of this user's here, how often equal servers were called different.
 Exit codes: 0 a rehearsal can run here, 3 it cannot, 5 it can and one arm's slots are faster.`;
   static override examples = [
@@ -78,6 +85,7 @@ Exit codes: 0 a rehearsal can run here, 3 it cannot, 5 it can and one arm's slot
       ...checkKernel(),
     ];
     const ready = checks.every(({ status }) => status !== 'fail');
+    if (ready) checks.push(...(await checkGenerator()));
     for (const check of checks) this.log(render(check));
     const warnings = checks.filter(({ status }) => status === 'warn').length;
     const reservation =
@@ -242,6 +250,36 @@ async function checkClock(): Promise<Check[]> {
           }),
       numbers: { ...jitter },
     },
+  ];
+}
+
+/** What the load threads can do here when the server costs nothing, and whether they may go before other threads. */
+async function checkGenerator(): Promise<Check[]> {
+  const workers = defaultWorkers();
+  const opsPerSecond = await measureGeneratorCapacity({
+    client: 'raw',
+    workers,
+    pacing: choosePacing(workers, 'normal'),
+  });
+  const refusal = realtimeRefusal();
+  const able = opsPerSecond >= TOLERABLE_CAPACITY;
+  const thousands = (ops: number) => Math.round(ops / 1000).toLocaleString('en');
+  return [
+    {
+      id: 'generator',
+      status: able ? 'ok' : 'warn',
+      message: `the load generator keeps up to ${thousands(opsPerSecond)},000 ops/s here (${workers} ${workers === 1 ? 'thread' : 'threads'}); measure below ${thousands(opsPerSecond / 2)},000`,
+      ...(able ? {} : { cure: 'Free the machine of other work, or give it more cores.' }),
+      numbers: { opsPerSecond, workers },
+    },
+    refusal === undefined
+      ? { id: 'priority', status: 'ok', message: 'real-time priority is permitted: less noise in the tail' }
+      : {
+          id: 'priority',
+          status: 'warn',
+          message: `no real-time priority: ${refusal}`,
+          cure: 'The tail is several times as noisy without it. Run as root, or grant CAP_SYS_NICE or an rtprio limit.',
+        },
   ];
 }
 

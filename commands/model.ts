@@ -51,10 +51,10 @@ The model holds no keys and no values. Script calls keep their arguments, becaus
       ...(await readOverrides(flags.config)),
       onProgress: (lines: number) => progress.show(`reading ${names.join(', ')}: ${lines.toLocaleString('en')} lines`),
     };
-    const { model, caveats } = await buildModel(names, options);
+    const { model, caveats, halves } = await buildModel(names, options);
     if (flags.output) await writeFile(flags.output, `${JSON.stringify(model)}\n`);
     progress.show('comparing a synthesized workload with it');
-    const fidelity = fidelityOf(model, await buildHalves(names, model, options));
+    const fidelity = fidelityOf(model, halves ?? (await buildHalves(names, model, options)));
     progress.done();
     this.log(summarizeModel(model, fidelity, caveats));
     if (flags.output) this.log(`\nModel written to ${flags.output}`);

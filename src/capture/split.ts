@@ -12,12 +12,16 @@ const MIN_STRETCH_BYTES = 8 << 20;
 const WINDOW_BYTES = 256 << 10;
 
 /**
- * At most `parts` stretches that make up the whole of a plain file, or one for what is compressed, short or no file. Each begins behind the
- * longest pause near its place, so that pipelines, transactions and scripts stay whole.
+ * At most `parts` stretches of `minBytes` or more that make up the whole of a plain file, or one for what is compressed,
+ * short or no file. Each begins behind the longest pause near its place, so that pipelines, transactions and scripts stay whole.
  */
-export async function splitCapture(name: string, parts: number): Promise<(ByteRange | undefined)[]> {
+export async function splitCapture(
+  name: string,
+  parts: number,
+  minBytes = MIN_STRETCH_BYTES,
+): Promise<(ByteRange | undefined)[]> {
   const size = await sizeOfLines(name);
-  const count = size === undefined ? 1 : Math.min(parts, Math.floor(size / MIN_STRETCH_BYTES));
+  const count = size === undefined ? 1 : Math.min(parts, Math.floor(size / minBytes));
   if (size === undefined || count < 2) return [undefined];
   const cuts = [0];
   for (let part = 1; part < count; part++) {

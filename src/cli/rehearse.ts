@@ -100,7 +100,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   checkMode({ mode, keys, source });
   const { specs, note } = await resolveSpecs(options.specs);
   if (note) say(note);
-  if (options.shard) assertShardable(options.shard, specs);
+  if (options.shard) assertShardable(options.shard, specs, resumed !== undefined);
   for (const spec of new Set(Object.values(specs))) await assertUsable(spec, limits, allowNonempty);
 
   const buildOptions = {
@@ -109,8 +109,8 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     ...options.overrides,
     onProgress: (lines: number) => progress.show(`reading ${source}: ${lines.toLocaleString('en')} lines`),
   };
-  const { model, caveats } = await buildModel(source, buildOptions);
-  const fidelity = mode === 'modelled' ? fidelityOf(model, await buildHalves([source], model, buildOptions)) : [];
+  const { model, caveats, halves } = await buildModel(source, buildOptions);
+  const fidelity = mode === 'modelled' ? fidelityOf(model, halves ?? (await buildHalves([source], model, buildOptions))) : [];
   const capturedRate = capturedRateOf(mode, model);
   // As the command line that repeats the run has it: the same rate is the same bytes.
   const rate = Number(options.rate(capturedRate).toPrecision(6));
@@ -198,7 +198,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     if (error instanceof CutoverError && rehearsal.rounds.length > 0) {
       error.suggestions.push(
         `What was measured until then is in ${folder.path}: cutover compare ${folder.path}`,
-        `Go on with it: cutover run --resume ${folder.path}`,
+        ...(shard ? [] : [`Go on with it: cutover run --resume ${folder.path}`]),
       );
     }
     throw error;

@@ -65,7 +65,15 @@ export function askedShard(
 }
 
 /** Throws CutoverError where shards could not drive the same servers together, or have begun without this one. */
-export function assertShardable({ startAtMs }: AskedShard, specs: Record<Arm, string>): void {
+export function assertShardable({ startAtMs }: AskedShard, specs: Record<Arm, string>, resumes: boolean): void {
+  if (resumes) {
+    throw new CutoverError(
+      'usage',
+      'E_SHARD_RESUME',
+      'A shard cannot go on by itself: the others have finished, or stopped elsewhere.',
+      'Run all shards again, with a new --start-at and new folders.',
+    );
+  }
   const started = Object.values(specs).find((spec) => !isUrl(spec));
   if (started !== undefined) {
     throw new CutoverError(

@@ -32,7 +32,7 @@ export function judge(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: Budget
   const judgement: Omit<Judgement, 'sentence'> = {
     schema: 'cutover/verdict@1',
     verdict,
-    exitCode: EXIT_CODES[verdict].code,
+    exitCode: EXIT_CODES[verdict === 'inconclusive' ? (budget.onInconclusive ?? verdict) : verdict].code,
     reasons,
     rules,
     caveats: [...rehearsal.caveats, ...validity.caveats, ...caveats],

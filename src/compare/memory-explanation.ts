@@ -6,6 +6,8 @@ import { bytes, digits, percent } from './wording.ts';
 
 /** Differences of RSS below this share are not worth a sentence. */
 const WORTH_SAYING = 0.02;
+/** Less than this is where the allocator happened to put its first pages. */
+const SEEN_BYTES = 2 ** 20;
 /** The churn's first turnover fills slots that were never used; growth after it is growth of the same data. */
 const FIRST_TURNOVER = 1 / 3;
 
@@ -33,7 +35,9 @@ export function explainDifference(rounds: Round[], samplesOf: (round: Round, arm
     );
   const differenceOf = (of: (sample: MemorySample) => number) => perByte('candidate', of) - perByte('baseline', of);
   const whole = differenceOf(({ rssBytes }) => rssBytes);
+  const logicalBytes = meanOf(rounds.map((round) => samplesOf(round, 'baseline').sample.logicalBytes));
   if (Math.abs(whole) < WORTH_SAYING * perByte('baseline', ({ rssBytes }) => rssBytes)) return undefined;
+  if (Math.abs(whole) * logicalBytes < SEEN_BYTES) return undefined;
   const parts = Object.entries(PARTS)
     .map(([name, of]) => ({ name, difference: differenceOf(of) }))
     .filter(({ difference }) => Math.abs(difference) >= Math.abs(whole) / 10)

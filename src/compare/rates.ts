@@ -20,8 +20,8 @@ const OVERDISPERSED = 2;
  * Whether the candidate has events at most `maxRatio` times as often, at level `alpha` a side. Given all n events, the
  * candidate's are Bin(n, ρE/(1 + ρE)) for a ratio of rates ρ and of exposures E: exact, whatever the rate (J. Przyborowski
  * and H. Wilenski, Biometrika 31 (1940)). Where events come in bursts the round is the unit again: a paired t test of
- * √candidate − √(ρE·baseline), which is about 0 at the ratio ρ. A candidate without events passes: its rate is below
- * `rateBound`, and no ratio is to be had.
+ * candidate − ρE·baseline, whose mean is 0 at the ratio ρ. (Of square roots it is not: with few bursts a round they err
+ * in 10 % instead of 5.) A candidate without events passes: its rate is below `rateBound`, and no ratio is to be had.
  */
 export function testRates(baseline: Counts, candidate: Counts, maxRatio: number, alpha: number): RateTest {
   const [b, c] = [sum(baseline.perRound), sum(candidate.perRound)];
@@ -70,7 +70,7 @@ function testBursts(
 ): Omit<RateTest, 'rounds' | 'estimate' | 'margin'> {
   const against = (ratio: number) =>
     testMargin(
-      candidate.perRound.map((n, k) => Math.sqrt(n) - Math.sqrt(ratio * baseline.perRound[k]!)),
+      candidate.perRound.map((n, k) => n - ratio * baseline.perRound[k]!),
       0,
       alpha,
     );
@@ -87,9 +87,9 @@ function testBursts(
     return high - Math.log(exposures);
   };
   const { outcome, pPass, pFail, sd, cause, rounds } = against(limit);
-  const room = Math.sqrt(limit) - Math.sqrt(exposures);
-  const perRound = meanOf(baseline.perRound.map(Math.sqrt));
-  const needed = sd === undefined ? undefined : roundsNeeded(sd, room * perRound, alpha, rounds);
+  // Of arms that are alike the mean is so far below 0.
+  const room = (limit - exposures) * meanOf(baseline.perRound);
+  const needed = sd === undefined ? undefined : roundsNeeded(sd, room, alpha, rounds);
   const total = sum(baseline.perRound) + sum(candidate.perRound);
   return {
     ...{ low: solve((test) => test.low > 0), high: solve((test) => test.high >= 0), pPass, pFail, outcome },
@@ -99,7 +99,8 @@ function testBursts(
   };
 }
 
-const MOST_EVENTS = 20_000;
+/** More events than this are not worth promising. */
+const MOST_EVENTS = 3000;
 
 /**
  * The fewest events with which a true share `truth` is told from `limit` in nine of ten runs: exact, by going through

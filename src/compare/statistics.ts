@@ -227,48 +227,63 @@ export function hodgesLehmann(values: number[]): number {
   return medianOf(values.flatMap((x, i) => values.slice(i).map((y) => (x + y) / 2)));
 }
 
-/** Up to so many values all sign flips are gone through: a million. */
-const EXACT_FLIPS = 20;
+/** Up to so many values all sign flips count: the sums of either half, 65,536 of 16 values, fit in memory. */
+const EXACT_FLIPS = 32;
 const SAMPLED_FLIPS = 20_000;
 
 /**
  * Sign-flip permutation test: the probabilities of a sum of ±values at least, and at most, as large as the sum of the
- * values, if each is as likely to fall on either side of 0 (Fisher, The Design of Experiments (1935), §21). Exact to 20
- * values, in the order of a Gray code, in which each sum differs from the last by one value; of seeded flips above.
+ * values, if each is as likely to fall on either side of 0 (Fisher, The Design of Experiments (1935), §21). Exact to 32
+ * values: each sum is one of the first half's and one of the second's, and sorted sums are counted without being gone
+ * through. Of seeded random flips above.
  */
 export function signFlip(values: number[]): { atLeast: number; atMost: number } {
   const sum = values.reduce((total, value) => total + value, 0);
   // Sums in another order differ in their last bits.
   const slack = 1e-12 * values.reduce((total, value) => total + Math.abs(value), 0);
   let [above, below] = [0, 0];
-  const count = (other: number) => {
-    if (other >= sum - slack) above++;
-    if (other <= sum + slack) below++;
-  };
   if (values.length > EXACT_FLIPS) {
     const random = mulberry32(values.length);
-    count(sum);
     for (let flip = 0; flip < SAMPLED_FLIPS; flip++) {
       let other = 0;
       for (const value of values) other += random() < 0.5 ? value : -value;
-      count(other);
+      if (other >= sum - slack) above++;
+      if (other <= sum + slack) below++;
     }
-    return { atLeast: above / (SAMPLED_FLIPS + 1), atMost: below / (SAMPLED_FLIPS + 1) };
+    return { atLeast: (above + 1) / (SAMPLED_FLIPS + 1), atMost: (below + 1) / (SAMPLED_FLIPS + 1) };
   }
-  // The last sign is left: what it would add are the same sums with all signs turned.
-  const signed = values.slice();
-  const all = 2 ** (values.length - 1);
-  let other = sum;
-  count(other);
-  count(-other);
-  for (let code = 1; code < all; code++) {
-    const flipped = 31 - Math.clz32(code & -code);
-    signed[flipped] = -signed[flipped]!;
-    other += 2 * signed[flipped]!;
-    count(other);
-    count(-other);
+  const half = values.length >> 1;
+  const [first, second] = [flippedSums(values.slice(0, half)), flippedSums(values.slice(half)).sort()];
+  for (const one of first) {
+    above += second.length - lowerBound(second, sum - slack - one);
+    below += lowerBound(second, sum + slack - one);
   }
-  return { atLeast: above / (2 * all), atMost: below / (2 * all) };
+  return { atLeast: above / 2 ** values.length, atMost: below / 2 ** values.length };
+}
+
+/** All 2ⁿ sums of ±values. */
+function flippedSums(values: number[]): Float64Array {
+  const sums = new Float64Array(2 ** values.length);
+  for (const [i, value] of values.entries()) {
+    const known = 2 ** i;
+    for (let k = 0; k < known; k++) {
+      const sum = sums[k]!;
+      sums[k] = sum + value;
+      sums[known + k] = sum - value;
+    }
+  }
+  return sums;
+}
+
+/** How many of the sorted values are below `limit`. */
+function lowerBound(sorted: Float64Array, limit: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The smallest true difference that a test of K rounds with spread `sd` finds with 90 % power. */

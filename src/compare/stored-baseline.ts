@@ -11,25 +11,7 @@ import { printable } from '../printable.ts';
  */
 export function joinRuns(then: StoredRehearsal, now: StoredRehearsal): StoredRehearsal {
   const [old, recent] = [then.rehearsal, now.rehearsal];
-  const parts: [string, unknown, unknown][] = [
-    ['the model', then.modelText, now.modelText],
-    ['the seed', old.seed, recent.seed],
-    ...Object.entries(old.settings)
-      // Fewer rounds are the same measurement, fewer times.
-      .filter(([name]) => name !== 'rounds')
-      .map(([name, value]): [string, unknown, unknown] => [
-        `the setting ${name}`,
-        value,
-        recent.settings[name as keyof Rehearsal['settings']],
-      ]),
-    ['the client', old.client, recent.client],
-    ...Object.entries(old.machine).map(([name, value]): [string, unknown, unknown] => [
-      `the machine's ${name}`,
-      value,
-      recent.machine[name as keyof Rehearsal['machine']],
-    ]),
-  ];
-  const differing = parts.filter(([, before, after]) => !isDeepStrictEqual(before, after)).map(describe);
+  const differing = differencesOf(then, now);
   if (differing.length > 0) {
     throw new CutoverError(
       'usage',
@@ -81,6 +63,32 @@ export function joinRuns(then: StoredRehearsal, now: StoredRehearsal): StoredReh
     latencyOf: (round, arm, slice) => of(arm).latencyOf(round, arm, slice),
     timelineOf: (round, arm, slice) => of(arm).timelineOf(round, arm, slice),
   };
+}
+
+/** What besides the servers and the time is not the same in two runs, each a clause; `except` names what does not matter. */
+export function differencesOf(then: StoredRehearsal, now: StoredRehearsal, except: string[] = []): string[] {
+  const [old, recent] = [then.rehearsal, now.rehearsal];
+  const parts: [string, unknown, unknown][] = [
+    ['the model', then.modelText, now.modelText],
+    ['the seed', old.seed, recent.seed],
+    ...Object.entries(old.settings)
+      // Fewer rounds are the same measurement, fewer times.
+      .filter(([name]) => name !== 'rounds')
+      .map(([name, value]): [string, unknown, unknown] => [
+        `the setting ${name}`,
+        value,
+        recent.settings[name as keyof Rehearsal['settings']],
+      ]),
+    ['the client', old.client, recent.client],
+    ...Object.entries(old.machine).map(([name, value]): [string, unknown, unknown] => [
+      `the machine's ${name}`,
+      value,
+      recent.machine[name as keyof Rehearsal['machine']],
+    ]),
+  ];
+  return parts
+    .filter(([name, before, after]) => !except.includes(name) && !isDeepStrictEqual(before, after))
+    .map(describe);
 }
 
 /** The slices of a round as its seeds, by pair. */

@@ -41,6 +41,7 @@ export function assessValidity(rehearsal: Rehearsal): Validity {
   assessEnd(validity, rehearsal);
   assessConfiguration(validity, rehearsal);
   assessCalibration(validity, rehearsal);
+  assessShard(validity, rehearsal);
   return validity;
 }
 
@@ -181,6 +182,13 @@ function assessCalibration({ invalid, caveats }: Validity, { calibration }: Rehe
       'Plan more rounds, widen the margin, or use a calmer host with more cores: cutover doctor says what it lacks.',
     numbers: { rounds },
   });
+}
+
+function assessShard({ cannotPass, caveats }: Validity, { shard }: Rehearsal): void {
+  if (!shard) return;
+  const message = `this is shard ${shard.number} of ${shard.count}: what one machine saw of a load that others made too`;
+  caveats.push({ id: 'shard', message, advice: 'Judge the whole: cutover merge with the folders of all shards.' });
+  cannotPass.push(message);
 }
 
 function assessConfiguration({ invalid, caveats }: Validity, { configDifferences }: Rehearsal): void {

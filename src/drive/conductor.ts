@@ -1,5 +1,7 @@
 /** Two server specs and a workload → rounds of measurements: fresh servers, preload, warm-up, slices in ABBA order. */
 import { CutoverError, messageOf } from '../errors.ts';
+import { hostLoss, readHostCounters } from '../measure/host.ts';
+import { JitterProbe } from '../measure/jitter-probe.ts';
 import { type LabelledHistograms, summarize, writeLatencyLog } from '../measure/latency-log.ts';
 import {
   ARMS,
@@ -10,8 +12,6 @@ import {
   type Round,
   type SliceResult,
 } from '../measure/rehearsal.ts';
-import { hostLoss, readHostCounters } from '../measure/host.ts';
-import { JitterProbe } from '../measure/jitter-probe.ts';
 import { callsSince, commandCalls } from '../measure/server-commands.ts';
 import { spoiledBy } from '../measure/spoiled.ts';
 import { findStalls } from '../measure/stalls.ts';
@@ -27,6 +27,7 @@ import type { ClientName } from './clients/index.ts';
 import { Driver, type DriverOptions, type SliceRecord } from './driver.ts';
 import { measureFloor } from './floor.ts';
 import { canDefragment, measureMemory, settledSample } from './memory-protocol.ts';
+import { ServerSampler } from './server-sampler.ts';
 import type { ShardSchedule } from './shard-schedule.ts';
 
 interface Stage {
@@ -70,6 +71,7 @@ const WARMUPS = ARMS.length;
 
 interface ArmState {
   server: RunningServer;
+  sampler: ServerSampler;
   driver: Driver;
   result: ArmRound;
 }
@@ -186,7 +188,8 @@ async function conductRound(options: ConductOptions, probe: JitterProbe, index: 
       const serverPriority = server.identity.pid === undefined ? undefined : priorityOf(server.identity.pid);
       if (serverPriority) result.serverPriority = serverPriority;
       await measureStart(server, result, protocol);
-      arms[arm] = { server, driver, result };
+      const sampler = stack.use(new ServerSampler(server));
+      arms[arm] = { server, sampler, driver, result };
       round.arms[arm] = result;
     }
     if (index === 0) {
@@ -262,6 +265,8 @@ async function conductRound(options: ConductOptions, probe: JitterProbe, index: 
       const { server, result } = arms[arm];
       result.commands = callsSince(calls[arm], commandCalls(await server.info('commandstats')));
       if (protocol !== 'off') result.memory.end = await settledSample(server, preload.logicalBytes);
+      result.samples = `servers/round-${index + 1}-${arm}.ndjson`;
+      await options.writeLog(result.samples, arms[arm].sampler.text);
     }
     await options.save(rehearsal);
   } catch (error) {
@@ -318,8 +323,10 @@ function outagesOf({ outages }: SliceRecord): Pick<SliceResult, 'outages'> {
 
 const NEAR_LIMIT = {
   id: 'generator-near-limit',
-  message: 'The rate is more than half of what the generator can do here: against a server that does nothing it could not keep twice the rate.',
-  advice: 'Part of what is measured may be the generator. Lower --rate, or give it more cores; cutover doctor tells what it can do.',
+  message:
+    'The rate is more than half of what the generator can do here: against a server that does nothing it could not keep twice the rate.',
+  advice:
+    'Part of what is measured may be the generator. Lower --rate, or give it more cores; cutover doctor tells what it can do.',
 };
 
 const NOT_FRESH = {

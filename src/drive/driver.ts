@@ -107,11 +107,7 @@ export class Driver implements AsyncDisposable {
   readonly #threads: LoadThread[];
 
   /** Starts the threads and connects. Throws E_CONNECT. Credentials travel in the threads' memory only. */
-  static async open(
-    address: ServerAddress,
-    plan: DrivenPlan,
-    options: DriverOptions,
-  ): Promise<Driver> {
+  static async open(address: ServerAddress, plan: DrivenPlan, options: DriverOptions): Promise<Driver> {
     assertClusterCan(address, plan, options.client);
     const driver = new Driver(address, plan, options);
     try {
@@ -167,10 +163,7 @@ export class Driver implements AsyncDisposable {
    * A connection that is lost is opened again, and what is due meanwhile waits for it; connections that did not finish
    * the slice before are opened anew first.
    */
-  async run(
-    slice: Slice,
-    { signal, onProgress, startAtMs = 0 }: RunOptions = {},
-  ): Promise<SliceRecord> {
+  async run(slice: Slice, { signal, onProgress, startAtMs = 0 }: RunOptions = {}): Promise<SliceRecord> {
     const times = allocateTimes(slice.count, this.#plan.connections.length);
     await this.#askAll({ type: 'prepare', slice, times, limits: this.#limits });
     const earlyMs = startAtMs - Date.now() - 2 * START_DELAY_MS;

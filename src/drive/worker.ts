@@ -41,7 +41,12 @@ export type FromWorker =
   | { type: 'ready' }
   | { type: 'failed'; code: string; message: string; advice: string[] }
   | { type: 'error-word'; id: number; word: string }
-  | ({ type: 'ended'; outcome: DispatchOutcome; lostReason: string | undefined; cluster: ClusterCounts | undefined } & Omit<ThreadHealth, 'eventLoopDelayUs'>)
+  | ({
+      type: 'ended';
+      outcome: DispatchOutcome;
+      lostReason: string | undefined;
+      cluster: ClusterCounts | undefined;
+    } & Omit<ThreadHealth, 'eventLoopDelayUs'>)
   | { type: 'closed' };
 
 const { address, client, connections, scripts, pacing, priority, worker, workers } = workerData as WorkerSetup;

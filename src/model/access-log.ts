@@ -1,6 +1,5 @@
 /** A log of bounded length of what happened to keys: when it is full, every second entry goes, and from then on fewer come in. */
-
-const MAX_ENTRIES = 1 << 20;
+import { widened } from './pair-table.ts';
 
 export class AccessLog {
   length = 0;
@@ -13,12 +12,14 @@ export class AccessLog {
   stride = 1;
   private readonly maxEntries: number;
 
-  constructor(maxEntries = MAX_ENTRIES) {
+  /** `maxEntries`: a power of two. */
+  constructor(maxEntries: number) {
     this.maxEntries = maxEntries;
   }
 
   add(row: number, value: number, at = 0): void {
-    if (this.seen++ % this.stride !== 0) return;
+    // The stride is a power of two.
+    if ((this.seen++ & (this.stride - 1)) !== 0) return;
     if (this.length === this.row.length) {
       if (this.length >= this.maxEntries) this.decimate();
       else {
@@ -54,10 +55,4 @@ export class AccessLog {
     }
     this.length = (this.length + 1) >> 1;
   }
-}
-
-function widened(column: Uint32Array): Uint32Array<ArrayBuffer> {
-  const wide = new Uint32Array(column.length * 2);
-  wide.set(column);
-  return wide;
 }

@@ -25,10 +25,14 @@ export class Arrivals {
   private readonly clients: number[] = [];
   private binUs = 1_000_000;
   private bins: number[] = [];
+  /** Number of the current bin, and when it ends. */
+  private bin = -1;
+  private binEndUs = 0;
   private readonly windows = Object.entries(WINDOWS_US).map(([name, us]) => ({
     name,
     us,
     index: 0,
+    endUs: us as number,
     current: 0,
     sumSquares: 0,
   }));
@@ -42,22 +46,29 @@ export class Arrivals {
     }
     this.lastUs = atUs;
     const sinceUs = Math.max(0, atUs - this.firstUs);
+    if (sinceUs >= this.binEndUs || sinceUs < this.binEndUs - this.binUs) this.findBin(sinceUs);
+    this.bins[this.bin]!++;
+    for (let i = 0; i < this.windows.length; i++) {
+      const window = this.windows[i]!;
+      // An arrival from before the window, of a clock that was set back, counts as one of it.
+      if (sinceUs >= window.endUs) {
+        window.sumSquares += window.current ** 2;
+        window.current = 0;
+        window.index = Math.floor(sinceUs / window.us);
+        window.endUs = (window.index + 1) * window.us;
+      }
+      window.current++;
+    }
+  }
+
+  private findBin(sinceUs: number): void {
     while (sinceUs / this.binUs >= MAX_BINS) {
       this.binUs *= 2;
       this.bins = halved(this.bins);
     }
-    const bin = Math.floor(sinceUs / this.binUs);
-    while (this.bins.length <= bin) this.bins.push(0);
-    this.bins[bin]!++;
-    for (const window of this.windows) {
-      const index = Math.floor(sinceUs / window.us);
-      if (index > window.index) {
-        window.sumSquares += window.current ** 2;
-        window.current = 0;
-        window.index = index;
-      }
-      window.current++;
-    }
+    this.bin = Math.floor(sinceUs / this.binUs);
+    this.binEndUs = (this.bin + 1) * this.binUs;
+    while (this.bins.length <= this.bin) this.bins.push(0);
   }
 
   /** Index of dispersion I(w) = Var N(w) / E N(w) of whole windows, empty ones included; null below 30 windows or 30 units. */

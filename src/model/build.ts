@@ -1,15 +1,19 @@
 /** Files → model: a capture is read and fitted, a saved model is checked and taken as it is. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ByteRange } from '../capture/input.ts';
 import { openCaptures } from '../capture/merge.ts';
 import type { CaptureOptions } from '../capture/read.ts';
 import { readSidecar, type Sidecar } from '../capture/record/sidecar.ts';
+import { type CaptureSummary, joinSummaries } from '../capture/summary.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
-import { Fit } from './fit.ts';
+import { Fit, type FitOptions } from './fit.ts';
 import { mergeModels } from './merge.ts';
 import { type Model, modelSchema } from './model.ts';
 import { applyOverrides, forcedGlobs, type Overrides } from './overrides.ts';
+import { sourceOf } from './source.ts';
 import { disguiseStretch } from './stretch.ts';
+import { fitStretches, stretchesOf } from './stretches.ts';
 import { type Dataset, summarize } from './summarize.ts';
 import { tally } from './tally.ts';
 
@@ -22,11 +26,15 @@ export interface BuildOptions extends CaptureOptions {
   overrides?: Overrides;
   /** Called about every 50 ms of work with the lines read so far. */
   onProgress?: (lines: number) => void;
+  /** A plain capture is cut in two if both parts are as long, and read by two threads. */
+  minStretchBytes?: number;
 }
 
 export interface Built {
   model: Model;
   caveats: Caveat[];
+  /** Models of the first and the second half, where they came with the model. */
+  halves?: [Model, Model];
 }
 
 /**
@@ -44,8 +52,8 @@ export async function buildModel(names: string | string[], options: BuildOptions
       'Make models of the captures first: cutover model CAPTURE --output NAME.json',
     );
   }
-  const { model, caveats } = saved.length > 0 ? await mergeSaved(saved) : await fitCaptures(all, options);
-  return { model: options.overrides ? applyOverrides(model, options.overrides) : model, caveats };
+  const built = saved.length > 0 ? await mergeSaved(saved) : await fitCaptures(all, options);
+  return options.overrides ? { ...built, model: applyOverrides(built.model, options.overrides) } : built;
 }
 
 async function mergeSaved(paths: string[]): Promise<Built> {
@@ -54,29 +62,13 @@ async function mergeSaved(paths: string[]): Promise<Built> {
 }
 
 async function fitCaptures(names: string[], options: BuildOptions): Promise<Built> {
-  const capture = openCaptures(names, options);
-  const fit = await newFit(options);
-  for await (const op of capture.batches()) {
-    while (op.next()) fit.add(op);
-    options.onProgress?.(op.line);
-  }
-  fit.end();
-  const summary = capture.summary();
   const sidecars = await Promise.all(names.map(readSidecar));
   const known = sidecars.every((sidecar) => sidecar !== undefined) ? sidecars : [];
-  const source = {
-    lines: summary.lines,
-    parsed: summary.parsed,
-    rejected: Object.fromEntries(Object.entries(summary.rejected).map(([reason, { count }]) => [reason, count])),
-    first: summary.firstUs / 1e6,
-    last: summary.lastUs / 1e6,
-    spanSeconds: (known[0] && recordedSeconds(known[0])) ?? Math.max(0, (summary.lastUs - summary.firstUs) / 1e6),
-    server: known[0] ? `${known[0].server.product} ${known[0].server.version}` : summary.server,
-    clock: summary.clock,
-    approximate:
-      summary.approximateLines > 0 || known.some(({ bursts }) => bursts.some((burst) => (burst.approximate ?? 0) > 0)),
-  };
-  const model = summarize(fit, source, datasetOf(known));
+  // Nobody knows in which part of a capture its pauses are.
+  const isWhole = names.length === 1 && (known[0]?.bursts.length ?? 0) < 2;
+  const ranges = isWhole ? await stretchesOf(names[0]!, options.minStretchBytes) : undefined;
+  const read = ranges ? await readStretches(names[0]!, ranges, known, options) : await readWhole(names, known, options);
+  const { model, summary } = read;
   if (model.units.length === 0) {
     throw new CutoverError(
       'usage',
@@ -86,7 +78,70 @@ async function fitCaptures(names: string[], options: BuildOptions): Promise<Buil
     );
   }
   if (!options.rawArguments) model.stretch = disguiseStretch(model);
-  return { model, caveats: summary.caveats };
+  return { model, caveats: summary.caveats, ...(read.halves ? { halves: read.halves } : {}) };
+}
+
+interface Read {
+  model: Model;
+  summary: CaptureSummary;
+  halves?: [Model, Model];
+}
+
+async function readWhole(names: string[], known: Sidecar[], options: BuildOptions): Promise<Read> {
+  const capture = openCaptures(names, options);
+  const fit = new Fit(await fitOptions(options));
+  for await (const op of capture.batches()) {
+    while (op.next()) fit.add(op);
+    options.onProgress?.(op.line);
+  }
+  fit.end();
+  const summary = capture.summary();
+  return { model: summarize(fit, knownSource(summary, known), datasetOf(known)), summary };
+}
+
+/** The capture's stretches by threads of their own, then as one. */
+async function readStretches(name: string, ranges: ByteRange[], known: Sidecar[], options: BuildOptions): Promise<Read> {
+  const { replica, unescaped } = options;
+  const capture = { ...(replica === undefined ? {} : { replica }), ...(unescaped === undefined ? {} : { unescaped }) };
+  const fit = { ...(await fitOptions(options)), parts: ranges.length };
+  const bytes = ranges.at(-1)!.end;
+  const setups = ranges.map((range) => ({
+    ...{ name, range, capture, fit },
+    dataset: shareOf(datasetOf(known), (range.end - range.start) / bytes),
+  }));
+  const fitted = await fitStretches(setups, options.onProgress);
+  const models = fitted.map(({ model }) => model);
+  const summary = joinSummaries(
+    name,
+    fitted.map((stretch) => stretch.summary),
+    options,
+  );
+  const model = { ...mergeModels(models), source: knownSource(summary, known) };
+  const [first, second] = models;
+  return { model, summary, halves: [first!, second!] };
+}
+
+/** A part of a capture saw that part of the lookups; what was there at first is told to all. */
+function shareOf({ keys, lookups }: Dataset, share: number): Dataset {
+  return {
+    ...(keys ? { keys } : {}),
+    ...(lookups
+      ? { lookups: { hits: Math.round(lookups.hits * share), misses: Math.round(lookups.misses * share) } }
+      : {}),
+  };
+}
+
+function knownSource(summary: CaptureSummary, known: Sidecar[]): Model['source'] {
+  const source = sourceOf(summary);
+  const [first] = known;
+  if (!first) return source;
+  return {
+    ...source,
+    spanSeconds: recordedSeconds(first) ?? source.spanSeconds,
+    server: `${first.server.product} ${first.server.version}`,
+    approximate:
+      source.approximate || known.some(({ bursts }) => bursts.some((burst) => (burst.approximate ?? 0) > 0)),
+  };
 }
 
 /** Longer captures are not read a second time. */
@@ -103,7 +158,8 @@ export async function buildHalves(
 ): Promise<[Model, Model] | undefined> {
   if (names.some((name) => name === '-' || name.endsWith('.json'))) return undefined;
   if (source.spanSeconds <= 0 || source.lines > MAX_LINES_FOR_HALVES) return undefined;
-  const fits = [await newFit(options), await newFit(options)] as const;
+  const learning = { ...(await fitOptions(options)), parts: 2 };
+  const fits = [new Fit(learning), new Fit(learning)] as const;
   const middleUs = ((source.first + source.last) / 2) * 1e6;
   for await (const op of openCaptures(names, options).batches())
     while (op.next()) fits[op.atUs < middleUs ? 0 : 1].add(op);
@@ -114,8 +170,11 @@ export async function buildHalves(
   return [first!, second!];
 }
 
-async function newFit({ scripts, overrides }: BuildOptions): Promise<Fit> {
-  return new Fit(scripts ? await readScripts(scripts) : [], overrides ? forcedGlobs(overrides) : []);
+async function fitOptions({ scripts, overrides }: BuildOptions): Promise<FitOptions> {
+  return {
+    bodies: scripts ? await readScripts(scripts) : [],
+    globs: overrides ? forcedGlobs(overrides) : [],
+  };
 }
 
 /** A saved model, validated. Throws CutoverError (usage). */

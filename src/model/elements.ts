@@ -12,13 +12,14 @@ export class ElementSample {
   /** One request for an element of the key in `row`. */
   add(row: number, element: Uint8Array): void {
     hash64(element, 0, element.length, row);
-    if (hashHigh >= this.threshold) return;
-    const pair = hashHigh * 2 ** 20 + (hashLow >>> 12);
+    const order = hashHigh >>> 0;
+    if (order >= this.threshold) return;
+    const pair = order * 2 ** 20 + (hashLow >>> 12);
     const known = this.pairs.get(pair);
     if (known === undefined && this.pairs.size >= MAX_PAIRS) {
       this.threshold /= 2;
       for (const key of this.pairs.keys()) if (key >= this.threshold * 2 ** 20) this.pairs.delete(key);
-      if (hashHigh >= this.threshold) return;
+      if (order >= this.threshold) return;
     }
     this.pairs.set(pair, (known ?? 0) + 1);
   }

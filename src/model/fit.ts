@@ -3,20 +3,30 @@ import { COMMANDS } from '../capture/commands.ts';
 import type { OpView } from '../capture/ops.ts';
 import { AccessLog } from './access-log.ts';
 import { Arrivals } from './arrivals.ts';
-import type { ClientHabit } from './clients.ts';
 import { ElementSample } from './elements.ts';
-import { ValueHistogram } from './histogram.ts';
+import { type ValueCounts, ValueHistogram } from './histogram.ts';
 import { type KeyStats, newKeyStats } from './key-stats.ts';
 import { Birth, KeyTable, NEVER, Presence } from './keyspace.ts';
+import { PairCounts, PairTable } from './pair-table.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';
 import { latin1 } from './roles.ts';
 import { ScriptBook } from './scripts.ts';
-import { EXPIRES, keysOf, ShapeTable, ttlSeconds, valueIndex } from './shapes.ts';
+import { EXPIRES, type FindKeys, keyFinderOf, NumberList, ShapeTable, ttlSeconds, valueIndex } from './shapes.ts';
 import { intern, tally } from './tally.ts';
 import { TemplateMiner } from './template/miner.ts';
 import { touchGroup } from './template/touch.ts';
-import { type Call, type CallKey, type CommandTraits, KeyState, type Unit, UnitBuilder, UnitTable } from './units.ts';
+import {
+  Calls,
+  type CommandTraits,
+  FIRST_ACCESS,
+  KeyState,
+  NO_GAP,
+  NO_KEY,
+  type Unit,
+  UnitBuilder,
+  UnitTable,
+} from './units.ts';
 
 const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const REMOVES = new Set(['del', 'unlink', 'getdel']);
@@ -61,6 +71,7 @@ export type FitOp = Pick<
   | 'kind'
   | 'parentLine'
   | 'command'
+  | 'commandId'
   | 'argCount'
   | 'lineBytes'
   | 'arg'
@@ -75,13 +86,18 @@ interface Command extends CommandTraits {
   number: number;
   count: number;
   treatment: Treatment;
+  /** Opens, ends or gives up a transaction. */
+  transaction: 'none' | 'multi' | 'exec' | 'discard';
   callsScript: boolean;
+  loadsScripts: boolean;
+  findKeys: FindKeys;
   /** Argument that the call stores under its key as a whole; 0 for none. */
   value: number;
   elements: [first: number, step: number] | undefined;
   /** May set an expiry. */
   expires: boolean;
-  /** Blocks only if told so. */
+  /** May wait for data; some only if told so. */
+  blocks: boolean;
   blocksOnWord: boolean;
   /** Group of the command, for the templates of the keys that it touches. */
   touches: number;
@@ -94,68 +110,111 @@ interface TemplateStats extends KeyStats {
   local: number;
 }
 
-export interface Client extends ClientHabit {
-  /** Calls since MULTI, or undefined outside a transaction. */
-  transaction: Call[] | undefined;
+/** A connection, in one database: one client's doings in two databases are those of two. */
+export interface Client {
+  db: number;
+  firstUs: number;
+  lastUs: number;
+  /** Units whose reply waits for data. */
+  blockingUnits: number;
+  /** Whether it is between MULTI and EXEC; the chain of calls since then, and how many they are. */
+  inTransaction: boolean;
+  first: number;
+  last: number;
+  calls: number;
+  keepsScript: boolean;
+  blocking: boolean;
   /** Kind of the last unit, -1 for none. */
   lastKind: number;
 }
 
-/** Units per client and kind that are told apart; later ones of further kinds count as one kind of other. */
+/** Units per client and kind that are told apart; later ones of further kinds are not counted. */
 const MAX_HABITS = 200_000;
 /** Kinds of neighbouring units that are told apart; all neighbours count at first, then some. */
 const MAX_PAIRS = 100_000;
 const EVERY_PAIR = 200_000;
+const NO_KEYS = new NumberList();
+/** Longer pipelines, which only long transactions are, count as so long. */
+const MAX_DEPTH = 4096;
+
+export interface FitOptions {
+  /** Script bodies that the user has beside the capture. */
+  bodies?: Uint8Array[];
+  /** Keys that match one are a family. */
+  globs?: string[];
+  /** Into how many parts the capture is cut: each has that share of the memory. */
+  parts?: number;
+}
+
+// Bounds on memory, powers of two: beyond them keys and accesses are sampled.
+const MAX_KEYS = 1 << 20;
+const MAX_ACCESSES = 1 << 20;
 
 /** Learns op by op: `add` each op in file order, then `end`; `summarize` turns what was learnt into a model. */
 export class Fit {
-  readonly keys = new KeyTable();
+  readonly keys: KeyTable;
   /** Key accesses by clients so far: one for each key of a unit. */
   clock = 0;
   /** Miner per database, and the numbers that its templates have here: the same key in two databases is two keys. */
   readonly databases = new Map<number, { miner: TemplateMiner; numbers: number[] }>();
   readonly templates: TemplateStats[] = [];
   readonly shapes = new ShapeTable();
-  readonly units = new UnitTable();
-  readonly clients = new Map<number, Client>();
-  readonly streams = new Map<string, { db: number; blocking: boolean; arrivals: Arrivals }>();
+  readonly clients: Client[] = [];
+  readonly streams = new Map<number, { db: number; blocking: boolean; arrivals: Arrivals }>();
   readonly scripts: ScriptBook;
   /** Row and quarter-octave bucket of the gap, of later accesses. */
-  readonly gaps = new AccessLog();
+  readonly gaps: AccessLog;
   /** Row of the first key and kind × 4 + state, of units. */
-  readonly starts = new AccessLog();
+  readonly starts: AccessLog;
   /** Row and milliseconds, of expiries that were set. */
-  readonly expiries = new AccessLog();
-  readonly reuse = new ReuseSample(this.keys);
-  /** Client, kind before × 2^20 + kind after. */
-  readonly neighbours = new Map<Client, Map<number, number>>();
-  readonly depths = new ValueHistogram();
+  readonly expiries: AccessLog;
+  readonly reuse: ReuseSample;
+  /** Units by client and kind. */
+  readonly habits = new PairCounts(MAX_HABITS);
+  /** Kinds of units that followed each other; how often, by client and number of the two kinds. */
+  readonly successions = new PairTable();
+  readonly neighbours = new PairCounts(MAX_PAIRS);
   readonly sizes = new ValueHistogram();
   readonly transactions = { committed: 0, empty: 0, discarded: 0 };
   readonly scriptCommands = new Map<string, number>();
   /** Units that call scripts whose arguments are kept. */
   readonly stretch: { startUs: number; kind: number; calls: number[] }[] = [];
-  private readonly commandNames = new Map<string, Command>();
-  /** Templates of the keys of the call that is being learnt. */
-  private readonly callTemplates: number[] = [];
+  private readonly calls = new Calls();
+  readonly units = new UnitTable(this.calls);
   private readonly builder: UnitBuilder;
-  private habits = 0;
+  private readonly commands: Command[] = [];
+  /** By the capture's number of the command; and by name. */
+  private readonly commandOfId: (Command | undefined)[] = [];
+  private readonly commandNames = new Map<string, Command>();
+  /** By the capture's number of the client: its last database, and its number here. */
+  private readonly clientOfId: (Client | undefined)[] = [];
+  private readonly clientNumbers = new PairTable();
+  private readonly depthCounts = new Float64Array(MAX_DEPTH + 1);
+  /** Argument indexes and templates of the keys of the call that is being learnt. */
+  private readonly keyIndexes = new NumberList();
+  private readonly callTemplates = new NumberList();
+  /** Last entry of the call that was learnt last. */
+  private lastEntry = 0;
   /** Time of the first unit. */
   private beginUs = -1;
   private pairs = 0;
-  private kindsOfPairs = 0;
 
   private readonly globs: string[];
 
-  /** `bodies`: script bodies that the user has beside the capture; `globs`: keys that match one are a family. */
-  constructor(bodies: Uint8Array[] = [], globs: string[] = []) {
+  constructor({ bodies = [], globs = [], parts = 1 }: FitOptions = {}) {
     this.globs = globs;
-    this.scripts = new ScriptBook(bodies);
-    this.builder = new UnitBuilder({
+    this.keys = new KeyTable(MAX_KEYS / parts);
+    this.gaps = new AccessLog(MAX_ACCESSES / parts);
+    this.starts = new AccessLog(MAX_ACCESSES / parts);
+    this.expiries = new AccessLog(MAX_ACCESSES / parts);
+    this.reuse = new ReuseSample(this.keys, MAX_ACCESSES / parts);
+    this.scripts = new ScriptBook(bodies, this.calls);
+    this.builder = new UnitBuilder(this.calls, this.commands, {
       batch: (batch, unit) => this.endBatch(batch, unit),
       unit: (unit) => this.endUnit(unit),
     });
     this.keys.onThin = (map) => {
+      this.calls.remap(map);
       this.gaps.remap(map);
       this.starts.remap(map);
       this.expiries.remap(map);
@@ -164,41 +223,51 @@ export class Fit {
   }
 
   add(op: FitOp): void {
+    const command = this.command(op);
     if (op.kind !== 'command') {
-      this.addChild(op);
+      this.addChild(op, command);
       return;
     }
-    const command = this.command(op.command);
     command.count++;
     if (command.treatment !== 'replay') {
-      this.scripts.noteBodies(op);
+      if (command.loadsScripts) this.scripts.noteBodies(op);
       return;
     }
     const client = this.client(op);
-    if (op.command === 'multi') {
-      client.transaction = [];
+    if (command.transaction === 'multi') {
+      this.forget(client);
+      client.inTransaction = true;
       return;
     }
-    if (op.command === 'discard') {
-      if (client.transaction) this.transactions.discarded++;
-      client.transaction = undefined;
+    if (command.transaction === 'discard') {
+      if (client.inTransaction) this.transactions.discarded++;
+      this.forget(client);
       return;
     }
-    const call = command.callsScript ? this.learnScriptCall(op, command) : this.learn(op, command, true);
-    if (op.command === 'exec') {
-      const body = client.transaction ?? [];
-      client.transaction = undefined;
-      if (body.length > 0) this.transactions.committed++;
-      else this.transactions.empty++;
-      this.sizes.add(body.length);
-      this.append(op, [this.bare('multi'), ...body, call]);
-    } else if (client.transaction) client.transaction.push(call);
-    else this.append(op, [call]);
+    const { calls } = this;
+    const first = command.callsScript && op.argCount > 1 ? this.learnScriptCall(op, command) : this.learn(op, command, true);
+    const last = this.lastEntry;
+    const blocking = calls.blocking[first] === 1;
+    const keepsScript = calls.keepsScript(first);
+    if (command.transaction === 'exec') this.commit(op, client, first, last);
+    else if (client.inTransaction) {
+      if (client.first === 0) client.first = first;
+      else calls.next[client.last] = first;
+      client.last = last;
+      client.calls++;
+      client.blocking ||= blocking;
+      client.keepsScript ||= keepsScript;
+    } else this.append(op, first, last, 1, blocking, keepsScript);
   }
 
   end(): void {
     this.builder.end();
     this.scripts.closeCall();
+  }
+
+  /** Calls a pipeline, and how many pipelines had so many. */
+  get depths(): ValueCounts {
+    return [...this.depthCounts.entries()].filter(([, count]) => count > 0);
   }
 
   /** Commands by name with their counts, most frequent first; those that are never replayed on request. */
@@ -209,69 +278,131 @@ export class Fit {
       .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   }
 
-  private append(op: FitOp, calls: Call[]): void {
-    this.builder.append(op.clientId, op.db, op.atUs, op.lineBytes, calls);
+  private append(op: FitOp, first: number, last: number, count: number, blocking: boolean, keepsScript: boolean): void {
+    const { clientId, db } = op;
+    const number = this.clientNumbers.find(clientId, db);
+    const batch = this.builder.append(clientId, number, db, op.atUs, op.lineBytes, first, last, count);
+    batch.blocking ||= blocking;
+    batch.keepsScript ||= keepsScript;
   }
 
-  private addChild(op: FitOp): void {
+  /** EXEC: the transaction goes on as one thing, with the MULTI before it. */
+  private commit(op: FitOp, client: Client, exec: number, last: number): void {
+    const { calls } = this;
+    if (client.calls > 0) this.transactions.committed++;
+    else this.transactions.empty++;
+    this.sizes.add(client.calls);
+    const multi = this.bareMulti();
+    calls.next[multi] = client.first || exec;
+    if (client.first !== 0) calls.next[client.last] = exec;
+    const { calls: count, blocking, keepsScript } = client;
+    client.first = 0;
+    this.forget(client);
+    this.append(op, multi, last, count + 2, blocking, keepsScript);
+  }
+
+  /** The client is in no transaction any more. */
+  private forget(client: Client): void {
+    this.calls.release(client.first, client.last);
+    client.inTransaction = false;
+    client.first = 0;
+    client.calls = 0;
+    client.blocking = false;
+    client.keepsScript = false;
+  }
+
+  private addChild(op: FitOp, command: Command): void {
     if (op.kind === 'module-child') return;
     tally(this.scriptCommands, op.command);
-    const command = this.command(op.command);
-    if (command.treatment === 'replay') this.scripts.learnChild(op.parentLine, this.learn(op, command, false));
+    if (command.treatment !== 'replay') return;
+    const first = this.learn(op, command, false);
+    this.scripts.learnChild(op.parentLine, first, this.lastEntry);
   }
 
   private client(op: FitOp): Client {
-    const id = clientNumber(op.clientId, op.db);
-    let client = this.clients.get(id);
-    if (client === undefined) {
-      client = {
-        ...{ db: op.db, firstUs: op.atUs, lastUs: op.atUs, units: new Map(), blockingUnits: 0 },
-        ...{ transaction: undefined, lastKind: -1 },
-      };
-      this.clients.set(id, client);
+    const { clientId, db, atUs } = op;
+    let client = this.clientOfId[clientId];
+    if (client === undefined || client.db !== db) {
+      const number = this.clientNumbers.find(clientId, db);
+      if (number >= 0) client = this.clients[number]!;
+      else {
+        this.clientNumbers.add(clientId, db);
+        client = {
+          ...{ db, firstUs: atUs, lastUs: atUs, blockingUnits: 0, lastKind: -1 },
+          ...{ inTransaction: false, first: 0, last: 0, calls: 0, keepsScript: false, blocking: false },
+        };
+        this.clients.push(client);
+      }
+      this.clientOfId[clientId] = client;
     }
-    client.lastUs = op.atUs;
+    client.lastUs = atUs;
     return client;
   }
 
-  private command(name: string): Command {
-    let command = this.commandNames.get(name);
-    if (command === undefined) {
-      command = { name, number: this.commandNames.size, count: 0, ...traitsOf(name) };
-      this.commandNames.set(name, command);
-    }
+  private command(op: FitOp): Command {
+    const { commandId, command: name } = op;
+    const known = this.commandOfId[commandId];
+    // Beyond those that a capture tells apart, names share a number.
+    if (known !== undefined && known.name === name) return known;
+    const command = this.commandNamed(name);
+    this.commandOfId[commandId] = command;
     return command;
   }
 
-  /** A call without arguments that the capture does not show in its place. */
-  private bare(name: string): Call {
-    const command = this.command(name);
-    const shape = this.shapes.find(name, command.number, 1, [], [], false);
-    return { shape, command, blocking: false, keys: [], ttlSeconds: undefined, script: undefined };
+  private commandNamed(name: string): Command {
+    return intern(this.commandNames, name, () => {
+      const command = { name, number: this.commands.length, count: 0, ...traitsOf(name) };
+      this.commands.push(command);
+      return command;
+    });
   }
 
-  private learnScriptCall(op: FitOp, command: Command): Call {
-    this.scripts.noteBodies(op);
-    const { script, call } = this.scripts.learnCall(op);
-    const shape = this.shapes.script(op.command, command.number, script);
-    return { shape, command, blocking: false, keys: [], ttlSeconds: undefined, script: call };
+  /** A MULTI that the capture does not show in its place. */
+  private bareMulti(): number {
+    const { calls, shapes } = this;
+    const command = this.commandNamed('multi');
+    const entry = calls.add(NO_KEY);
+    calls.describe(entry, command.number, shapes.find('multi', command.number, 1, NO_KEYS, NO_KEYS, false), false, Number.NaN);
+    return entry;
   }
 
-  /** Accounts the keys and arguments of one call; `byClient` is false for what a script did. */
-  private learn(op: FitOp, command: Command, byClient: boolean): Call {
-    const { callTemplates, shapes } = this;
+  private learnScriptCall(op: FitOp, command: Command): number {
+    const { calls, scripts } = this;
+    const script = scripts.learnCall(op);
+    const entry = calls.add(NO_KEY);
+    calls.describe(entry, command.number, this.shapes.script(op.command, command.number, script), false, Number.NaN);
+    calls.script[entry] = scripts.kept;
+    this.lastEntry = entry;
+    return entry;
+  }
+
+  /** Accounts the keys and arguments of one call; `byClient` is false for what a script did. Returns its first entry. */
+  private learn(op: FitOp, command: Command, byClient: boolean): number {
+    const { calls, callTemplates, keyIndexes, shapes } = this;
     callTemplates.length = 0;
-    const { indexes, blocking: mayBlock } = keysOf(op);
-    const keys: CallKey[] = [];
-    for (let i = 0; i < indexes.length; i++)
-      keys.push({ row: this.key(op, indexes[i]!, command, byClient), gap: NO_GAP, at: 0 });
-    const blocking = mayBlock && (!command.blocksOnWord || hasWord(op, 'BLOCK'));
-    const shape = shapes.find(op.command, command.number, op.argCount, indexes, callTemplates, blocking);
-    const ttl = command.expires ? ttlSeconds(op) : undefined;
-    if (shapes.learn(shape, op, byClient) && keys.length > 0) {
-      this.learnContents(op, command, ttl, callTemplates[0]!, keys[0]!.row);
+    keyIndexes.length = 0;
+    command.findKeys(op, keyIndexes);
+    let first = 0;
+    let last = 0;
+    for (let i = 0; i < keyIndexes.length; i++) {
+      const entry = calls.add(0);
+      // Only now: a full table of keys gives other rows to the keys that it knows.
+      calls.row[entry] = this.key(op, keyIndexes.at[i]!, command, byClient);
+      if (first === 0) first = entry;
+      else calls.next[last] = entry;
+      last = entry;
     }
-    return { shape, command, blocking, keys, ttlSeconds: ttl, script: undefined };
+    const hasKeys = first !== 0;
+    if (!hasKeys) first = last = calls.add(NO_KEY);
+    this.lastEntry = last;
+    const blocking = command.blocks && (!command.blocksOnWord || hasWord(op, 'BLOCK'));
+    const shape = shapes.find(op.command, command.number, op.argCount, keyIndexes, callTemplates, blocking);
+    const ttl = command.expires ? (ttlSeconds(op) ?? Number.NaN) : Number.NaN;
+    calls.describe(first, command.number, shape, blocking, ttl);
+    if (shapes.learn(shape, op, byClient) && hasKeys) {
+      this.learnContents(op, command, ttl, callTemplates.at[0]!, calls.row[first]!);
+    }
+    return first;
   }
 
   /** Row of the key that stands at this argument. */
@@ -314,9 +445,9 @@ export class Fit {
   }
 
   /** Sizes, expiries and elements of what the call's first key holds. */
-  private learnContents(op: FitOp, command: Command, ttl: number | undefined, template: number, row: number): void {
+  private learnContents(op: FitOp, command: Command, ttl: number, template: number, row: number): void {
     const stats = this.templates[template]!;
-    if (ttl !== undefined) {
+    if (!Number.isNaN(ttl)) {
       stats.ttls.add(ttl);
       if (row !== 0) this.expiries.add(row, Math.min(MAX_EXPIRY_MS, Math.round(ttl * 1000)));
     }
@@ -345,119 +476,135 @@ export class Fit {
   }
 
   private endBatch(batch: Unit, unit: Unit | undefined): void {
-    this.depths.add(batch.calls.length);
-    for (const { keys } of batch.calls) {
-      for (const key of keys) {
-        const { row } = key;
-        // However often a unit names a key, it is one access: what follows at once is part of it.
-        if (row !== 0 && this.keys.batch[row] === batch.number) continue;
-        if (unit?.calls.some((earlier) => earlier.keys.some((known) => known.row === row))) continue;
-        this.keys.batch[row] = batch.number;
-        key.gap = this.access(row);
-        key.at = this.clock;
-      }
+    const { calls, keys } = this;
+    this.depthCounts[Math.min(MAX_DEPTH, batch.calls)]!++;
+    for (let entry = batch.first; entry !== 0; entry = calls.next[entry]!) {
+      const row = calls.row[entry]!;
+      if (row === NO_KEY) continue;
+      // However often a unit names a key, it is one access: what follows at once is part of it.
+      if (row !== 0 && keys.batch[row] === batch.number) continue;
+      if (unit !== undefined && this.names(unit, row)) continue;
+      keys.batch[row] = batch.number;
+      calls.gap[entry] = this.access(row);
+      calls.at[entry] = this.clock;
     }
-    if (unit) return;
-    const blocking = batch.calls.some((call) => call.blocking);
-    const id = `${batch.db} ${blocking}`;
-    intern(this.streams, id, () => ({ db: batch.db, blocking, arrivals: new Arrivals() })).arrivals.add(
-      batch.startUs,
-      clientNumber(batch.clientId, batch.db),
-    );
+    if (unit !== undefined) return;
+    const { db, blocking } = batch;
+    const stream = this.streams.get(2 * db + (blocking ? 1 : 0)) ?? this.newStream(db, blocking);
+    stream.arrivals.add(batch.startUs, batch.client);
+  }
+
+  private newStream(db: number, blocking: boolean) {
+    const stream = { db, blocking, arrivals: new Arrivals() };
+    this.streams.set(2 * db + (blocking ? 1 : 0), stream);
+    return stream;
+  }
+
+  private names({ first }: Unit, row: number): boolean {
+    const { calls } = this;
+    for (let entry = first; entry !== 0; entry = calls.next[entry]!) if (calls.row[entry] === row) return true;
+    return false;
   }
 
   private endUnit(unit: Unit): void {
-    const kinds = this.units.add(unit);
-    const client = this.clients.get(clientNumber(unit.clientId, unit.db))!;
-    for (const kind of kinds) {
-      const known = client.units.get(kind);
-      if (known !== undefined || this.habits < MAX_HABITS) {
-        if (known === undefined) this.habits++;
-        client.units.set(kind, (known ?? 0) + 1);
-      }
-      if (this.units.kinds[kind]!.blocking) client.blockingUnits++;
-      // All of the first, then some: only proportions matter.
-      if (client.lastKind >= 0 && (this.pairs < EVERY_PAIR || unit.number % 8 === 0)) this.noteNeighbours(client, kind);
-      client.lastKind = kind;
+    const { calls } = this;
+    const kind = this.units.add(unit);
+    if (kind >= 0) this.noteKind(unit, kind);
+    else {
+      for (let entry = unit.first; entry !== 0; entry = calls.next[entry]!)
+        if (calls.isCall(entry)) this.noteKind(unit, this.units.addCall(entry));
     }
-    this.noteKeys(unit, kinds.length === 1 ? kinds[0]! : undefined);
-    if (kinds.length === 1 && unit.calls.some((call) => call.script !== undefined)) {
-      const calls = unit.calls.flatMap((call) => call.script ?? []);
-      this.stretch.push({ startUs: unit.startUs, kind: kinds[0]!, calls });
-    }
+    this.noteKeys(unit, kind);
+    if (kind < 0 || !unit.keepsScript) return;
+    const kept: number[] = [];
+    for (let entry = unit.first; entry !== 0; entry = calls.next[entry]!)
+      if (calls.keepsScript(entry)) kept.push(calls.script[entry]!);
+    this.stretch.push({ startUs: unit.startUs, kind, calls: kept });
   }
 
-  private noteNeighbours(client: Client, kind: number): void {
-    const pairs = intern(this.neighbours, client, () => new Map<number, number>());
-    const id = client.lastKind * 2 ** 20 + kind;
-    const known = pairs.get(id);
-    if (known === undefined && this.kindsOfPairs >= MAX_PAIRS) return;
-    if (known === undefined) this.kindsOfPairs++;
-    this.pairs++;
-    pairs.set(id, (known ?? 0) + 1);
+  private noteKind(unit: Unit, kind: number): void {
+    const client = this.clients[unit.client]!;
+    this.habits.add(unit.client, kind);
+    if (this.units.kinds[kind]!.blocking) client.blockingUnits++;
+    // All of the first, then some: only proportions matter.
+    if (client.lastKind >= 0 && (this.pairs < EVERY_PAIR || unit.number % 8 === 0)) {
+      this.pairs++;
+      const known = this.successions.find(client.lastKind, kind);
+      if (known >= 0) this.neighbours.add(unit.client, known);
+      else if (this.successions.size < MAX_PAIRS)
+        this.neighbours.add(unit.client, this.successions.add(client.lastKind, kind));
+    }
+    client.lastKind = kind;
   }
 
-  /** What the unit proves of its keys: there before, made now, or gone and made again. */
-  private noteKeys({ calls, startUs }: Unit, kind: number | undefined): void {
-    const { keys } = this;
+  /** What the unit proves of its keys: there before, made now, or gone and made again; `kind`: -1 for none. */
+  private noteKeys({ first, startUs }: Unit, kind: number): void {
+    const { calls, commands, keys } = this;
     if (this.beginUs < 0) this.beginUs = startUs;
     const now = Math.max(0, Math.min(NEVER - 1, Math.round((startUs - this.beginUs) / 10_000)));
-    let primary = kind !== undefined;
-    for (let i = 0; i < calls.length; i++) {
-      const { command, keys: named, ttlSeconds } = calls[i]!;
-      for (const { row, gap, at } of named) {
-        if (row !== 0) {
-          const refilled = command.access === 'read' && gap !== NO_GAP && isFilled(calls, i + 1, row);
-          const presence = keys.presence[row]!;
-          const known = presence === Presence.written && keys.expires[row]! > now;
-          const stats = this.templates[keys.template[row]!]!;
-          if (command.access === 'read' && gap !== NO_GAP) {
-            if (known) {
-              stats.knownReads++;
-              if (refilled) stats.knownRefills++;
-            } else if (presence !== Presence.removed) {
-              stats.otherReads++;
-              if (refilled) stats.otherRefills++;
-              else if (presence === Presence.unknown) stats.unprovenReads++;
-            }
+    let primary = kind >= 0;
+    let call = first;
+    for (let entry = first; entry !== 0; entry = calls.next[entry]!) {
+      if (calls.isCall(entry)) call = entry;
+      const row = calls.row[entry]!;
+      if (row === NO_KEY) continue;
+      if (row !== 0) {
+        const command = commands[calls.command[call]!]!;
+        const gap = calls.gap[entry]!;
+        const reads = command.access === 'read' && gap !== NO_GAP;
+        const refilled = reads && this.isFilled(calls.next[entry]!, row);
+        const presence = keys.presence[row]!;
+        const known = presence === Presence.written && keys.expires[row]! > now;
+        const stats = this.templates[keys.template[row]!]!;
+        if (reads) {
+          if (known) {
+            stats.knownReads++;
+            if (refilled) stats.knownRefills++;
+          } else if (presence !== Presence.removed) {
+            stats.otherReads++;
+            if (refilled) stats.otherRefills++;
+            else if (presence === Presence.unknown) stats.unprovenReads++;
           }
-          if (gap === FIRST_ACCESS) {
-            keys.birth[row] = command.access !== 'read' ? Birth.written : refilled ? Birth.refilled : Birth.read;
-          }
-          if (primary) {
-            let state: number = KeyState.old;
-            if (gap === FIRST_ACCESS) state = keys.birth[row] === Birth.read ? KeyState.present : KeyState.absent;
-            else if (presence === Presence.removed) state = KeyState.gone;
-            else if (refilled) {
-              state = KeyState.gone;
-              tally(stats.refillGaps, gap);
-            }
-            this.starts.add(row, kind! * 4 + state, at);
-          }
-          if (command.access === 'remove') keys.presence[row] = Presence.removed;
-          else if (command.access === 'write') this.noteWrite(row, now, known, command.creates, ttlSeconds);
         }
-        primary = false;
+        if (gap === FIRST_ACCESS) {
+          keys.birth[row] = command.access !== 'read' ? Birth.written : refilled ? Birth.refilled : Birth.read;
+        }
+        if (primary) {
+          let state: number = KeyState.old;
+          if (gap === FIRST_ACCESS) state = keys.birth[row] === Birth.read ? KeyState.present : KeyState.absent;
+          else if (presence === Presence.removed) state = KeyState.gone;
+          else if (refilled) {
+            state = KeyState.gone;
+            tally(stats.refillGaps, gap);
+          }
+          this.starts.add(row, kind * 4 + state, calls.at[entry]!);
+        }
+        if (command.access === 'remove') keys.presence[row] = Presence.removed;
+        else if (command.access === 'write') this.noteWrite(row, now, known, command.creates, calls.ttlSeconds[call]!);
       }
+      primary = false;
     }
   }
 
-  private noteWrite(row: number, now: number, known: boolean, creates: boolean, ttlSeconds: number | undefined): void {
+  /** Whether a call further on makes the key as a whole: the read before found nothing. */
+  private isFilled(from: number, row: number): boolean {
+    const { calls, commands } = this;
+    for (let entry = from; entry !== 0; entry = calls.next[entry]!)
+      if (calls.row[entry] === row && calls.isCall(entry) && commands[calls.command[entry]!]!.creates) return true;
+    return false;
+  }
+
+  /** `ttlSeconds`: NaN for none. */
+  private noteWrite(row: number, now: number, known: boolean, creates: boolean, ttlSeconds: number): void {
     const { keys } = this;
+    const expires = !Number.isNaN(ttlSeconds);
     // An expiry alone makes no key.
-    if (ttlSeconds !== undefined && !creates && !known) return;
+    if (expires && !creates && !known) return;
     keys.presence[row] = Presence.written;
-    if (ttlSeconds !== undefined) keys.expires[row] = Math.min(NEVER - 1, now + Math.round(ttlSeconds * 100));
+    if (expires) keys.expires[row] = Math.min(NEVER - 1, now + Math.round(ttlSeconds * 100));
     else if (creates || !known) keys.expires[row] = NEVER;
   }
 }
-
-/** One client's doings in two databases are those of two. */
-const clientNumber = (clientId: number, db: number) => clientId * 65_536 + db;
-
-/** Instead of a gap: the key's first access, or none that is known. */
-const FIRST_ACCESS = -1;
-const NO_GAP = -2;
 
 /** Quarter-octave bucket of a gap ≥ 1: ⌊4 log2 gap⌋. */
 function gapBucket(gap: number): number {
@@ -467,18 +614,16 @@ function gapBucket(gap: number): number {
   return 4 * octave + quarter;
 }
 
-/** Made as a whole by the same client at once: the read before found nothing. */
-function isFilled(calls: Call[], from: number, row: number): boolean {
-  for (let i = from; i < calls.length; i++)
-    if (calls[i]!.command.creates && calls[i]!.keys[0]?.row === row) return true;
-  return false;
-}
-
 function traitsOf(name: string): Omit<Command, 'name' | 'number' | 'count'> {
   const info = COMMANDS.get(name);
   return {
     treatment: treatmentOf(name),
+    transaction: name === 'multi' || name === 'exec' || name === 'discard' ? name : 'none',
+    watch: name === 'watch' ? 'begins' : name === 'exec' || name === 'unwatch' || name === 'discard' ? 'ends' : 'none',
     callsScript: SCRIPT_CALLS.has(name),
+    loadsScripts: name === 'script' || name === 'function',
+    findKeys: keyFinderOf(name),
+    blocks: info?.blocking === true,
     access: REMOVES.has(name) ? 'remove' : info?.write ? 'write' : info?.readonly ? 'read' : 'none',
     creates: CREATES.has(name),
     blocksOnWord: info?.group === 'stream',

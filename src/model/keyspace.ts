@@ -1,8 +1,7 @@
 /** What is known of each distinct key, in typed arrays: one row a key, found by a 64-bit hash, never the key itself. */
+import { widened } from './pair-table.ts';
 
 const NO_ROW = 0;
-/** About 40 MB with the table of slots; beyond it keys are sampled by hash. */
-const MAX_ROWS = 1 << 20;
 /** When rows are dropped, keys with at least this share of all accesses stay whatever their hash. */
 const HEAVY_SHARE = 1 / (1 << 14);
 
@@ -19,7 +18,7 @@ export const Presence = { unknown: 0, removed: 1, written: 2 } as const;
 export const NEVER = 0xffffffff;
 
 /**
- * Rows are 1-based; row 0 stands for a key that the sample left out. Above `MAX_ROWS` keys the table keeps those whose
+ * Rows are 1-based; row 0 stands for a key that the sample left out. Above `maxRows` keys the table keeps those whose
  * hash is below a threshold that halves (SHARDS: Waldspurger et al., FAST '15), and the heavy ones: a kept key has all
  * its accesses, and `weight` says how many keys it stands for.
  */
@@ -27,8 +26,8 @@ export class KeyTable {
   rows = 0;
   private capacity = 1 << 12;
   private slots = new Uint32Array(this.capacity * 2);
-  private low = new Uint32Array(this.capacity);
-  private high = new Uint32Array(this.capacity);
+  private low = new Int32Array(this.capacity);
+  private high = new Int32Array(this.capacity);
   template = new Uint32Array(this.capacity);
   /** Accesses by clients' units. */
   requests = new Uint32Array(this.capacity);
@@ -49,7 +48,8 @@ export class KeyTable {
   private heavy = 0;
   private readonly maxRows: number;
 
-  constructor(maxRows = MAX_ROWS) {
+  /** A row takes 42 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
+  constructor(maxRows: number) {
     this.maxRows = maxRows;
   }
 
@@ -68,7 +68,7 @@ export class KeyTable {
       slot = (slot + 1) & mask;
     }
     this.created = false;
-    if (high >= this.threshold) return NO_ROW;
+    if (this.threshold < 2 ** 32 && high >>> 0 >= this.threshold) return NO_ROW;
     if (this.rows + 2 >= this.capacity) {
       if (this.capacity >= this.maxRows) this.thin();
       else this.grow();
@@ -86,7 +86,7 @@ export class KeyTable {
   weight(row: number): number {
     if (this.threshold === 2 ** 32) return 1;
     if (this.requests[row]! >= this.heavy) return 1;
-    return this.high[row]! < this.threshold ? 2 ** 32 / this.threshold : 0;
+    return this.high[row]! >>> 0 < this.threshold ? 2 ** 32 / this.threshold : 0;
   }
 
   /** Share of keys that are kept. */
@@ -96,7 +96,7 @@ export class KeyTable {
 
   /** A number in [0, 1) that depends on the key only: the same keys are below a bound in every capture. */
   order(row: number): number {
-    return (this.high[row]! * 2 ** 20 + (this.low[row]! >>> 12)) / 2 ** 52;
+    return ((this.high[row]! >>> 0) * 2 ** 20 + (this.low[row]! >>> 12)) / 2 ** 52;
   }
 
   /** Called when rows get new numbers: `map[old]` is the new number, 0 for a dropped row. */
@@ -110,7 +110,7 @@ export class KeyTable {
     const map = new Uint32Array(this.rows + 1);
     let kept = 0;
     for (let row = 1; row <= this.rows; row++) {
-      if (this.high[row]! >= this.threshold && this.requests[row]! < this.heavy) continue;
+      if (this.high[row]! >>> 0 >= this.threshold && this.requests[row]! < this.heavy) continue;
       map[row] = ++kept;
       for (const column of this.columns()) column[kept] = column[row]!;
     }
@@ -120,27 +120,23 @@ export class KeyTable {
     this.onThin?.(map);
   }
 
-  private columns(): (Uint32Array | Uint8Array)[] {
+  private columns(): (Uint32Array | Int32Array | Uint8Array)[] {
     const { low, high, template, requests, first, last, birth, batch, presence, expires } = this;
     return [low, high, template, requests, first, last, birth, batch, presence, expires];
   }
 
   private grow(): void {
     this.capacity *= 2;
-    const widen = <T extends Uint32Array | Uint8Array>(from: T, to: T): T => {
-      to.set(from);
-      return to;
-    };
-    this.low = widen(this.low, new Uint32Array(this.capacity));
-    this.high = widen(this.high, new Uint32Array(this.capacity));
-    this.template = widen(this.template, new Uint32Array(this.capacity));
-    this.requests = widen(this.requests, new Uint32Array(this.capacity));
-    this.first = widen(this.first, new Uint32Array(this.capacity));
-    this.last = widen(this.last, new Uint32Array(this.capacity));
-    this.batch = widen(this.batch, new Uint32Array(this.capacity));
-    this.birth = widen(this.birth, new Uint8Array(this.capacity));
-    this.presence = widen(this.presence, new Uint8Array(this.capacity));
-    this.expires = widen(this.expires, new Uint32Array(this.capacity));
+    this.low = widened(this.low);
+    this.high = widened(this.high);
+    this.template = widened(this.template);
+    this.requests = widened(this.requests);
+    this.first = widened(this.first);
+    this.last = widened(this.last);
+    this.batch = widened(this.batch);
+    this.birth = widened(this.birth);
+    this.presence = widened(this.presence);
+    this.expires = widened(this.expires);
     this.slots = new Uint32Array(this.capacity * 2);
     this.place();
   }
@@ -156,7 +152,7 @@ export class KeyTable {
   }
 }
 
-/** The two halves of the last `hash64`, which returns nothing so that a key costs no allocation. */
+/** The two halves of the last `hash64`, signed; it returns nothing so that a key costs no allocation. */
 export let hashLow = 0;
 export let hashHigh = 0;
 
@@ -173,22 +169,24 @@ export function hash64(bytes: Uint8Array, start: number, end: number, seed: numb
     a = Math.imul(a ^ word, 0xcc9e2d51);
     a = (a << 15) | (a >>> 17);
     b = Math.imul(b ^ word, 0x1b873593);
-    b = (b << 13) | (b >>> 19);
-    b = (b + a) | 0;
+    b = (((b << 13) | (b >>> 19)) + a) | 0;
   }
-  for (; i < end; i++) {
-    a = Math.imul(a ^ bytes[i]!, 0xcc9e2d51);
+  if (i < end) {
+    let word = bytes[i]!;
+    if (i + 1 < end) word |= bytes[i + 1]! << 8;
+    if (i + 2 < end) word |= bytes[i + 2]! << 16;
+    a = Math.imul(a ^ word, 0xcc9e2d51);
     a = (a << 15) | (a >>> 17);
-    b = Math.imul(b ^ bytes[i]!, 0x1b873593);
-    b = (b << 13) | (b >>> 19);
+    b = Math.imul(b ^ word, 0x1b873593);
+    b = (((b << 13) | (b >>> 19)) + a) | 0;
   }
   const length = end - start;
   hashLow = finish(a ^ length);
-  hashHigh = finish(b + Math.imul(a, 5) + length);
+  hashHigh = finish((b + Math.imul(a, 5) + length) | 0);
 }
 
 function finish(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }

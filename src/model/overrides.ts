@@ -68,6 +68,8 @@ const file = {
     }
   }),
 };
+/** The file, as zod and, by `z.toJSONSchema`, as JSON Schema for editors. */
+export const OverridesSchema = z.strictObject(file);
 const WORDS = { '': Object.keys(file), families: Object.keys(entry) };
 
 /**
@@ -75,7 +77,7 @@ const WORDS = { '': Object.keys(file), families: Object.keys(entry) };
  * @throws CutoverError E_OVERRIDES (usage) naming line, column and, for a misspelt word, the nearest valid one.
  */
 export function parseOverrides(text: string, name: string): Overrides {
-  const { families } = readSettings(text, z.strictObject(file), {
+  const { families } = readSettings(text, OverridesSchema, {
     name,
     code: 'E_OVERRIDES',
     advice: 'docs/families.md shows an example of every key.',

@@ -28,37 +28,52 @@ export function zipfExponent(counts: ArrayLike<number>, random: () => number): n
   let total = 0;
   for (let i = 0; i < counts.length; i++) total += counts[i]!;
   if (total < MIN_REQUESTS) return null;
-  const halves: [number, number][] = [];
+  /** Keys by their count in one half: how many they are, and their requests in the other half. */
+  const ranked = { first: new Map<number, Rank>(), second: new Map<number, Rank>() };
+  let seen = 0;
   for (let i = 0; i < counts.length; i++) {
     if (counts[i] === 0) continue;
     let first = 0;
     for (let n = counts[i]!; n > 0; n--) if (random() < 0.5) first++;
-    halves.push([first, counts[i]! - first]);
+    const second = counts[i]! - first;
+    seen++;
+    noteRank(ranked.first, first, second);
+    noteRank(ranked.second, second, first);
   }
-  if (halves.length < MIN_KEYS) return null;
-  const swapped = halves.map(([first, second]): [number, number] => [second, first]);
-  const mean = (sumOfLogs(halves) + sumOfLogs(swapped)) / total;
+  if (seen < MIN_KEYS) return null;
+  const mean = (sumOfLogs(ranked.first) + sumOfLogs(ranked.second)) / total;
   let low = 0;
   let high = MAX_EXPONENT;
   for (let i = 0; i < STEPS; i++) {
     const s = (low + high) / 2;
     // The more unequal, the smaller the mean of ln rank.
-    if (expectedMeanLog(s, halves.length, total) > mean) low = s;
+    if (expectedMeanLog(s, seen, total) > mean) low = s;
     else high = s;
   }
   return Math.round(low * 1000) / 1000;
 }
 
-/** Σ ln rank of the second counts' requests; the first counts rank, and equal ones share their ranks. */
-function sumOfLogs(halves: [number, number][]): number {
-  halves.sort((a, b) => b[0] - a[0]);
+interface Rank {
+  keys: number;
+  requests: number;
+}
+
+function noteRank(ranks: Map<number, Rank>, count: number, requests: number): void {
+  const rank = ranks.get(count);
+  if (rank === undefined) ranks.set(count, { keys: 1, requests });
+  else {
+    rank.keys++;
+    rank.requests += requests;
+  }
+}
+
+/** Σ ln rank of the requests; keys are ranked by their count in the other half, and equal ones share their ranks. */
+function sumOfLogs(ranks: Map<number, Rank>): number {
   let sum = 0;
-  for (let from = 0; from < halves.length; ) {
-    let until = from;
-    let requests = 0;
-    for (; until < halves.length && halves[until]![0] === halves[from]![0]; until++) requests += halves[until]![1];
-    sum += requests * meanLog(from, until - from);
-    from = until;
+  let before = 0;
+  for (const [, { keys, requests }] of [...ranks].sort((a, b) => b[0] - a[0])) {
+    sum += requests * meanLog(before, keys);
+    before += keys;
   }
   return sum;
 }

@@ -5,7 +5,6 @@
  */
 import type { KeyTable } from './keyspace.ts';
 
-const MAX_ACCESSES = 1 << 20;
 /** Cache sizes per doubling. */
 const SIZES_PER_OCTAVE = 2;
 
@@ -17,15 +16,17 @@ export class ReuseSample {
   private rows = new Uint32Array(1 << 12);
   private share = 1;
   private readonly table: KeyTable;
+  private readonly maxAccesses: number;
 
-  constructor(table: KeyTable) {
+  constructor(table: KeyTable, maxAccesses: number) {
     this.table = table;
+    this.maxAccesses = maxAccesses;
   }
 
   add(row: number): void {
     if (this.share < 1 && this.table.order(row) >= this.share) return;
     if (this.length === this.rows.length) {
-      if (this.length >= MAX_ACCESSES) {
+      if (this.length >= this.maxAccesses) {
         this.thin();
         this.add(row);
         return;
@@ -49,7 +50,9 @@ export class ReuseSample {
   curve(takes: (row: number) => boolean): HitRatioCurve {
     const rows = this.rows.subarray(0, this.length).filter(takes);
     if (rows.length === 0) return [];
-    const lastAt = new Map<number, number>();
+    /** Position of each row's latest access, from 1; 0 for none. */
+    const lastAt = new Uint32Array(this.table.rows + 1);
+    let distinct = 0;
     // Fenwick tree over positions: 1 where an access is the latest of its key.
     const tree = new Int32Array(rows.length + 1);
     const change = (at: number, by: number) => {
@@ -62,8 +65,9 @@ export class ReuseSample {
     };
     const hits: number[] = [];
     for (let at = 0; at < rows.length; at++) {
-      const before = lastAt.get(rows[at]!);
-      if (before !== undefined) {
+      const before = lastAt[rows[at]!]! - 1;
+      if (before < 0) distinct++;
+      else {
         // Distinct keys since then, itself included: a cache of that many keys still holds it.
         const distance = (sum(at) - sum(before)) / this.share;
         const bucket = Math.max(0, Math.ceil(Math.log2(distance) * SIZES_PER_OCTAVE));
@@ -71,9 +75,9 @@ export class ReuseSample {
         change(before, -1);
       }
       change(at, 1);
-      lastAt.set(rows[at]!, at);
+      lastAt[rows[at]!] = at + 1;
     }
-    const keys = lastAt.size / this.share;
+    const keys = distinct / this.share;
     const curve: HitRatioCurve = [];
     let total = 0;
     const buckets = Math.ceil(Math.log2(Math.max(1, keys)) * SIZES_PER_OCTAVE);

@@ -1,9 +1,11 @@
 /** Scripts and functions: their bodies, what the calls of unknown ones did, and a stretch of calls in their order. */
 import { createHash } from 'node:crypto';
 import type { FitOp } from './fit.ts';
+import { hash64, hashHigh, hashLow } from './keyspace.ts';
+import { PairTable } from './pair-table.ts';
 import { latin1 } from './roles.ts';
 import { intern } from './tally.ts';
-import { type Call, slotsOf } from './units.ts';
+import { type Calls, ChainHash } from './units.ts';
 
 export const MAX_EFFECTS = 64;
 const MAX_EFFECT_CALLS = 128;
@@ -11,6 +13,8 @@ const MAX_EFFECT_CALLS = 128;
 export const MAX_STRETCH_CALLS = 4096;
 export const MAX_STRETCH_BYTES = 192 * 1024;
 const MAX_CALL_BYTES = 16_384;
+/** Scripts that are recognised by their hash: more than anyone has. */
+const MAX_NAMED = 1 << 16;
 
 /** A call's keys and arguments, as numbers of texts. */
 export interface ScriptCall {
@@ -24,7 +28,18 @@ export interface ScriptState {
   kind: 'script' | 'function';
   body: Uint8Array | undefined;
   calls: number;
-  effects: Map<string, { count: number; calls: Call[] }>;
+  /** What calls did, as far as the body is not known; by hash. */
+  effects: Map<number, { count: number; ops: [shape: number, slots: number[]][] }>;
+}
+
+/** The call whose children come. */
+interface OpenCall {
+  line: number;
+  script: ScriptState;
+  /** Chain of what it did so far. */
+  first: number;
+  last: number;
+  count: number;
 }
 
 export class ScriptBook {
@@ -34,71 +49,113 @@ export class ScriptBook {
   readonly calls: ScriptCall[] = [];
   /** No further call is kept: what comes later would be out of order. */
   full = false;
+  /** Set by `learnCall`: number of the call if it is kept, else -1. */
+  kept = -1;
   private bytes = 0;
   private readonly numbers = new Map<string, number>();
   private readonly textNumbers = new Map<string, number>();
-  private open: { line: number; script: ScriptState; calls: Call[] } | undefined;
+  /** Scripts by the hash of how a call names them: their bodies are long. */
+  private readonly named = new PairTable();
+  private readonly numberOfNamed: number[] = [];
+  private open: OpenCall | undefined;
+  private readonly chain: Calls;
+  private readonly hash: ChainHash;
 
-  /** `bodies`: script bodies that the user has beside the capture. */
-  constructor(bodies: Uint8Array[]) {
-    for (const body of bodies) this.script(sha1(body), 'script').body = body;
+  /** `bodies`: script bodies that the user has beside the capture; `chain`: where what scripts did is learnt. */
+  constructor(bodies: Uint8Array[], chain: Calls) {
+    this.chain = chain;
+    this.hash = new ChainHash(chain);
+    for (const body of bodies) this.scripts[this.script(sha1(body), 'script')]!.body = body;
   }
 
-  /** Number of the called script, and of the call if it is kept. */
-  learnCall(op: FitOp): { script: number; call: number | undefined } {
+  /** Number of the called script. */
+  learnCall(op: FitOp): number {
     this.closeCall();
-    const isFunction = op.command.startsWith('fcall');
-    const isSha = op.command.startsWith('evalsha');
-    const name = isFunction || isSha ? latin1(op.arg(1)) : sha1(op.arg(1));
-    const script = this.script(isSha ? name.toLowerCase() : name, isFunction ? 'function' : 'script');
+    const number = this.called(op);
+    const script = this.scripts[number]!;
     script.calls++;
-    this.open = { line: op.line, script, calls: [] };
-    return { script: this.numbers.get(script.sha1)!, call: this.keep(op, this.numbers.get(script.sha1)!) };
+    this.open = { line: op.line, script, first: 0, last: 0, count: 0 };
+    this.kept = this.full ? -1 : this.keep(op, number);
+    return number;
   }
 
-  /** What a script's call did. */
-  learnChild(parentLine: number, call: Call): void {
-    if (this.open?.line === parentLine && this.open.calls.length < MAX_EFFECT_CALLS) this.open.calls.push(call);
+  /** What a script's call did: the chain of one call, which is the book's from now on. */
+  learnChild(parentLine: number, first: number, last: number): void {
+    const { open, chain } = this;
+    // What a script does whose body is known need not be remembered.
+    if (open?.line !== parentLine || open.script.body || open.count === MAX_EFFECT_CALLS) {
+      chain.release(first, last);
+      return;
+    }
+    if (open.first === 0) open.first = first;
+    else chain.next[open.last] = first;
+    open.last = last;
+    open.count++;
   }
 
   /** Bodies stand in EVAL, SCRIPT LOAD and FUNCTION LOAD lines only. */
   noteBodies(op: FitOp): void {
     const loads = () => latin1(op.arg(1)).toLowerCase() === 'load';
     if (op.command === 'eval' || op.command === 'eval_ro') {
-      if (op.argCount > 1) this.script(sha1(op.arg(1)), 'script').body ??= Uint8Array.from(op.arg(1));
+      this.noteBody(sha1(op.arg(1)), 'script', op.arg(1));
     } else if (op.command === 'script' && op.argCount === 3 && loads()) {
-      this.script(sha1(op.arg(2)), 'script').body ??= Uint8Array.from(op.arg(2));
+      this.noteBody(sha1(op.arg(2)), 'script', op.arg(2));
     } else if (op.command === 'function' && op.argCount >= 3 && loads()) {
       const body = Uint8Array.from(op.arg(op.argCount - 1));
       // A library is one body for every function that it registers.
       for (const match of latin1(body).matchAll(
         /register_function\s*[({]\s*(?:function_name\s*=\s*)?['"]([\w]+)['"]/g,
       )) {
-        this.script(match[1]!, 'function').body ??= body;
+        this.noteBody(match[1]!, 'function', body);
       }
     }
   }
 
   closeCall(): void {
     if (!this.open) return;
-    const { script, calls } = this.open;
+    const { script, first, last, count } = this.open;
     this.open = undefined;
-    const key = JSON.stringify(slotsOf(calls));
-    const known = script.effects.get(key);
-    if (known) known.count++;
-    else if (script.effects.size < MAX_EFFECTS) script.effects.set(key, { count: 1, calls });
+    if (!script.body) {
+      this.hash.of(first, count, []);
+      const hash = (this.hash.low >>> 0) * 2 ** 20 + this.hash.high;
+      const known = script.effects.get(hash);
+      if (known) known.count++;
+      else if (script.effects.size < MAX_EFFECTS) script.effects.set(hash, { count: 1, ops: this.chain.slots(first) });
+    }
+    this.chain.release(first, last);
   }
 
-  private keep(op: FitOp, script: number): number | undefined {
-    if (this.full) return undefined;
+  private noteBody(name: string, kind: 'script' | 'function', body: Uint8Array): void {
+    this.scripts[this.script(name, kind)]!.body ??= Uint8Array.from(body);
+  }
+
+  /** Number of the script that the call names or holds. */
+  private called(op: FitOp): number {
+    const { command } = op;
+    // As it is printed: what is the same to the eye is the same script.
+    hash64(op.bytes, op.argStart(1), op.argEnd(1), command.length);
+    const known = this.named.find(hashLow, hashHigh);
+    if (known >= 0) return this.numberOfNamed[known]!;
+    const named = this.named.size < MAX_NAMED ? this.named.add(hashLow, hashHigh) : -1;
+    this.noteBodies(op);
+    const isFunction = command.startsWith('fcall');
+    const isSha = command.startsWith('evalsha');
+    const name = isFunction || isSha ? latin1(op.arg(1)) : sha1(op.arg(1));
+    const number = this.script(isSha ? name.toLowerCase() : name, isFunction ? 'function' : 'script');
+    if (named >= 0) this.numberOfNamed[named] = number;
+    return number;
+  }
+
+  /** Number of the call, or -1 if it is not kept. */
+  private keep(op: FitOp, script: number): number {
     const keys = op.argCount > 2 ? Number(latin1(op.arg(2))) : Number.NaN;
     let bytes = 0;
     for (let i = 3; i < op.argCount; i++) bytes += op.argLength(i);
     const valid = Number.isInteger(keys) && keys >= 0 && keys + 3 <= op.argCount && bytes <= MAX_CALL_BYTES;
-    if (!valid) return undefined;
+    if (!valid) return -1;
     if (this.calls.length >= MAX_STRETCH_CALLS || this.bytes >= MAX_STRETCH_BYTES) {
       this.full = true;
-      return undefined;
+      return -1;
     }
     const texts = Array.from({ length: op.argCount - 3 }, (_, i) => this.text(latin1(op.arg(3 + i))));
     return this.calls.push({ script, keys: texts.slice(0, keys), args: texts.slice(keys) }) - 1;
@@ -112,13 +169,12 @@ export class ScriptBook {
     });
   }
 
-  private script(name: string, kind: 'script' | 'function'): ScriptState {
-    const number = intern(
+  private script(name: string, kind: 'script' | 'function'): number {
+    return intern(
       this.numbers,
       name,
       () => this.scripts.push({ sha1: name, kind, body: undefined, calls: 0, effects: new Map() }) - 1,
     );
-    return this.scripts[number]!;
   }
 }
 

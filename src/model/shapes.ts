@@ -1,5 +1,6 @@
 /** Groups calls that look alike: same command, same families of keys, same number of arguments. */
 import { COMMANDS, type CommandInfo, commandInfo, keyPositions } from '../capture/commands.ts';
+import { PairTable, widened } from './pair-table.ts';
 import { latin1, RoleLearner } from './roles.ts';
 
 /** Longer calls are learnt as a head and a repeated group. */
@@ -17,6 +18,14 @@ export interface CallView {
   atUs: number;
 }
 
+/** A call whose arguments can be looked at in place. */
+export interface CallBytes extends CallView {
+  bytes: Uint8Array;
+  isPlain(index: number): boolean;
+  argStart(index: number): number;
+  argEnd(index: number): number;
+}
+
 export interface LearntShape {
   command: string;
   script: number | undefined;
@@ -29,23 +38,25 @@ export interface LearntShape {
   scriptCalls: number;
 }
 
-/** All of a shape's first calls teach its arguments, then one in so many: they only change proportions. */
+/** All of a shape's first calls teach its arguments, then one in so many, then fewer: they only change proportions. */
 const LEARN_ALL = 2048;
 const LEARN_EVERY = 32;
+const LEARN_MOST = 65_536;
+const LEARN_SELDOM = 256;
 
 /** Interns shapes; number them as they are first seen. */
 export class ShapeTable {
   readonly shapes: LearntShape[] = [];
   /** By a 52-bit hash of what tells shapes apart; two of some thousand share one once in 10⁸ captures. */
-  private readonly byKey = new Map<number, number>();
+  private readonly byHash = new PairTable();
 
   /** The shape of a call whose keys stand at the argument indexes `keys`, with these templates. */
   find(
     command: string,
     commandNumber: number,
     argCount: number,
-    keys: readonly number[],
-    templates: number[],
+    keys: NumberList,
+    templates: NumberList,
     blocking: boolean,
   ): number {
     const long = argCount > MAX_EXACT_ARGUMENTS;
@@ -53,20 +64,18 @@ export class ShapeTable {
     let a = (commandNumber * 4 + (blocking ? 2 : 0) + 1) | 0;
     let b = long ? -period : argCount;
     for (let i = 0; i < keys.length; i++) {
-      const place = placeOf(keys[i]!, long, period);
-      a = Math.imul(a ^ (templates[i]! + 0x9e37 * place), 0x85ebca6b);
+      const place = placeOf(keys.at[i]!, long, period);
+      a = Math.imul(a ^ (templates.at[i]! + 0x9e37 * place), 0x85ebca6b);
       a ^= a >>> 15;
-      b = Math.imul(b + templates[i]! + (place << 16), 0xc2b2ae35) ^ (b >>> 13);
+      b = Math.imul(b + templates.at[i]! + (place << 16), 0xc2b2ae35) ^ (b >>> 13);
     }
-    const id = (a >>> 0) * 2 ** 20 + ((b ^ Math.imul(commandNumber, 0x27d4eb2f)) >>> 12);
-    const known = this.byKey.get(id);
-    if (known !== undefined) return known;
+    const known = this.byHash.find(a, (b ^ Math.imul(commandNumber, 0x27d4eb2f)) >>> 12);
+    if (known >= 0) return known;
+    this.byHash.add(a, (b ^ Math.imul(commandNumber, 0x27d4eb2f)) >>> 12);
     const width = long ? HEAD - 1 + period : argCount - 1;
     const placed: (number | undefined)[] = new Array(width);
-    keys.forEach((index, i) => {
-      placed[placeOf(index, long, period)] = templates[i]!;
-    });
-    const number =
+    for (let i = 0; i < keys.length; i++) placed[placeOf(keys.at[i]!, long, period)] = templates.at[i]!;
+    return (
       this.shapes.push({
         command,
         script: undefined,
@@ -75,9 +84,8 @@ export class ShapeTable {
         repeat: long ? { from: HEAD - 1, period, counts: new Map() } : undefined,
         calls: 0,
         scriptCalls: 0,
-      }) - 1;
-    this.byKey.set(id, number);
-    return number;
+      }) - 1
+    );
   }
 
   /** Counts a call of the shape and learns from its arguments; false where only the count was of use. */
@@ -86,7 +94,7 @@ export class ShapeTable {
     if (byClient) shape.calls++;
     else shape.scriptCalls++;
     const calls = shape.calls + shape.scriptCalls;
-    if (calls > LEARN_ALL && calls % LEARN_EVERY !== 0) return false;
+    if (calls > LEARN_ALL && calls % (calls > LEARN_MOST ? LEARN_SELDOM : LEARN_EVERY) !== 0) return false;
     const { positions, repeat } = shape;
     const count = call.argCount;
     for (let index = 1; index < count; index++) {
@@ -99,45 +107,70 @@ export class ShapeTable {
 
   /** The shape that stands for all calls of one script. */
   script(command: string, commandNumber: number, script: number): number {
-    const id = -(commandNumber * 2 ** 20 + script) - 1;
-    let number = this.byKey.get(id);
-    if (number === undefined) {
-      number =
-        this.shapes.push({
-          command,
-          script,
-          blocking: false,
-          positions: [],
-          repeat: undefined,
-          calls: 0,
-          scriptCalls: 0,
-        }) - 1;
-      this.byKey.set(id, number);
-    }
-    return number;
+    const id = commandNumber * 2 ** 20 + script;
+    const known = this.byHash.find(id, SCRIPT);
+    if (known >= 0) return known;
+    this.byHash.add(id, SCRIPT);
+    const none = { positions: [], repeat: undefined, calls: 0, scriptCalls: 0 };
+    return this.shapes.push({ command, script, blocking: false, ...none }) - 1;
   }
 }
+
+/** Instead of the hash's second half: the shape of a script. */
+const SCRIPT = -1;
 
 /** Where in a shape argument `index` is accounted. */
 const placeOf = (index: number, long: boolean, period: number) =>
   index < HEAD || !long ? index - 1 : HEAD - 1 + ((index - HEAD) % period);
 
-/** The keys of commands that have one key, behind their name: most of all. */
-const FIRST_KEY = { indexes: [1], blocking: false };
-const ONE_KEY = new Set(
-  [...COMMANDS.values()]
-    .filter(({ keySpecs: [spec, more], blocking }) => {
-      if (!spec || more || !('index' in spec.begin) || spec.find.kind !== 'range') return false;
-      return spec.begin.index === 1 && spec.find.last === 0 && !blocking;
-    })
-    .map(({ name }) => name),
+/** Numbers in an order, in memory that is used again and again. */
+export class NumberList {
+  length = 0;
+  at = new Uint32Array(64);
+
+  push(value: number): void {
+    if (this.length === this.at.length) this.at = widened(this.at);
+    this.at[this.length++] = value;
+  }
+
+  values(): Uint32Array {
+    return this.at.subarray(0, this.length);
+  }
+}
+
+/** Adds the argument indexes of a call's keys to `into`. */
+export type FindKeys = (call: CallView, into: NumberList) => void;
+
+/** Commands with subcommands that have keys of their own. */
+const WITH_SUBCOMMANDS = new Set(
+  [...COMMANDS.keys()].filter((name) => name.includes('|')).map((name) => name.split('|')[0]!),
 );
 
-/** Argument indexes of a call's keys, and whether it may wait for data. */
-export function keysOf(call: CallView): { indexes: readonly number[]; blocking: boolean } {
-  if (call.argCount > 1 && ONE_KEY.has(call.command)) return FIRST_KEY;
-  const { info, keys } = describe(call);
-  return { indexes: keys.map(({ index }) => index), blocking: info?.blocking === true };
+/** The key of most commands, behind their name. */
+const findFirst: FindKeys = ({ argCount }, into) => {
+  if (argCount > 1) into.push(1);
+};
+
+const findDescribed: FindKeys = (call, into) => {
+  for (const { index } of describe(call).keys) into.push(index);
+};
+
+/** How to find the keys of a command; what most commands need costs no allocation. */
+export function keyFinderOf(command: string): FindKeys {
+  const specs = COMMANDS.get(command)?.keySpecs ?? [];
+  const ranges = specs.flatMap(({ begin, find }) =>
+    'index' in begin && find.kind === 'range' && find.limit <= 1
+      ? [{ first: begin.index, last: find.last, step: find.step }]
+      : [],
+  );
+  if (WITH_SUBCOMMANDS.has(command) || ranges.length < specs.length) return findDescribed;
+  if (ranges.length === 1 && ranges[0]!.first === 1 && ranges[0]!.last === 0) return findFirst;
+  return ({ argCount }, into) => {
+    for (const { first, last, step } of ranges) {
+      const end = Math.min(argCount - 1, last >= 0 ? first + last : argCount + last);
+      for (let index = first; index <= end; index += step) into.push(index);
+    }
+  };
 }
 
 /** What is known of a call's command, and where its keys are and how it accesses them. */
@@ -157,33 +190,71 @@ export function valueIndex(command: string): number {
 export const EXPIRES = new Set(['setex', 'psetex', 'expire', 'pexpire', 'expireat', 'pexpireat', 'set', 'getex']);
 
 /** The expiry that a call sets, in seconds from now, or undefined. */
-export function ttlSeconds(call: CallView): number | undefined {
-  const number = (index: number) =>
-    index < call.argCount && call.argLength(index) <= 16 ? Number(latin1(call.arg(index))) : Number.NaN;
-  const finite = (value: number) => (Number.isFinite(value) && value > 0 ? value : undefined);
-  const now = call.atUs / 1e6;
+export function ttlSeconds(call: CallBytes): number | undefined {
+  const nowSeconds = call.atUs / 1e6;
   switch (call.command) {
     case 'setex':
     case 'expire':
-      return finite(number(2));
+      return positive(numberAt(call, 2));
     case 'psetex':
     case 'pexpire':
-      return finite(number(2) / 1000);
+      return positive(numberAt(call, 2) / 1000);
     case 'expireat':
-      return finite(Math.round(number(2) - now));
+      return positive(Math.round(numberAt(call, 2) - nowSeconds));
     case 'pexpireat':
-      return finite(Math.round(number(2) / 1000 - now));
+      return positive(Math.round(numberAt(call, 2) / 1000 - nowSeconds));
     case 'set':
     case 'getex':
       for (let i = call.command === 'set' ? 3 : 2; i < call.argCount - 1; i++) {
-        const option = call.argLength(i) <= 4 ? latin1(call.arg(i)).toUpperCase() : '';
-        if (option === 'EX') return finite(number(i + 1));
-        if (option === 'PX') return finite(number(i + 1) / 1000);
-        if (option === 'EXAT') return finite(Math.round(number(i + 1) - now));
-        if (option === 'PXAT') return finite(Math.round(number(i + 1) / 1000 - now));
+        switch (shortWord(call, i)) {
+          case EX:
+            return positive(numberAt(call, i + 1));
+          case PX:
+            return positive(numberAt(call, i + 1) / 1000);
+          case EXAT:
+            return positive(Math.round(numberAt(call, i + 1) - nowSeconds));
+          case PXAT:
+            return positive(Math.round(numberAt(call, i + 1) / 1000 - nowSeconds));
+        }
       }
       return undefined;
     default:
       return undefined;
   }
 }
+
+const positive = (value: number) => (Number.isFinite(value) && value > 0 ? value : undefined);
+
+const ZERO = 0x30;
+const MAX_NUMBER_BYTES = 16;
+
+/** An argument as a number; digits, as nearly all are, without a text of them. */
+function numberAt(call: CallBytes, index: number): number {
+  if (index >= call.argCount || call.argLength(index) > MAX_NUMBER_BYTES) return Number.NaN;
+  if (call.isPlain(index)) {
+    const { bytes } = call;
+    let value = 0;
+    let at = call.argStart(index);
+    const end = call.argEnd(index);
+    for (; at < end; at++) {
+      const digit = bytes[at]! - ZERO;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    if (at === end) return value;
+  }
+  return Number(latin1(call.arg(index)));
+}
+
+/** Up to four letters in one number, in lower case; 0 for anything longer, or with escapes. */
+function shortWord(call: CallBytes, index: number): number {
+  const start = call.argStart(index);
+  const end = call.argEnd(index);
+  if (end - start > 4 || !call.isPlain(index)) return 0;
+  let word = 0;
+  for (let at = start; at < end; at++) word = (word << 8) | call.bytes[at]! | 0x20;
+  return word;
+}
+
+const packed = (word: string) => [...Buffer.from(word)].reduce((sum, byte) => (sum << 8) | byte, 0);
+const [EX, PX, EXAT, PXAT] = ['ex', 'px', 'exat', 'pxat'].map(packed) as [number, number, number, number];

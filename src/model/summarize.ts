@@ -1,8 +1,8 @@
 /** What a fit has learnt → the model. */
 import { COMMANDS } from '../capture/commands.ts';
-import { type ClientClass, classify, peakOverlap } from './clients.ts';
+import { type ClientClass, type ClientHabit, classify, peakOverlap } from './clients.ts';
 import type { ElementSample } from './elements.ts';
-import type { Client, Fit } from './fit.ts';
+import type { Fit } from './fit.ts';
 import { ValueHistogram } from './histogram.ts';
 import { addKeyStats, type KeyStats, newKeyStats } from './key-stats.ts';
 import { Birth } from './keyspace.ts';
@@ -10,10 +10,10 @@ import type { Family, Model, Role, Script, Shape, UnitOp } from './model.ts';
 import { zipfExponent } from './popularity.ts';
 import { mulberry32 } from './random.ts';
 import { latin1, RoleLearner } from './roles.ts';
-import type { LearntShape } from './shapes.ts';
+import { type LearntShape, NumberList } from './shapes.ts';
 import { intern, tally } from './tally.ts';
 import { templateText } from './template/parts.ts';
-import { KeyState, POPULARITIES, slotsOf } from './units.ts';
+import { KeyState, POPULARITIES } from './units.ts';
 
 /** Parts of the capture that births are counted in. */
 export const BIRTH_BINS = 32;
@@ -48,7 +48,8 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
   calibrateExisting(families, stats, dataset);
   const kinds = kindsOf(fit, shapeOf, classOfRow, (row) => stats[familyOf[fit.keys.template[row]!]!]!);
   const isBlocking = (kind: number) => fit.units.kinds[kind]!.blocking;
-  const { classes, classOf } = classify(fit.clients.values(), isBlocking);
+  const habits = habitsOf(fit);
+  const { classes, classOf } = classify(habits, isBlocking);
   const { units, unitOf } = unitsOf(kinds, classes, fit.units.kinds.length);
   const streams = [...fit.streams.values()].sort((a, b) => a.db - b.db || Number(a.blocking) - Number(b.blocking));
   const commands = fit.commandCounts();
@@ -58,9 +59,9 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     schema: 'cutover/model@1',
     source,
     clients: {
-      connections: fit.clients.size,
+      connections: fit.clients.length,
       streams: streams.map(({ db, blocking, arrivals }) => {
-        const numberOf = (client: number) => classes.indexOf(classOf(fit.clients.get(client)!, blocking)!);
+        const numberOf = (client: number) => classes.indexOf(classOf(habits[client]!, blocking)!);
         return { db, blocking, ...arrivals.summary(source.spanSeconds, numberOf) };
       }),
       classes: classes.map((klass) => ({
@@ -82,7 +83,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     keysAtStart: dataset.keys ? [...dataset.keys].sort((a, b) => a[0] - b[0]) : null,
     hitRatio: fit.reuse.curve(() => true),
     units,
-    transitions: transitionsOf(fit, classes, classOf, labelOf),
+    transitions: transitionsOf(fit, habits, classes, classOf, labelOf),
     scripts: fit.scripts.scripts.map(
       (script): Script => ({
         sha1: script.sha1,
@@ -91,15 +92,15 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
         calls: script.calls,
         effects: script.body
           ? []
-          : [...script.effects.values()].map(({ count, calls }) => ({
+          : [...script.effects.values()].map(({ count, ops }) => ({
               count,
-              ops: slotsOf(calls).map(([shape, slots]): UnitOp => [shapeOf[shape]!, slots]),
+              ops: ops.map(([shape, slots]): UnitOp => [shapeOf[shape]!, slots]),
             })),
       }),
     ),
     stretch: stretchOf(fit, unitOf),
     transactions: { ...fit.transactions, sizes: fit.sizes.entries() },
-    pipelines: { depths: fit.depths.entries() },
+    pipelines: { depths: fit.depths },
     leftOut: Object.fromEntries(fit.commandCounts(true)),
   };
 }
@@ -204,9 +205,9 @@ function describeKeys(
       ttls: new ValueHistogram(),
     })),
   );
-  const counts = families.map((): number[] => []);
+  const counts = families.map(() => new NumberList());
   const references = families.map(() => new ValueHistogram());
-  const samples = families.map((): Family['sample']['keys'] => []);
+  const samples = families.map(() => new LowestKeys());
   const familyOfRow = new Int32Array(keys.rows + 1);
   for (let row = 1; row <= keys.rows; row++) {
     const number = familyOf[keys.template[row]!]!;
@@ -223,7 +224,7 @@ function describeKeys(
     if (existed(keys.birth[row]!, stats[number]!)) cell.readFirst += weight;
     tally(cell.births, Math.min(BIRTH_BINS - 1, Math.floor((keys.first[row]! / (fit.clock + 1)) * BIRTH_BINS)), weight);
     const order = keys.order(row);
-    if (order < keys.sampledShare) samples[number]!.push([order, requests, keys.first[row]!, keys.last[row]!]);
+    if (order < keys.sampledShare) samples[number]!.add([order, requests, keys.first[row]!, keys.last[row]!]);
   }
   for (let i = 0; i < fit.gaps.length; i++) {
     const row = fit.gaps.row[i]!;
@@ -244,7 +245,7 @@ function describeKeys(
   families.forEach((family, number) => {
     family.keys = Math.round(family.keys);
     family.references = references[number]!.entries();
-    family.zipf = zipfExponent(counts[number]!, seeded());
+    family.zipf = zipfExponent(counts[number]!.values(), seeded());
     family.classes = cells[number]!.flatMap((cell, at) =>
       cell.keys === 0
         ? []
@@ -264,13 +265,29 @@ function describeKeys(
           const all = cells[number]!.reduce((sum, cell) => sum + (cell.gaps.get(bucket) ?? 0), 0);
           return [bucket, Math.min(1, n / Math.max(1, all * fit.gaps.stride))];
         });
-    const chosen = samples[number]!.sort((a, b) => a[0] - b[0]);
     const kept = isBusiest.has(number) ? MAX_SAMPLE_OF_BUSIEST : MAX_SAMPLE;
+    const chosen = samples[number]!.take(kept + 1);
     family.sample = {
       below: chosen[kept]?.[0] ?? keys.sampledShare,
       keys: chosen.slice(0, kept).map(([order, ...key]) => [Number(order.toPrecision(SAMPLE_DIGITS)), ...key]),
     };
   });
+}
+
+type SampledKey = Family['sample']['keys'][number];
+
+/** Of many keys, those whose order is lowest. */
+class LowestKeys {
+  private keys: SampledKey[] = [];
+
+  add(key: SampledKey): void {
+    this.keys.push(key);
+    if (this.keys.length > 8 * MAX_SAMPLE_OF_BUSIEST) this.keys = this.take(MAX_SAMPLE_OF_BUSIEST + 1);
+  }
+
+  take(count: number): SampledKey[] {
+    return this.keys.sort((a, b) => a[0] - b[0]).slice(0, count);
+  }
 }
 
 /**
@@ -364,27 +381,34 @@ function unitsOf(
   };
 }
 
+/** Clients with their units by kind. */
+function habitsOf({ clients, habits }: Fit): ClientHabit[] {
+  const own = clients.map((client) => ({ ...client, units: new Map<number, number>() }));
+  for (const [client, kind, count] of habits.entries()) own[client]!.units.set(kind, count);
+  return own;
+}
+
 function transitionsOf(
   fit: Fit,
+  habits: ClientHabit[],
   classes: ClientClass[],
-  classOf: (client: Client, blocking: boolean) => ClientClass | undefined,
+  classOf: (client: ClientHabit, blocking: boolean) => ClientClass | undefined,
   labelOf: (kind: number) => string,
 ): Model['transitions'] {
   const counts = classes.map(() => new Map<string, Map<string, number>>());
   const label = new Map<number, string>();
-  for (const [client, pairs] of fit.neighbours) {
-    const klass = classOf(client, false) ?? classOf(client, true);
+  const labelled = (kind: number) => intern(label, kind, () => labelOf(kind));
+  for (const [client, succession, n] of fit.neighbours.entries()) {
+    const klass = classOf(habits[client]!, false) ?? classOf(habits[client]!, true);
     if (!klass) continue;
     const rows = counts[classes.indexOf(klass)]!;
-    for (const [pair, n] of pairs) {
-      const from = intern(label, Math.floor(pair / 2 ** 20), () => labelOf(Math.floor(pair / 2 ** 20)));
-      const to = intern(label, pair % 2 ** 20, () => labelOf(pair % 2 ** 20));
-      tally(
-        intern(rows, from, () => new Map()),
-        to,
-        n,
-      );
-    }
+    const from = labelled(fit.successions.first[succession]!);
+    const to = labelled(fit.successions.second[succession]!);
+    tally(
+      intern(rows, from, () => new Map()),
+      to,
+      n,
+    );
   }
   return counts.flatMap((rows, klass) => {
     const totals = new Map<string, number>();

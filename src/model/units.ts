@@ -1,4 +1,5 @@
 /** Calls of many clients, in file order → what each client sends as one thing: a command, a pipeline, a transaction, an idiom. */
+import { PairTable, widened } from './pair-table.ts';
 import { continuesPipeline } from './pipeline.ts';
 import { intern } from './tally.ts';
 
@@ -8,54 +9,141 @@ export interface CommandTraits {
   access: 'none' | 'read' | 'write' | 'remove';
   /** Creates its first key as a whole, as a cache fill does. */
   creates: boolean;
+  /** What it does to its connection's watch. */
+  watch: 'none' | 'begins' | 'ends';
 }
 
-/** A key that a call names. */
-export interface CallKey {
-  /** In the key table; 0 for a key that the sample leaves out. */
-  row: number;
-  /** Bucket of the gap since the key's last access. */
-  gap: number;
-  /** Number of this access. */
-  at: number;
-}
+/** Instead of a gap: the key's first access, or none that is known. */
+export const FIRST_ACCESS = -1;
+export const NO_GAP = -2;
+/** Instead of a call's number in the book of scripts. */
+const NO_SCRIPT = -1;
+/** In the column of commands: the entry is another key of the call before it. */
+const SAME_CALL = -1;
 
-/** One learnt call. */
-export interface Call {
-  shape: number;
-  command: CommandTraits;
-  blocking: boolean;
-  keys: CallKey[];
-  /** Expiry that the call sets, in seconds from now. */
-  ttlSeconds: number | undefined;
+/** Instead of a row: the call has no key. */
+export const NO_KEY = 0xffffffff;
+
+/**
+ * Calls of units that are not complete yet, in columns and without an object for each. A call has an entry for each of
+ * its keys, or one if it has none; entries are chained by `next`, those of a unit to one chain that ends in 0.
+ */
+export class Calls {
+  next = new Uint32Array(256);
+  /** Of a call's first entry: its command, by number; SAME_CALL in the others. */
+  command = new Int32Array(256);
+  shape = new Uint32Array(256);
+  blocking = new Uint8Array(256);
+  /** Expiry that the call sets, in seconds from now; NaN for none. */
+  ttlSeconds = new Float64Array(256);
   /** Number in the book of scripts, with the call's arguments. */
-  script: number | undefined;
+  script = new Int32Array(256);
+  /** The key's row in the key table; 0 for a key that the sample leaves out, NO_KEY for none. */
+  row = new Uint32Array(256);
+  /** Bucket of the gap since the key's last access, and the number of this access. */
+  gap = new Int32Array(256);
+  at = new Uint32Array(256);
+  private used = 1;
+  /** Chain of the entries that are free. */
+  private free = 0;
+
+  /** An entry for a key of a call that is still to be described, or for a call without keys. */
+  add(row: number): number {
+    let entry = this.free;
+    if (entry !== 0) this.free = this.next[entry]!;
+    else {
+      entry = this.used++;
+      if (entry === this.next.length) this.grow();
+    }
+    this.next[entry] = 0;
+    this.command[entry] = SAME_CALL;
+    this.script[entry] = NO_SCRIPT;
+    this.row[entry] = row;
+    this.gap[entry] = NO_GAP;
+    this.at[entry] = 0;
+    return entry;
+  }
+
+  /** Says what call the entry is the first of. */
+  describe(entry: number, command: number, shape: number, blocking: boolean, ttlSeconds: number): void {
+    this.command[entry] = command;
+    this.shape[entry] = shape;
+    this.blocking[entry] = blocking ? 1 : 0;
+    this.ttlSeconds[entry] = ttlSeconds;
+  }
+
+  isCall(entry: number): boolean {
+    return this.command[entry]! >= 0;
+  }
+
+  keepsScript(entry: number): boolean {
+    return this.script[entry] !== NO_SCRIPT;
+  }
+
+  /** Gives back a chain; 0 for none. */
+  release(first: number, last: number): void {
+    if (first === 0) return;
+    this.next[last] = this.free;
+    this.free = first;
+  }
+
+  /** `map[old row]` is the new row, 0 for one that is no longer known. */
+  remap(map: Uint32Array): void {
+    for (let entry = 1; entry < this.used; entry++)
+      if (this.row[entry] !== NO_KEY) this.row[entry] = map[this.row[entry]!] ?? 0;
+  }
+
+  /** The calls of a chain by shape, with their keys as slots: equal rows become equal small numbers, in order of appearance. */
+  slots(first: number): [shape: number, slots: number[]][] {
+    const seen = new Map<number, number>();
+    const ops: [number, number[]][] = [];
+    let unknown = 0;
+    for (let entry = first; entry !== 0; entry = this.next[entry]!) {
+      if (this.isCall(entry)) ops.push([this.shape[entry]!, []]);
+      if (this.row[entry] === NO_KEY) continue;
+      // Keys that the sample leaves out are taken for different ones.
+      const row = this.row[entry]! || --unknown;
+      ops.at(-1)![1].push(intern(seen, row, () => seen.size));
+    }
+    return ops;
+  }
+
+  private grow(): void {
+    this.next = widened(this.next);
+    this.command = widened(this.command);
+    this.shape = widened(this.shape);
+    this.blocking = widened(this.blocking);
+    this.ttlSeconds = widened(this.ttlSeconds);
+    this.script = widened(this.script);
+    this.row = widened(this.row);
+    this.gap = widened(this.gap);
+    this.at = widened(this.at);
+  }
 }
 
-/** A client's unit: calls in order, in one or more steps. */
+/** A client's unit: calls in order, in one or more steps. Used again when it has been emitted. */
 export class Unit {
   /** Distinct from those of all other pipelines. */
-  readonly number: number;
-  readonly clientId: number;
-  readonly db: number;
-  readonly startUs: number;
-  readonly calls: Call[];
-  lastUs: number;
+  number = 0;
+  clientId = 0;
+  /** Number of the client in the unit's database. */
+  client = 0;
+  db = 0;
+  startUs = 0;
+  lastUs = 0;
   /** Length of its last line. */
-  lastBytes: number;
-  /** Where later steps begin (index of the call), and how long after the step before. */
-  steps: { at: number; gapUs: number }[] | undefined = undefined;
+  lastBytes = 0;
+  /** Chain of its calls, and how many they are. */
+  first = 0;
+  last = 0;
+  calls = 0;
+  blocking = false;
+  /** Whether any call is kept in the book of scripts. */
+  keepsScript = false;
   watching = false;
-
-  constructor(number: number, clientId: number, db: number, atUs: number, lineBytes: number, calls: Call[]) {
-    this.number = number;
-    this.clientId = clientId;
-    this.db = db;
-    this.startUs = atUs;
-    this.lastUs = atUs;
-    this.lastBytes = lineBytes;
-    this.calls = calls;
-  }
+  /** Where later steps begin (index of the call), and how long after the step before. */
+  readonly stepAt: number[] = [];
+  readonly stepGapUs: number[] = [];
 }
 
 const MAX_UNIT_CALLS = 128;
@@ -69,89 +157,148 @@ const WATCH_US = 1_000_000;
 export interface UnitSink {
   /** A pipeline ended, which begins a unit or continues `unit`. In file order. */
   batch(batch: Unit, unit: Unit | undefined): void;
-  /** A unit is complete. Units of one client come in order. */
+  /** A unit is complete. Units of one client come in order. It is not to be kept. */
   unit(unit: Unit): void;
 }
 
 export class UnitBuilder {
   private batch: Unit | undefined;
   private batches = 0;
-  private readonly pending = new Map<number, Unit>();
+  /** By `clientId`. */
+  private readonly pending: (Unit | undefined)[] = [];
+  private readonly spare: Unit[] = [];
+  private readonly calls: Calls;
+  private readonly commands: readonly CommandTraits[];
   private readonly sink: UnitSink;
 
-  constructor(sink: UnitSink) {
+  /** `commands`: what the numbers in `calls` stand for; it may grow. */
+  constructor(calls: Calls, commands: readonly CommandTraits[], sink: UnitSink) {
+    this.calls = calls;
+    this.commands = commands;
     this.sink = sink;
   }
 
-  /** Adds calls that the client sent together. */
-  append(clientId: number, db: number, atUs: number, lineBytes: number, calls: Call[]): void {
-    const batch = this.batch;
+  /** Adds a chain of `count` calls that the client sent together. */
+  append(
+    clientId: number,
+    client: number,
+    db: number,
+    atUs: number,
+    lineBytes: number,
+    first: number,
+    last: number,
+    count: number,
+  ): Unit {
+    const before = this.batch;
     if (
-      batch !== undefined &&
-      batch.clientId === clientId &&
-      batch.db === db &&
-      continuesPipeline(batch.lastUs, batch.lastBytes, atUs) &&
-      batch.calls.length + calls.length <= MAX_UNIT_CALLS
+      before !== undefined &&
+      before.clientId === clientId &&
+      before.db === db &&
+      continuesPipeline(before.lastUs, before.lastBytes, atUs) &&
+      before.calls + count <= MAX_UNIT_CALLS
     ) {
-      for (const call of calls) batch.calls.push(call);
-      batch.lastUs = atUs;
-      batch.lastBytes = lineBytes;
-      return;
+      this.calls.next[before.last] = first;
+      before.last = last;
+      before.calls += count;
+      before.lastUs = atUs;
+      before.lastBytes = lineBytes;
+      return before;
     }
     this.closeBatch();
-    this.batch = new Unit(++this.batches, clientId, db, atUs, lineBytes, calls);
+    const batch = this.spare.pop() ?? new Unit();
+    batch.number = ++this.batches;
+    batch.clientId = clientId;
+    batch.client = client;
+    batch.db = db;
+    batch.startUs = atUs;
+    batch.lastUs = atUs;
+    batch.lastBytes = lineBytes;
+    batch.first = first;
+    batch.last = last;
+    batch.calls = count;
+    batch.blocking = false;
+    batch.keepsScript = false;
+    this.batch = batch;
+    return batch;
   }
 
   end(): void {
     this.closeBatch();
-    for (const unit of this.pending.values()) this.sink.unit(unit);
-    this.pending.clear();
+    for (const unit of this.pending) if (unit !== undefined) this.emit(unit);
+    this.pending.length = 0;
   }
 
   private closeBatch(): void {
-    const batch = this.batch;
+    const { batch, calls } = this;
     if (!batch) return;
     this.batch = undefined;
-    const before = this.pending.get(batch.clientId);
-    if (before && continues(before, batch)) {
+    const before = this.pending[batch.clientId];
+    if (before !== undefined && this.continues(before, batch)) {
       this.sink.batch(batch, before);
-      before.steps ??= [];
-      before.steps.push({ at: before.calls.length, gapUs: Math.max(0, batch.startUs - before.lastUs) });
-      for (const call of batch.calls) before.calls.push(call);
+      before.stepAt.push(before.calls);
+      before.stepGapUs.push(Math.max(0, batch.startUs - before.lastUs));
+      calls.next[before.last] = batch.first;
+      before.last = batch.last;
+      before.calls += batch.calls;
       before.lastUs = batch.lastUs;
-      before.watching = watches(batch.calls, before.watching);
+      before.blocking ||= batch.blocking;
+      before.keepsScript ||= batch.keepsScript;
+      before.watching = this.watches(batch.first, before.watching);
+      this.spare.push(batch);
       return;
     }
-    if (before) this.sink.unit(before);
+    if (before !== undefined) this.emit(before);
     this.sink.batch(batch, undefined);
-    batch.watching = watches(batch.calls, false);
-    this.pending.set(batch.clientId, batch);
+    batch.watching = this.watches(batch.first, false);
+    this.pending[batch.clientId] = batch;
   }
-}
 
-/** Whether a batch is the next step of what its client did before. */
-function continues(before: Unit, batch: Unit): boolean {
-  if (before.db !== batch.db) return false;
-  const gapUs = batch.startUs - before.lastUs;
-  if (before.watching) return gapUs <= WATCH_US && before.calls.length + batch.calls.length <= MAX_UNIT_CALLS;
-  if (gapUs > IDIOM_US || (before.steps?.length ?? 0) + 2 > MAX_STEPS) return false;
-  if (before.calls.length + batch.calls.length > MAX_IDIOM_CALLS) return false;
-  const next = batch.calls[0]!;
-  const last = before.calls.at(-1)!;
-  const row = next.keys[0]?.row ?? 0;
-  if (row === 0 || next.blocking || last.blocking || next.command.name === 'watch') return false;
-  // A read after a write, or the same again, is what a popular key sees anyway.
-  if (next.command === last.command || (last.command.access !== 'read' && next.command.access === 'read')) return false;
-  return before.calls.some((call) => call.keys[0]?.row === row);
-}
-
-function watches(calls: Call[], before: boolean): boolean {
-  let watching = before;
-  for (const { command } of calls) {
-    if (command.name === 'watch') watching = true;
-    else if (command.name === 'exec' || command.name === 'unwatch' || command.name === 'discard') watching = false;
+  private emit(unit: Unit): void {
+    this.sink.unit(unit);
+    this.calls.release(unit.first, unit.last);
+    // Most have none; to empty an array costs its memory.
+    if (unit.stepAt.length > 0) {
+      unit.stepAt.length = 0;
+      unit.stepGapUs.length = 0;
+    }
+    this.spare.push(unit);
   }
-  return watching;
+
+  /** Whether a batch is the next step of what its client did before. */
+  private continues(before: Unit, batch: Unit): boolean {
+    if (before.db !== batch.db) return false;
+    const gapUs = batch.startUs - before.lastUs;
+    if (before.watching) return gapUs <= WATCH_US && before.calls + batch.calls <= MAX_UNIT_CALLS;
+    if (gapUs > IDIOM_US || before.stepAt.length + 2 > MAX_STEPS) return false;
+    if (before.calls + batch.calls > MAX_IDIOM_CALLS) return false;
+    const { calls, commands } = this;
+    const row = calls.row[batch.first]!;
+    if (row === 0 || row === NO_KEY || calls.blocking[batch.first] === 1) return false;
+    let isKnown = false;
+    let last = 0;
+    for (let entry = before.first; entry !== 0; entry = calls.next[entry]!) {
+      if (!calls.isCall(entry)) continue;
+      last = entry;
+      isKnown ||= calls.row[entry] === row;
+    }
+    if (!isKnown || calls.blocking[last] === 1) return false;
+    // A read after a write, or the same again, is what a popular key sees anyway.
+    const next = commands[calls.command[batch.first]!]!;
+    const ended = commands[calls.command[last]!]!;
+    if (next === ended || next.name === 'watch') return false;
+    return ended.access === 'read' || next.access !== 'read';
+  }
+
+  private watches(first: number, before: boolean): boolean {
+    const { calls, commands } = this;
+    let watching = before;
+    for (let entry = first; entry !== 0; entry = calls.next[entry]!) {
+      if (!calls.isCall(entry)) continue;
+      const { watch } = commands[calls.command[entry]!]!;
+      if (watch !== 'none') watching = watch === 'begins';
+    }
+    return watching;
+  }
 }
 
 /** What a unit's first key was when the unit came to it; `final` is added where nobody came to it again. */
@@ -172,79 +319,105 @@ export interface UnitKind {
 const MAX_KINDS = 20_000;
 /** Gaps kept per step: their median is all that is asked for. */
 const MAX_GAPS = 64;
+/** Instead of the hash's second half: a unit of one call with one key or none, whose shape says it all. */
+const SINGLE_CALL = -1;
 
 export class UnitTable {
   readonly kinds: UnitKind[] = [];
   /** By a 52-bit hash of shapes, slots and steps; two of 20,000 kinds share one once in 10⁷ captures. */
-  private readonly byHash = new Map<number, number>();
+  private readonly byHash = new PairTable();
+  private readonly calls: Calls;
+  private readonly hash: ChainHash;
 
-  /** Counts a unit; returns the numbers of its kinds: one, or one per call beyond the limit. */
-  add(unit: Unit): number[] {
-    const { calls, steps } = unit;
-    const hash = hashOf(unit);
-    let number = this.byHash.get(hash);
-    if (number === undefined) {
-      if (this.kinds.length >= MAX_KINDS && calls.length > 1) {
-        const { number, clientId, db, startUs, lastBytes } = unit;
-        return calls.flatMap((call) => this.add(new Unit(number, clientId, db, startUs, lastBytes, [call])));
-      }
-      const blocking = calls.some((call) => call.blocking);
-      const kind = {
-        count: 0,
-        blocking,
-        ops: slotsOf(calls),
-        steps: (steps ?? []).map(({ at }) => ({ at, gaps: [] })),
-      };
-      number = this.kinds.push(kind) - 1;
-      this.byHash.set(hash, number);
+  constructor(calls: Calls) {
+    this.calls = calls;
+    this.hash = new ChainHash(calls);
+  }
+
+  /** Counts a unit; returns the number of its kind, or -1 if there are too many: then count its calls. */
+  add({ first, calls, stepAt, stepGapUs, blocking }: Unit): number {
+    return this.count(first, calls, stepAt, stepGapUs, blocking);
+  }
+
+  /** Counts one call of a unit, whose first entry this is, as a unit; returns the number of its kind. */
+  addCall(first: number): number {
+    const { calls } = this;
+    let last = first;
+    while (calls.next[last] !== 0 && !calls.isCall(calls.next[last]!)) last = calls.next[last]!;
+    const rest = calls.next[last]!;
+    calls.next[last] = 0;
+    const number = this.count(first, 1, NONE, NONE, calls.blocking[first] === 1);
+    calls.next[last] = rest;
+    return number;
+  }
+
+  private count(first: number, count: number, stepAt: number[], stepGapUs: number[], blocking: boolean): number {
+    const { calls, hash, byHash } = this;
+    // Most units are one call of one key, or of none: the shape says it all.
+    if (count === 1 && calls.next[first] === 0) hash.set(calls.shape[first]!, SINGLE_CALL);
+    else hash.of(first, count, stepAt);
+    let number = byHash.find(hash.low, hash.high);
+    if (number < 0) {
+      if (this.kinds.length >= MAX_KINDS && count > 1) return -1;
+      number = byHash.add(hash.low, hash.high);
+      const steps = stepAt.map((at) => ({ at, gaps: [] }));
+      this.kinds.push({ count: 0, blocking, ops: calls.slots(first), steps });
     }
     const kind = this.kinds[number]!;
     kind.count++;
     for (let i = 0; i < kind.steps.length; i++) {
       const { gaps } = kind.steps[i]!;
-      gaps[gaps.length < MAX_GAPS ? gaps.length : kind.count % MAX_GAPS] = steps![i]!.gapUs;
+      gaps[gaps.length < MAX_GAPS ? gaps.length : kind.count % MAX_GAPS] = stepGapUs[i]!;
     }
-    return [number];
+    return number;
   }
 }
 
-/** Rows of the unit that is being hashed, in order of appearance: their places are the slots. */
-const rowsSeen: number[] = [];
-let hashA = 0;
-let hashB = 0;
+const NONE: number[] = [];
 
-function mixIn(value: number): void {
-  hashA = Math.imul(hashA ^ value, 0x85ebca6b);
-  hashA ^= hashA >>> 15;
-  hashB = Math.imul(hashB + value, 0xc2b2ae35);
-  hashB ^= hashB >>> 13;
-}
+/** Two numbers by which chains of calls are told apart: same shapes, same pattern of equal keys, same steps. */
+export class ChainHash {
+  low = 0;
+  high = 0;
+  private readonly calls: Calls;
+  /** Rows of the chain, in order of appearance: their places are the slots. */
+  private rows = new Uint32Array(256);
 
-function hashOf({ calls, steps }: Unit): number {
-  // Most units are one call of one key, or of none: the shape says it all.
-  if (calls.length === 1 && calls[0]!.keys.length < 2) return -1 - calls[0]!.shape;
-  hashA = calls.length;
-  hashB = steps?.length ?? 0;
-  rowsSeen.length = 0;
-  for (const { shape, keys } of calls) {
-    mixIn(shape);
-    for (const { row } of keys) {
+  constructor(calls: Calls) {
+    this.calls = calls;
+  }
+
+  set(low: number, high: number): void {
+    this.low = low;
+    this.high = high;
+  }
+
+  of(first: number, count: number, stepAt: readonly number[]): void {
+    const { calls } = this;
+    this.low = count;
+    this.high = stepAt.length;
+    let known = 0;
+    for (let entry = first; entry !== 0; entry = calls.next[entry]!) {
+      if (calls.isCall(entry)) this.mix(calls.shape[entry]!);
+      const row = calls.row[entry]!;
+      if (row === NO_KEY) continue;
       // Keys that the sample leaves out are taken for different ones.
-      let slot = row === 0 ? -1 : rowsSeen.indexOf(row);
-      if (slot < 0) slot = rowsSeen.push(row) - 1;
-      mixIn(slot);
+      let slot = row === 0 ? known : 0;
+      while (slot < known && this.rows[slot] !== row) slot++;
+      if (slot === known) {
+        if (known === this.rows.length) this.rows = widened(this.rows);
+        this.rows[known++] = row;
+      }
+      this.mix(slot);
     }
+    for (let i = 0; i < stepAt.length; i++) this.mix(-stepAt[i]!);
+    this.high >>>= 12;
   }
-  if (steps) for (const { at } of steps) mixIn(-at);
-  return (hashA >>> 0) * 2 ** 20 + (hashB >>> 12);
-}
 
-/** Keys as slots: equal rows become equal small numbers, in order of appearance. */
-export function slotsOf(calls: Pick<Call, 'shape' | 'keys'>[]): [number, number[]][] {
-  const seen = new Map<number, number>();
-  let unknown = 0;
-  return calls.map(({ shape, keys }) => [
-    shape,
-    keys.map(({ row }) => intern(seen, row === 0 ? --unknown : row, () => seen.size)),
-  ]);
+  private mix(value: number): void {
+    const low = Math.imul(this.low ^ value, 0x85ebca6b);
+    this.low = low ^ (low >>> 15);
+    const high = Math.imul(this.high + value, 0xc2b2ae35);
+    this.high = high ^ (high >>> 13);
+  }
 }

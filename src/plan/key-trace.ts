@@ -8,9 +8,10 @@
  */
 
 import type { Family } from '../model/model.ts';
+import { widened } from '../model/pair-table.ts';
 import { mulberry32 } from '../model/random.ts';
 import { KeyState } from '../model/units.ts';
-import { mix, type Random, Sampler } from './random.ts';
+import { Alias, mix, type Random, Sampler } from './random.ts';
 
 const BIRTH_BINS = 32;
 /** First stretch of time that is made at once, in key accesses; later ones double. */
@@ -74,8 +75,9 @@ export class KeyTrace implements KeySource {
   private readonly expired: ReadonlyMap<number, number>;
   /** The stretch that is being read: packed times and places in order, and by place the key and its state. */
   private order = new Float64Array(0);
-  private keys = new Float64Array(0);
-  private states = new Uint8Array(0);
+  private places = new Float64Array(1024);
+  private keys = new Float64Array(1024);
+  private states = new Uint8Array(1024);
   private at = 0;
   private from = 0;
   private until = 0;
@@ -122,23 +124,24 @@ export class KeyTrace implements KeySource {
   private makeStretch(): void {
     this.from = this.until;
     this.until = this.from === 0 ? FIRST_STRETCH : this.from * 2;
-    const keys: number[] = [];
-    const states: number[] = [];
-    const order: number[] = [];
+    let count = 0;
     const scale = TIME_STEPS / (this.until - this.from);
     const emit = (time: number, key: number, state: number) => {
       if (time < this.from || time >= this.until) return;
-      order.push(Math.floor((time - this.from) * scale) * PLACES + keys.length);
-      keys.push(key);
-      states.push(state);
+      if (count === this.places.length) {
+        this.places = widened(this.places);
+        this.keys = widened(this.keys);
+        this.states = widened(this.states);
+      }
+      this.places[count] = Math.floor((time - this.from) * scale) * PLACES + count;
+      this.keys[count] = key;
+      this.states[count++] = state;
     };
     const lastRepeat = Math.floor((this.until - 1) / this.span);
     for (let repeat = Math.floor(this.from / this.span); repeat <= lastRepeat; repeat++) {
       for (let key = 0; key < this.requests.length; key++) this.emitKey(key, repeat, emit);
     }
-    this.order = Float64Array.from(order).sort();
-    this.keys = Float64Array.from(keys);
-    this.states = Uint8Array.from(states);
+    this.order = this.places.subarray(0, count).sort();
     this.at = 0;
   }
 
@@ -191,15 +194,12 @@ export class IndependentKeys implements KeySource {
   readonly state = KeyState.old;
   popularity = 0;
   private readonly requests: Uint32Array;
-  private readonly ranks: Sampler;
+  private readonly ranks: Alias;
   private readonly random: Random;
 
   constructor(family: Family, number: number, seed: number) {
     this.requests = requestsByRank(family);
-    this.ranks = new Sampler(
-      Array.from(this.requests, (n, key): [number, number] => [key, n]),
-      0,
-    );
+    this.ranks = new Alias(this.requests);
     this.random = mulberry32(mix(seed, number, 0x1d));
   }
 

@@ -1,6 +1,7 @@
 /** Invents the keys of a family: key number i has the template's shape, the captured lengths, and is different from all others. */
-import { quantileOf } from '../model/histogram.ts';
+import { quantileOf, type ValueCounts } from '../model/histogram.ts';
 import type { Family } from '../model/model.ts';
+import { intern } from '../model/tally.ts';
 import { mix } from './random.ts';
 
 const DIGITS: Record<string, string> = {
@@ -9,24 +10,98 @@ const DIGITS: Record<string, string> = {
   id: '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
 };
 
+/** Keys of one hash tag are as many as this where no family says how many tags there are. */
+const KEYS_PER_TAG = 16;
+
+/** Families whose keys share hash tags: `{user:{id}}:cart` and `{user:{id}}:orders`. */
+interface TagGroup {
+  /** What random choices of its tags begin with. */
+  seed: number;
+  /** Lengths of the placeholders in the tag. */
+  lengths: ValueCounts[];
+  tags: number;
+}
+
+/** One maker per family, in their order; families whose keys have the same kind of hash tag have the same tags. */
+export function keyMakers(families: Family[]): KeyMaker[] {
+  const groups = new Map<string, { group: TagGroup; members: number[] }>();
+  const tags = families.map((family) => variableTag(family.parts));
+  tags.forEach((tag, number) => {
+    if (!tag) return;
+    const { group, members } = intern(groups, `${families[number]!.db} ${tag.shape}`, () => ({
+      group: { seed: number, lengths: tag.places.map((p) => lengthsOf(families[number]!.parts[p]!)), tags: 0 },
+      members: [],
+    }));
+    members.push(number);
+    // One key per tag: as many tags as keys.
+    if (tag.places.length === placesOf(families[number]!.parts).length)
+      group.tags = Math.max(group.tags, families[number]!.keys);
+  });
+  const groupOf = new Map([...groups.values()].flatMap(({ group, members }) => members.map((n) => [n, group] as const)));
+  for (const { group, members } of groups.values()) {
+    if (group.tags > 0) continue;
+    group.tags = Math.max(1, ...members.map((number) => Math.ceil(families[number]!.keys / KEYS_PER_TAG)));
+  }
+  return families.map((family, number) => {
+    const group = groupOf.get(number);
+    return new KeyMaker(family, number, group && { group, places: tags[number]!.places });
+  });
+}
+
+type Parts = Family['parts'];
+
+const placesOf = (parts: Parts) => parts.flatMap((part, p) => (typeof part === 'string' ? [] : [p]));
+const lengthsOf = (part: Parts[number]) => (typeof part === 'string' ? [] : part.lengths);
+
+/** The placeholders in the hash tag of such keys, and the tag's template; undefined without a tag, or with one tag for all. */
+function variableTag(parts: Parts): { places: number[]; shape: string } | undefined {
+  const places: number[] = [];
+  let shape: string | undefined;
+  for (const [p, part] of parts.entries()) {
+    if (typeof part !== 'string') {
+      if (shape === undefined) continue;
+      places.push(p);
+      shape += `{${part.placeholder}}`;
+      continue;
+    }
+    const from = shape === undefined ? part.indexOf('{') + 1 : 0;
+    if (shape === undefined && from === 0) continue;
+    const to = part.indexOf('}', from);
+    shape = (shape ?? '') + part.slice(from, to < 0 ? undefined : to);
+    if (to >= 0) return places.length > 0 ? { places, shape } : undefined;
+  }
+  return undefined;
+}
+
 /** Keys of one family. */
 export class KeyMaker {
+  /** Equal for families that share tags. */
+  readonly group: TagGroup | undefined;
   private readonly family: Family;
   private readonly number: number;
+  private readonly places: number[];
+  private readonly keysPerTag: number;
+  /** Which placeholder tells keys apart. */
+  private readonly unique: number;
 
-  constructor(family: Family, number: number) {
+  constructor(family: Family, number: number, tag?: { group: TagGroup; places: number[] }) {
     this.family = family;
     this.number = number;
+    this.group = tag?.group;
+    this.places = tag?.places ?? [];
+    const others = placesOf(family.parts).filter((p) => !this.places.includes(p));
+    this.unique = others.at(-1) ?? -1;
+    this.keysPerTag = tag && others.length > 0 ? Math.max(1, Math.ceil(family.keys / tag.group.tags)) : 1;
   }
 
   /** Key `index` as latin1 text. */
   key(index: number): string {
     const { parts, keys } = this.family;
-    const last = parts.findLastIndex((part) => typeof part !== 'string');
     let text = '';
     for (let p = 0; p < parts.length; p++) {
       const part = parts[p]!;
       if (typeof part === 'string') text += part;
+      else if (this.places.includes(p)) text += this.tagPart(part.placeholder, this.places.indexOf(p), this.tagOf(index));
       else {
         const spread = mix(this.number, index, p) / 2 ** 32;
         text += fill(
@@ -34,11 +109,28 @@ export class KeyMaker {
           quantileOf(part.lengths, spread) || 8,
           index,
           mix(this.number, index, p, 1),
-          p === last ? Math.max(keys, index + 1) : 1,
+          p === this.unique ? Math.max(keys, index + 1) : 1,
         );
       }
     }
     return text;
+  }
+
+  /** Number of a key's tag, the same in all families of the group. */
+  tagOf(index: number): number {
+    return Math.floor(index / this.keysPerTag);
+  }
+
+  /** The key like this one that has that tag. */
+  withTag(index: number, tag: number): number {
+    return tag * this.keysPerTag + (index % this.keysPerTag);
+  }
+
+  private tagPart(placeholder: string, place: number, tag: number): string {
+    const { seed, lengths, tags } = this.group!;
+    const length = quantileOf(lengths[place]!, mix(seed, tag, place, 2) / 2 ** 32) || 8;
+    const isLast = place === this.places.length - 1;
+    return fill(placeholder, length, tag, mix(seed, tag, place, 3), isLast ? Math.max(tags, tag + 1) : 1);
   }
 }
 

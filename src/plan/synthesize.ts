@@ -8,9 +8,9 @@ import { KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
 import { existedBefore, IndependentKeys, type KeySource, KeyTrace, requestsByRank } from './key-trace.ts';
-import { KeyMaker } from './keys.ts';
+import { type KeyMaker, keyMakers } from './keys.ts';
 import { Labels } from './labels.ts';
-import { OpFlag, type Order, type Plan, type Slice } from './plan.ts';
+import { OpFlag, type Order, type Plan, type Preload, type Slice } from './plan.ts';
 import { Precedence } from './precedence.ts';
 import { preloadOf } from './preload.ts';
 import { Alias, type Random, stream } from './random.ts';
@@ -79,7 +79,7 @@ export class Synthesis implements Workload {
   constructor(model: Model, options: SynthesisOptions) {
     this.model = model;
     this.options = options;
-    this.makers = model.families.map((family, i) => new KeyMaker(family, i));
+    this.makers = keyMakers(model.families);
     const labels = new Labels();
     const writes = (command: string) => COMMANDS.get(command)?.write === true;
     this.shapes = compileShapes(model, this.makers, labels, writes);
@@ -98,12 +98,18 @@ export class Synthesis implements Workload {
       units += unit.count;
     }
     this.opsPerUnit = ops / Math.max(1, units);
+    const { makers } = this;
+    let preload: Preload | undefined;
     this.plan = {
       seed: options.seed,
       rate: options.rate ?? Synthesis.capturedRate(model),
       labels: labels.list,
       connections,
-      preload: preloadOf(model, this.makers, options.seed),
+      // Made when it is asked for: it is as large as the dataset, and a scorecard needs none.
+      get preload() {
+        preload ??= preloadOf(model, makers, options.seed);
+        return preload;
+      },
       scripts: scriptsOf(model),
     };
     this.noteCaveats();
@@ -149,7 +155,7 @@ export class Synthesis implements Workload {
       return new ArrivalProcess(rate, curve, burstsOf(captured, model.source.spanSeconds, curve), random);
     });
     return new Round(
-      { model, shapes: this.shapes, classes: this.classes, unitLabels: this.unitLabels },
+      { model, makers: this.makers, shapes: this.shapes, classes: this.classes, unitLabels: this.unitLabels },
       { epochSeconds: options.epochSeconds + laterSeconds, independent: options.independent === true },
       { sources, arrivals, random: stream(options.seed, 'units', round) },
     );
@@ -250,6 +256,7 @@ class Round {
   /** Everything before has been taken. */
   atUs = 0;
   private readonly model: Model;
+  private readonly makers: KeyMaker[];
   private readonly shapes: CompiledShape[];
   private readonly classes: CompiledClass[];
   private readonly unitLabels: string[];
@@ -274,11 +281,18 @@ class Round {
   private readonly writer = new RespWriter();
 
   constructor(
-    compiled: { model: Model; shapes: CompiledShape[]; classes: CompiledClass[]; unitLabels: string[] },
+    compiled: {
+      model: Model;
+      makers: KeyMaker[];
+      shapes: CompiledShape[];
+      classes: CompiledClass[];
+      unitLabels: string[];
+    },
     options: { epochSeconds: number; independent: boolean },
     random: { sources: KeySource[]; arrivals: ArrivalProcess[]; random: Random },
   ) {
     this.model = compiled.model;
+    this.makers = compiled.makers;
     this.shapes = compiled.shapes;
     this.classes = compiled.classes;
     this.unitLabels = compiled.unitLabels;
@@ -457,11 +471,23 @@ class Round {
     let call = 0;
     let step = 0;
     let at = Math.max(atUs, this.freeFromUs[connection] ?? 0);
+    /** Of each group of families that share hash tags: the tag of this command or transaction. */
+    const tags = new Map<KeyMaker['group'], number>();
+    /** Keys that are used together, in a cluster, are in one slot. */
+    const collocate = (family: number, key: number): number => {
+      const maker = this.makers[family]!;
+      if (!maker.group) return key;
+      return maker.withTag(
+        key,
+        intern(tags, maker.group, () => maker.tagOf(key)),
+      );
+    };
     const draw = (family: number, accepts?: (state: number) => boolean) => {
       const source = this.sources[family]!;
       source.next(accepts);
-      return source.key;
+      return collocate(family, source.key);
     };
+    let inTransaction = false;
     const context: CallContext = {
       random: this.random,
       nowSeconds: this.epochSeconds + atUs / 1e6,
@@ -472,7 +498,9 @@ class Round {
     unit.ops.forEach(([number, keySlots], i) => {
       if (unit.steps[step]?.[0] === i) at += unit.steps[step++]![1];
       const compiled = this.shapes[number]!;
-      const { script } = compiled.shape;
+      const { script, command } = compiled.shape;
+      if (command === 'multi' || command === 'exec') inTransaction = command === 'multi';
+      if (!inTransaction) tags.clear();
       if (script !== undefined) {
         this.writeScript(compiled, script, calls?.[call++], connection, at);
         return;
@@ -480,13 +508,17 @@ class Round {
       context.keys = compiled.keyFamilies.map((family, k) => {
         const slot = keySlots[k];
         if (slot === undefined) return draw(family);
-        return intern(slots, slot * families + family, () => {
+        const known = intern(slots, slot * families + family, () => {
           const isRemoved = () => unit.ops.some(([n, named]) => this.shapes[n]!.removes && named.includes(slot));
           const key =
             next ?? draw(family, compiled.writes && !isRemoved() ? undefined : isRemoved() ? isFinal : isThere);
           next = undefined;
           return key;
         });
+        // A key that the unit has used before decides on the tag, and keeps its own.
+        const maker = this.makers[family]!;
+        if (maker.group) intern(tags, maker.group, () => maker.tagOf(known));
+        return known;
       });
       context.nextKey = 0;
       compiled.keyFamilies.forEach((family, k) => {

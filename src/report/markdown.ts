@@ -8,7 +8,7 @@ import { printable } from '../printable.ts';
 import type { ReportSource } from './source.ts';
 
 export function reportMarkdown({ judgement }: ReportSource): string {
-  const { rules, caveats, rounds, alpha, latency } = judgement;
+  const { rules, caveats, rounds, level, latency } = judgement;
   const [baseline, candidate] = ARMS.map((arm) => {
     const { product, version, spec } = judgement.arms[arm];
     return escapeMarkup(`${product} ${version} (${spec})`);
@@ -31,7 +31,7 @@ export function reportMarkdown({ judgement }: ReportSource): string {
           'baseline',
           'candidate',
           'change',
-          `${percent(1 - 2 * alpha)} interval`,
+          `${percent(1 - 2 * level)} interval`,
           'allowed',
           'outcome',
         ]),
@@ -44,7 +44,7 @@ export function reportMarkdown({ judgement }: ReportSource): string {
             changeOf(rule),
             intervalOf(rule),
             allowedOf(rule),
-            rule.level === 'warn' ? `${rule.outcome} (warn only)` : rule.outcome,
+            [rule.outcome, rule.badge, rule.level === 'warn' && 'warns only'].filter(Boolean).join(', '),
           ]),
         ),
       ].join('\n'),

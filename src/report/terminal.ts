@@ -16,9 +16,12 @@ const WIDTH = 80;
 
 const TONES: Record<Verdict, Tone> = { pass: 'good', fail: 'bad', inconclusive: 'unsure', invalid: 'bad' };
 
-export function reportTerminal(source: ReportSource, stream?: NodeJS.WriteStream): string {
+export const reportTerminal = (source: ReportSource, stream?: NodeJS.WriteStream) =>
+  terminalText(source, stream ? colourFor(stream) : plainColour);
+
+/** The report in the colours that `colour` gives; sections are separated by empty lines. */
+export function terminalText(source: ReportSource, colour: Colour): string {
   const { judgement } = source;
-  const colour = stream ? colourFor(stream) : plainColour;
   const arms = ARMS.map((arm) => {
     const { product, version, spec, allocator } = judgement.arms[arm];
     return shorten(printable(`${arm.padEnd(10)} ${product} ${version}, ${spec}, ${allocator}`), WIDTH);
@@ -160,7 +163,7 @@ function distributionLines(source: ReportSource, colour: Colour): string[] {
   return [
     ...ARMS.map((arm, i) => `${arm.padEnd(ARM_WIDTH)}${pictures.lines[i]}`),
     `${' '.repeat(ARM_WIDTH)}${pictures.axis}`,
-    colour('quiet', 'requests by response time, both scales logarithmic; the lowest bar is one'),
+    colour('quiet', 'requests by response time (logarithmic); heights by cube root, to show tails'),
   ];
 }
 

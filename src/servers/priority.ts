@@ -25,9 +25,12 @@ export function realtimeRefusal(): string | undefined {
 function tryRealtime(): string | undefined {
   const { error, status, stderr } = spawnSync('chrt', ['--fifo', LEVEL, 'true'], { encoding: 'utf8' });
   if (error) return 'there is no chrt (Linux, package util-linux)';
-  if (status !== 0) return `it is not permitted (${stderr.trim().split('\n')[0]}): it needs root, CAP_SYS_NICE or an rtprio limit`;
+  if (status !== 0)
+    return `it is not permitted (${stderr.trim().split('\n')[0]}): it needs root, CAP_SYS_NICE or an rtprio limit`;
   // Beyond its share the kernel stops every real-time thread for the rest of a second; −1 means no limit.
-  const [runtime, period] = ['runtime', 'period'].map((name) => Number(readText(`/proc/sys/kernel/sched_rt_${name}_us`)));
+  const [runtime, period] = ['runtime', 'period'].map((name) =>
+    Number(readText(`/proc/sys/kernel/sched_rt_${name}_us`)),
+  );
   if (runtime && period && runtime > 0 && runtime < (1 - REALTIME_IDLE_SHARE) * period)
     return `the kernel gives real-time threads only ${Math.round((runtime / period) * 100)} % of a core (sched_rt_runtime_us)`;
   return undefined;

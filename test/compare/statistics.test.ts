@@ -2,11 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  benjaminiHochberg,
+  binomialCdf,
+  clopperPearson,
   fisherGreater,
+  hodgesLehmann,
   holm,
   marginOf,
   rateWithoutEvents,
   roundsNeeded,
+  signFlip,
   studentCdf,
   studentQuantile,
   testMargin,
@@ -157,4 +162,93 @@ test('a rise of 40 % where 20 % is allowed is caught, and never passed', () => {
 
 test('a rise of 25 % where 20 % is allowed is caught when rounds are steady', () => {
   assert.ok(simulate(1.25, 0.02).fail >= 0.9);
+});
+
+test('Clopper and Pearson: closed forms, and the bounds that a table of Poisson tails has in the limit', () => {
+  near(clopperPearson(0, 30, 0.05).high, 1 - 0.05 ** (1 / 30), 1e-9);
+  near(clopperPearson(30, 30, 0.025).low, 0.025 ** (1 / 30), 1e-9);
+  assert.deepEqual([clopperPearson(0, 30, 0.05).low, clopperPearson(30, 30, 0.05).high], [0, 1]);
+  // 5 of 20 at 95 %: 0.0866 to 0.4910, as in Clopper and Pearson's chart and in every textbook since.
+  near(clopperPearson(5, 20, 0.025).low, 0.08657, 1e-5);
+  near(clopperPearson(5, 20, 0.025).high, 0.49105, 1e-5);
+});
+
+test('the binomial is that of counting', () => {
+  near(binomialCdf(1, 4, 0.5), 5 / 16, 1e-12);
+  near(binomialCdf(3, 10, 0.3), 0.649610718, 1e-9);
+  assert.deepEqual([binomialCdf(-1, 4, 0.5), binomialCdf(4, 4, 0.5), binomialCdf(0, 0, 0.5)], [0, 1, 1]);
+});
+
+test('Benjamini and Hochberg repeat their own example', () => {
+  // JRSS B 57 (1995), table 1: fifteen p values of a study of thrombolysis; four are rejected at q = 0.05.
+  const p = [
+    1e-4, 4e-4, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.324, 0.4262, 0.5719, 0.6528, 0.759, 1,
+  ];
+  assert.deepEqual(
+    benjaminiHochberg(p.toReversed(), 0.05).toReversed(),
+    p.map((_, i) => i < 4),
+  );
+  assert.deepEqual(benjaminiHochberg([], 0.1), []);
+});
+
+test("Fisher's sign flips repeat Darwin's maize, and agree with going through them", () => {
+  // The Design of Experiments (1935), §21: differences in eighths of an inch; 863 of 32,768 flips reach a sum of 314.
+  const darwin = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48];
+  near(signFlip(darwin).atLeast, 863 / 32_768, 1e-12);
+  near(signFlip(darwin.map((d) => -d)).atMost, 863 / 32_768, 1e-12);
+  // Above 32 values flips are drawn.
+  const many = Array.from({ length: 40 }, (_, i) => Math.sin(i) + 0.2);
+  const { atLeast, atMost } = signFlip(many);
+  near(
+    atLeast,
+    1 - studentCdf(testMargin(many, 0, 0.05).estimate / (testMargin(many, 0, 0.05).sd! / Math.sqrt(40)), 39),
+    0.02,
+  );
+  near(atLeast + atMost, 1, 0.01);
+});
+
+test('Hodges and Lehmann do not mind an outlier', () => {
+  near(hodgesLehmann([1, 2, 3]), 2, 1e-12);
+  near(hodgesLehmann([1, 2, 3, 4, 1000]), 3, 0.6);
+});
+
+test('a round that is far off makes t prove itself without it', () => {
+  const margin = Math.log(1.2);
+  // Clearly below the limit but for one round far below: the t interval is wide, the permutation test is not.
+  const lucky = [0.01, -0.02, 0.03, 0, -0.01, 0.02, 0.01, -1.5];
+  const doubted = testMargin(lucky, margin, 0.05);
+  assert.deepEqual(doubted.outliers?.rounds, [7]);
+  near(doubted.outliers!.pPass, 1 / 256, 1e-9);
+  assert.ok(Math.abs(doubted.outliers!.estimate) < 0.02);
+  // A round far above in a run that fails anyway: both say so.
+  const bad = [0.5, 0.52, 0.49, 0.51, 0.5, 0.53, 0.9];
+  assert.deepEqual(
+    [testMargin(bad, margin, 0.05).outcome, testMargin(bad, margin, 0.05).outliers?.rounds],
+    ['fail', [6]],
+  );
+  assert.equal(testMargin([0.01, 0.02, 0, 0.03, 0.015], margin, 0.05).outliers, undefined);
+});
+
+test('where t and the permutation test disagree it cannot be told, and the rounds are the cause', () => {
+  const margin = Math.log(1.2);
+  const { outliers, outcome, cause, high } = testMargin([0.01, -0.02, 0.03, 0, -0.01, 0.02, 0.01, -2.5], margin, 0.05);
+  assert.ok(high > margin && outliers!.pPass < 0.01);
+  assert.deepEqual([outcome, cause], ['inconclusive', 'outliers']);
+});
+
+test('on a host where the margin drowns in noise equal servers are not failed in a twentieth of all runs', () => {
+  const gauss = normal(17);
+  const RUNS = 4000;
+  let fails = 0;
+  for (let run = 0; run < RUNS; run++) {
+    if (
+      testMargin(
+        Array.from({ length: 8 }, () => 2 * gauss()),
+        Math.log(1.1),
+        0.05,
+      ).outcome === 'fail'
+    )
+      fails++;
+  }
+  assert.ok(fails / RUNS < 0.015, `${fails} of ${RUNS}`);
 });

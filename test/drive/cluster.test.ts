@@ -53,7 +53,12 @@ for (const product of PRODUCTS) {
     test('ops of all slots are answered by the node that serves them', async () => {
       const cluster = clusters[product];
       const before = commandCalls(await cluster.info('commandstats'));
-      const { planned, replied, errors, cluster: counts } = await drive(
+      const {
+        planned,
+        replied,
+        errors,
+        cluster: counts,
+      } = await drive(
         cluster,
         Array.from({ length: 3000 }, (_, i) => ({
           args: ['SET', `spread:${i}`, `${i}`],
@@ -75,7 +80,9 @@ for (const product of PRODUCTS) {
       const cluster = clusters[product];
       const { usedBytes, memFragmentationRatio } = memorySample(await cluster.info('memory'), 0);
       await onNodes(cluster, async (nodes) => {
-        const used = await Promise.all(nodes.map(async (node) => Number(/used_memory:(\d+)/.exec(await node.info())![1])));
+        const used = await Promise.all(
+          nodes.map(async (node) => Number(/used_memory:(\d+)/.exec(await node.info())![1])),
+        );
         const sum = used.reduce((a, b) => a + b);
         assert.ok(Math.abs(usedBytes - sum) < sum / 4, `${usedBytes} of ${used}`);
         assert.ok(usedBytes > 2 * Math.max(...used));
@@ -86,7 +93,11 @@ for (const product of PRODUCTS) {
 
     test('a transaction goes to one node; keys of several slots are counted and refused by the server', async () => {
       const tagged = (name: string) => `{tx}:${name}`;
-      const { replied, errors, cluster: counts } = await drive(
+      const {
+        replied,
+        errors,
+        cluster: counts,
+      } = await drive(
         clusters[product],
         [
           ['WATCH', tagged('a')],
@@ -216,7 +227,11 @@ test('a cluster whose node dies is a server that died', async () => {
 });
 
 test('connections to one node that break in the middle lose what was in flight, and no count', async () => {
-  const ops = Array.from({ length: 2000 }, (_, i) => ({ args: ['INCR', `break:${i}`], connection: i % 4, atUs: i * 250 }));
+  const ops = Array.from({ length: 2000 }, (_, i) => ({
+    args: ['INCR', `break:${i}`],
+    connection: i % 4,
+    atUs: i * 250,
+  }));
   const record = await drive(clusters.redis, ops, {
     connections: 4,
     during: () =>

@@ -66,7 +66,12 @@ test('killed and started again in mid-slice: nothing is lost from the accounts, 
         const count = 3000;
         const slice = sliceOf(
           Array.from({ length: count }, (_, i) => ({
-            args: i % 3 === 0 ? ['EVALSHA', sha1, '1', `n:${i % 10}`] : i % 3 === 1 ? ['GET', 'n:1'] : ['LPUSH', 'n:1', 'x'],
+            args:
+              i % 3 === 0
+                ? ['EVALSHA', sha1, '1', `n:${i % 10}`]
+                : i % 3 === 1
+                  ? ['GET', 'n:1']
+                  : ['LPUSH', 'n:1', 'x'],
             atUs: (i / count) * 0.6e6,
             connection: i % CONNECTIONS,
           })),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Judgement } from '../../src/compare/judgement.ts';
 import { startServer } from '../../src/servers/index.ts';
+import { temporaryFile } from '../support/capture.ts';
 import { cutover } from '../support/cli.ts';
 import { startProxy } from '../support/proxy.ts';
 import { temporaryFolder } from '../support/temporary.ts';
@@ -88,17 +89,38 @@ test('Redis against Valkey gives a verdict', async () => {
   for (const rule of judgement.rules) assert.ok(rule.samples > 0, rule.id);
 });
 
-test('one per cent of replies delayed by 5 ms: fail, naming the tail', async () => {
-  // Slowly, because generator, proxy and server may have two cores between them: P99.5 is then what samples defend.
-  const judgement = await behindProxy({ delayShare: 0.01, delayMs: 5 }, [
-    ...['--rounds', '5', '--slice', '2s', '--rate', '1500', '--warmup', '500ms'],
+test("a tenth of one family's replies delayed by 5 ms: fail, naming the tail of that family and of no other", async () => {
+  const others = ['ratelimit:ip:*', 'user:*:profile', 'stock:*'];
+  const budget = temporaryFile(
+    'budget.yaml',
+    `apiVersion: cutover/budget@1
+latency:
+  p99: { max_increase: 20%, floor: 1ms }
+objectives: [${['product:*', ...others].map((family) => `{ family: "${family}", latency: { p95: { max_increase: 20%, floor: 1ms } } }`)}]
+`,
+  );
+  // Slowly, because generator, proxy and server may have two cores between them.
+  const judgement = await behindProxy({ delayShare: 0.1, delayMs: 5, delayed: /^product:/ }, [
+    ...['--rounds', '5', '--slice', '2s', '--rate', '1500', '--warmup', '500ms', '--budget', budget],
   ]);
   assert.equal(judgement.verdict, 'fail', judgement.sentence);
   assert.equal(judgement.code, 1);
-  assert.match(judgement.sentence, /P99/);
+  const names = failed(judgement);
+  assert.ok(names.includes('latency.p95/product:*'), names.join(' '));
+  assert.deepEqual(
+    names.filter((id) => others.some((family) => id.endsWith(`/${family}`)) || !id.startsWith('latency.')),
+    [],
+  );
+});
+
+test('a stall of 50 ms in each second: fail, naming the stalls', async () => {
+  const judgement = await behindProxy({ stallEveryMs: 1000, stallMs: 50 }, [
+    ...['--rounds', '5', '--slice', '2s', '--rate', '1500', '--warmup', '500ms'],
+  ]);
+  assert.equal(judgement.verdict, 'fail', judgement.sentence);
   assert.ok(
-    failed(judgement).every((id) => id.startsWith('latency.p99')),
-    failed(judgement).join(' '),
+    failed(judgement).some((id) => id.startsWith('stalls')),
+    judgement.sentence,
   );
 });
 

@@ -35,7 +35,11 @@ const slower: Behaviour = (round, arm) =>
   arm === 'candidate' ? { tail: 17 + round, errors: { 'session:{id} getex': { ERR: 31 } } } : { lagUs: 900 };
 const MOMENTS: Record<string, LiveRun> = {
   start: moment(0, () => ({}), { elapsedSeconds: 2, leftSeconds: 78 }),
-  good: moment(3, (round) => ({ serviceUs: 400 + 3 * round }), { elapsedSeconds: 48, leftSeconds: 32.4 }),
+  good: moment(
+    3,
+    (round, arm) => (arm === 'candidate' ? { tail: [5.2, 5.9, 5.4][round]!, rssPerByte: 1.36 + round / 50 } : {}),
+    { elapsedSeconds: 48, leftSeconds: 32.4 },
+  ),
   over: moment(4, slower, { elapsedSeconds: 7000, leftSeconds: 3723 }),
 };
 

@@ -56,6 +56,18 @@ test('an engine is enough for the demo, not for the tests', () => {
   ]);
 });
 
+test('the tests look at pages in a browser', () => {
+  const machine = {
+    modulesFresh: true,
+    engine: true,
+    missingImages: [],
+    packages: ['chromium'],
+    missingBinaries: ['chromium'],
+  };
+  assert.deepEqual(plan(machine), []);
+  assert.deepEqual(plan(machine, '--for-tests'), ['apt-update', 'apt-install chromium']);
+});
+
 test('an engine that could not pull is not asked again: binaries', () => {
   const machine = { modulesFresh: true, engine: true, pullFailed: true };
   assert.deepEqual(plan({ ...machine, missingBinaries: [] }), []);

@@ -19,6 +19,11 @@ export function onFrames(socket: Socket, onFrame: (frame: Buffer) => void, onChu
   });
 }
 
+/** What comes after the name of a command, most often its key; empty where there is none, or it is very long. */
+export function firstArgumentOf(command: Buffer): string {
+  return /^\*\d+\r\n\$\d+\r\n[^\r]*\r\n\$\d+\r\n([^\r]*)/.exec(command.toString('latin1', 0, 256))?.[1] ?? '';
+}
+
 /** The name of a command, as it was sent. */
 export function nameOf(command: Buffer): string {
   return /^\*\d+\r\n\$\d+\r\n([^\r]*)/.exec(command.toString('latin1', 0, 64))?.[1] ?? '';

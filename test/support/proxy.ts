@@ -1,13 +1,18 @@
-/** A TCP proxy in front of a real server that delays, or answers with an error, a known share of the commands. */
+/** A TCP proxy in front of a real server that delays, or answers with an error, a known share of the commands, or stalls. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { nameOf, onFrames } from './frames.ts';
+import { firstArgumentOf, nameOf, onFrames } from './frames.ts';
 
 export interface ProxyOptions {
   target: { host: string; port: number };
   /** This share of the replies (0 … 1) arrives `delayMs` late. */
   delayShare?: number;
   delayMs?: number;
+  /** Only commands with such a first argument are delayed. */
+  delayed?: RegExp;
+  /** Every so often no reply leaves for `stallMs`. */
+  stallEveryMs?: number;
+  stallMs?: number;
   /** This share of the commands is answered `-errorText` instead of reaching the server. */
   errorShare?: number;
   errorText?: string;
@@ -37,7 +42,16 @@ interface Answer {
 
 /** Starts the proxy on a free loopback port. Which commands are hit is counted over all connections. */
 export async function startProxy(options: ProxyOptions): Promise<{ port: number; close(): Promise<void> }> {
-  const { target, delayShare = 0, delayMs = 0, errorShare = 0, errorText = 'ERR injected by the proxy' } = options;
+  const {
+    target,
+    delayShare = 0,
+    delayMs = 0,
+    delayed,
+    stallEveryMs = Number.POSITIVE_INFINITY,
+    stallMs = 0,
+  } = options;
+  const { errorShare = 0, errorText = 'ERR injected by the proxy' } = options;
+  const startedAt = performance.now();
   const isDelayed = everyShareOf(delayShare);
   const isRefused = everyShareOf(errorShare);
   const refusal = Buffer.from(`-${errorText}\r\n`);
@@ -60,7 +74,11 @@ export async function startProxy(options: ProxyOptions): Promise<{ port: number;
     };
     const fill = (answer: Answer, bytes: Buffer) => {
       answer.bytes = bytes;
-      answer.dueAt = performance.now() + answer.delayMs;
+      const now = performance.now();
+      const intoStallMs = (now - startedAt) % stallEveryMs;
+      // The first period has none: servers are prepared in it.
+      const isStalled = now - startedAt > stallEveryMs && intoStallMs < stallMs;
+      answer.dueAt = now + Math.max(answer.delayMs, isStalled ? stallMs - intoStallMs : 0);
     };
 
     onFrames(
@@ -73,7 +91,7 @@ export async function startProxy(options: ProxyOptions): Promise<{ port: number;
           fill(answer, refusal);
           return;
         }
-        if (touched && isDelayed()) answer.delayMs = delayMs;
+        if (touched && (!delayed || delayed.test(firstArgumentOf(command))) && isDelayed()) answer.delayMs = delayMs;
         asked.push(answer);
         upstream.write(command);
       },

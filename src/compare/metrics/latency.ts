@@ -24,15 +24,37 @@ const LAG_SHARE = 0.5;
 const HARMLESS_LAG_SHARE = 0.1;
 const HARMLESS_LAG_US = 50;
 
+/** Of the tail that is measured, the part that a server which does nothing may have too without a word about it. */
+const FLOOR_SHARE = 0.25;
+
 export const judgeLatency: Metric = (evidence) => {
   const assessed = evidence.budget.latency.flatMap((objective) =>
     objective.limits.map((limit) => assess(evidence, objective, limit)),
   );
   return {
     assessments: assessed.map(({ assessment }) => assessment),
-    caveats: assessed.flatMap(({ caveats }) => caveats),
+    caveats: [...noiseFloor(evidence), ...assessed.flatMap(({ caveats }) => caveats)],
   };
 };
+
+/**
+ * What host and generator add is the same on both arms, so it invalidates nothing; but a rise of the server's own part is
+ * then a smaller rise of the whole.
+ */
+function noiseFloor({ rehearsal, spectra }: Evidence): Caveat[] {
+  const floorUs = rehearsal.floor?.responseUs.p999 ?? 0;
+  const measuredUs = Math.min(...ARMS.map((arm) => spectra[arm].response.p999));
+  if (floorUs <= FLOOR_SHARE * measuredUs) return [];
+  return [
+    {
+      id: 'noise-floor',
+      message: `against a server that does nothing the same load has a P99.9 of ${count(floorUs)} µs, here it is ${count(measuredUs)} µs: so much of the tail is the host's and the generator's, and a change in the server's own part shows the less`,
+      advice:
+        'Give generator and servers cores of their own, or --priority realtime; what passes here passes on this host.',
+      numbers: { floorUs: Math.round(floorUs), measuredUs: Math.round(measuredUs) },
+    },
+  ];
+}
 
 function assess(
   evidence: Evidence,
@@ -80,16 +102,9 @@ function assess(
   const figures = { needed: neededFor(limit.percentile), measured: leastPerRound };
   const shortfall = `${about} needs ${count(figures.needed)} samples a round, has ${count(figures.measured)}`;
   if (judged === undefined) {
-    const inconclusive = { cause: 'too-few-samples', message: shortfall } as const;
     const cure = cureOf(evidence, leastPerRound, Math.min(limit.percentile, STEPS_DOWN.at(-1)!));
-    const message = 'slice' in cure ? `${shortfall}; ${cure.slice}` : shortfall;
-    return {
-      assessment: {
-        ...base,
-        inconclusive: { ...inconclusive, message, ...('rounds' in cure ? { roundsNeeded: cure.rounds } : {}) },
-      },
-      caveats: [],
-    };
+    const message = cure.message ? `${shortfall}; ${cure.message}` : shortfall;
+    return { assessment: { ...base, inconclusive: { ...cure, cause: 'too-few-samples', message } }, caveats: [] };
   }
 
   const at = PERCENTILES.indexOf(judged);
@@ -169,14 +184,12 @@ function cureOf(
   { rehearsal, rounds }: Evidence,
   perRound: number,
   percentile: number,
-): { rounds: number } | { slice: string } {
+): { roundsNeeded?: number; message?: string } {
+  if (perRound === 0) return {};
   const beyond = (perRound * Math.round(10_000 - percentile * 100)) / 10_000;
-  const needed = Math.ceil(BEYOND_IN_TOTAL / beyond);
-  if (beyond >= BEYOND_PER_ROUND) return { rounds: needed };
+  if (beyond >= BEYOND_PER_ROUND) return { roundsNeeded: Math.ceil(BEYOND_IN_TOTAL / beyond) };
   const { sliceSeconds, slicePairs } = rehearsal.settings;
   const longer = Math.ceil((sliceSeconds * Math.max(BEYOND_PER_ROUND, BEYOND_IN_TOTAL / rounds.length)) / beyond);
-  const minutes = Math.ceil((2 * slicePairs * longer * rounds.length) / 60);
-  return {
-    slice: `--slice ${longer}s (about ${plural(minutes, 'minute')} of load) would have them for ${percentileName(percentile)}`,
-  };
+  const minutes = plural(Math.ceil((2 * slicePairs * longer * rounds.length) / 60), 'minute');
+  return { message: `${percentileName(percentile)} would have them with --slice ${longer}s, ${minutes} of load` };
 }

@@ -52,9 +52,8 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
       us < 999.5 ? `${Math.round(us)} µs` : us < 999_500 ? `${rounded(us / 1000)} ms` : `${rounded(us / 1e6)} s`,
     seconds: (seconds) => `${rounded(seconds)} s`,
     perSecond: (rate) => Math.round(rate).toLocaleString('en-US'),
-    percentile: (x) => `${Number((100 - 100 / x).toPrecision(7))} %`,
-    change: (share) => `${rounded(share * 100)} %`,
-    date: (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10),
+    percentile: (x) => `${Number((100 - 100 / x).toPrecision(7))}`,
+    ordinal: String,
   };
   const dashes: Partial<Record<Plot['series'][number]['style'], number[]>> = {
     dashed: [7, 4],
@@ -66,14 +65,29 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
   const charts: uPlot[] = [];
 
   const logarithmic = (axis: Plot['y']) => axis.scale !== 'linear';
-  /** Where a logarithmic axis gets its labels: at every nine, or at round numbers as far apart as the range is wide. */
-  const splits = (axis: Plot['y']) => (_: uPlot, __: number, low: number, high: number) => {
-    const decades = Array.from({ length: 12 }, (_, decade) => 10 ** decade);
+  /** Where an axis gets its labels: at every nine, at whole numbers, or at round ones as far apart as the range is wide. */
+  const splits = (axis: Plot['y']) => (chart: uPlot, _: number, low: number, high: number) => {
+    const tens = Array.from({ length: 12 }, (_, decade) => 10 ** decade);
     const steps = high / low > 2000 ? [1] : high / low > 5 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
-    const round =
-      axis.scale === 'percentile' ? [2, ...decades] : decades.flatMap((ten) => steps.map((step) => ten * step));
-    return round.filter((value) => value >= low && value <= high).sort((a, b) => a - b);
+    /** Room for one label, as a share of the axis in decades. */
+    const room = (46 * Math.log10(high / low)) / Math.max(1, chart.width - 110);
+    let last = Number.NEGATIVE_INFINITY;
+    const nines = [1, 2, ...tens.slice(1)].filter((nine) => {
+      if (nine < low || Math.log10(nine) - last < room) return false;
+      last = Math.log10(nine);
+      return true;
+    });
+    const candidates = {
+      percentile: nines,
+      log: tens.flatMap((ten) => steps.map((step) => ten * step)),
+      linear: [...chart.data[0]],
+    }[axis.scale];
+    return candidates.filter((value) => value >= low && value <= high).sort((a, b) => a - b);
   };
+  const placed = (axis: Plot['y']) =>
+    logarithmic(axis) || axis.unit === 'ordinal'
+      ? { splits: splits(axis), filter: (_: uPlot, all: number[]) => all }
+      : {};
 
   function draw(place: PageElement): void {
     const plot = plots[place.dataset.plot!]!;
@@ -110,13 +124,13 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
             stroke: () => paint('quiet'),
             grid: { stroke: () => paint('line'), width: 1 },
             ticks: { stroke: () => paint('line') },
-            ...(logarithmic(x) ? { splits: splits(x), filter: (_: uPlot, all: number[]) => all } : {}),
+            ...placed(x),
             values: (_, splits) => splits.map((value) => (value === null ? '' : show[x.unit](value))),
           },
           {
             label: y.label,
             size: 78,
-            ...(logarithmic(y) ? { splits: splits(y), filter: (_: uPlot, all: number[]) => all } : {}),
+            ...placed(y),
             stroke: () => paint('quiet'),
             grid: { stroke: () => paint('line'), width: 1 },
             ticks: { stroke: () => paint('line') },
@@ -130,7 +144,7 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
             stroke: () => paint(colour),
             width: style === 'thin' || style === 'faint' ? 1 : 2,
             dash: dashes[style] ?? [],
-            points: { show: false },
+            points: { show: x.unit === 'ordinal' },
             spanGaps: false,
           })),
         ],
@@ -181,7 +195,6 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
   }
 
   function describe({ x, y, series }: Plot, chart: uPlot, at: number): string {
-    const unit = x.unit === 'seconds' ? '' : ' ';
     const parts = [...new Set(series.map(({ group }) => group))].flatMap((name) => {
       const shown = series.flatMap((one, i) =>
         one.group === name && chart.series[i + 1]!.show ? [{ one, value: one.y[at] }] : [],
@@ -197,7 +210,8 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
       }
       return values.map(({ one, value }) => `${one.label} ${show[y.unit](value)}`);
     });
-    return `${unit === '' ? 'at ' : ''}${show[x.unit](x.values[at]!)}: ${parts.join(' · ')}`;
+    const place = { seconds: 'at ', percentile: 'P', ordinal: 'rehearsal ' }[x.unit as 'seconds'];
+    return `${place}${show[x.unit](x.values[at]!)}: ${parts.join(' · ')}`;
   }
 
   function listen(figure: PageElement, { series }: Plot, chart: uPlot): void {

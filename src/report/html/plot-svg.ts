@@ -1,11 +1,11 @@
 /** Turns a plot into a static SVG: what paper shows, and a page whose scripts do not run. */
-import { count, duration, signedPercent } from '../../compare/wording.ts';
+import { count, duration } from '../../compare/wording.ts';
 import { html, type Markup } from './markup.ts';
 import { type Axis, downsample, type Plot, rangeOf, type Series } from './plot.ts';
 
 const WIDTH = 720;
 const HEIGHT = 300;
-const MARGIN = { top: 12, right: 16, bottom: 44, left: 76 };
+const MARGIN = { top: 12, right: 28, bottom: 44, left: 76 };
 /** Points that a printed line of this width shows. */
 const POINTS = 240;
 
@@ -56,7 +56,7 @@ function line({ colour, style, label, y }: Series, values: number[], xScale: Sca
 
 const round = (value: number) => Number(value.toFixed(1));
 
-function scaleOf({ scale }: Axis, values: readonly (number | null)[], from: number, to: number): Scale {
+function scaleOf({ scale, unit }: Axis, values: readonly (number | null)[], from: number, to: number): Scale {
   const [least, most] = rangeOf(values) ?? [0, 1];
   if (scale !== 'linear') {
     const low = Math.max(least, 1);
@@ -64,10 +64,10 @@ function scaleOf({ scale }: Axis, values: readonly (number | null)[], from: numb
     const place = (value: number) => from + ((to - from) * Math.log(Math.max(value, low) / low)) / Math.log(high / low);
     return { place, ticks: scale === 'percentile' ? NINES.filter((x) => x >= low && x <= high) : decades(low, high) };
   }
-  const low = Math.min(0, least);
+  const low = unit === 'perSecond' ? Math.min(0, least) : least;
   const high = most > low ? most : low + 1;
   const place = (value: number) => from + ((to - from) * (value - low)) / (high - low);
-  return { place, ticks: rounds(low, high) };
+  return { place, ticks: unit === 'ordinal' ? values.flatMap((value) => value ?? []) : rounds(low, high) };
 }
 
 /** 1/(1 − p) of P0, P50, P90, P99 … */
@@ -94,12 +94,11 @@ function rounds(low: number, high: number): number[] {
 
 function labelOf({ unit }: Axis, value: number): string {
   if (unit === 'us') return duration(value).replace(/\.?0+(?= )/, (zeros) => (zeros.startsWith('.') ? '' : zeros));
-  if (unit === 'percentile') return percentileLabel(value);
+  if (unit === 'percentile') return percentileOf(value);
   if (unit === 'seconds') return `${Number(value.toPrecision(3))} s`;
-  if (unit === 'change') return signedPercent(value);
-  if (unit === 'date') return new Date(value * 1000).toISOString().slice(0, 10);
+  if (unit === 'ordinal') return String(value);
   return value >= 10 || Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(3)));
 }
 
-/** 1000 → `99.9 %`. */
-export const percentileLabel = (x: number) => `${Number((100 - 100 / x).toPrecision(8))} %`;
+/** 1000 → `99.9`. */
+const percentileOf = (x: number) => String(Number((100 - 100 / x).toPrecision(8)));

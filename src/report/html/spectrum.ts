@@ -1,11 +1,10 @@
 /** Turns two distributions into their percentile spectra on an axis where every nine takes the same room. */
-import { count, duration } from '../../compare/wording.ts';
+import { count, duration, percentileName } from '../../compare/wording.ts';
 import type { LatencyHistogram } from '../../measure/histogram.ts';
 import { ARMS, type Arm } from '../../measure/rehearsal.ts';
 import { defendedUntil } from './distributions.ts';
 import type { Markup } from './markup.ts';
 import type { Colour, Plot, Series } from './plot.ts';
-import { percentileLabel } from './plot-svg.ts';
 import { right, table } from './table.ts';
 
 /** Points per decade of 1/(1 − p). */
@@ -14,7 +13,7 @@ const PER_DECADE = 16;
 export interface SpectrumLine {
   label: string;
   colour: Colour;
-  style: 'solid' | 'dashed' | 'dotted';
+  style: 'solid' | 'dashed' | 'dotted' | 'thin';
   histogram: LatencyHistogram;
 }
 
@@ -39,7 +38,7 @@ export function spectrumPlot(title: string, lines: SpectrumLine[]): Plot {
   const undefended = Math.min(...lines.map(({ histogram }) => defendedUntil(histogram.count)));
   return {
     title,
-    x: { label: 'percentile (every nine takes the same room)', scale: 'percentile', unit: 'percentile', values },
+    x: { label: 'percentile', scale: 'percentile', unit: 'percentile', values },
     y: { label: 'response', scale: 'log', unit: 'us' },
     series: series.filter(({ y }) => y.some((value) => value !== null)),
     marks: [{ from: undefended, to: most, label: 'fewer than 100 samples beyond' }],
@@ -62,7 +61,7 @@ export function spectrumTable(title: string, lines: SpectrumLine[]): Markup {
     [{ title: 'percentile' }, ...lines.map(({ label }) => right(label))],
     [
       ...ROWS.filter((p) => most * (1 - p / 100) >= 1).map((p) => [
-        percentileLabel(100 / (100 - p)),
+        percentileName(p),
         ...lines.map((line) => cell(line, p)),
       ]),
       ['maximum', ...lines.map(({ histogram }) => duration(histogram.max))],

@@ -46,7 +46,7 @@ tbody th{font-weight:500}
 tr:has(+ .remark)>*{border-bottom:0}
 tr:target>*{background:var(--card)}
 .outcome{font-weight:600;white-space:nowrap}
-.outcome.pass{color:var(--good)}.outcome.fail{color:var(--bad)}.outcome.inconclusive{color:var(--unsure)}.outcome.not-judged{color:var(--quiet)}
+.outcome.pass{color:var(--good)}.outcome.fail{color:var(--bad)}.outcome.inconclusive{color:var(--unsure)}.outcome.invalid{color:var(--void)}.outcome.not-judged{color:var(--quiet)}
 .caveats{padding-left:1.2rem}.caveats li{margin:.5rem 0;max-width:85ch}
 figure{margin:1.25rem 0 2rem}
 figcaption h3{margin-top:0}
@@ -75,7 +75,7 @@ details>summary{cursor:pointer;padding:.25rem 0}
 details.family{border-top:1px solid var(--line)}
 .live{display:none}
 .explorable .live{display:block}.explorable .static:not(.always){display:none}
-.live .chart{position:relative}
+.live .chart{overflow:hidden;outline-offset:-2px}
 .readout{display:block;min-height:1.6em;font-size:.92rem;font-variant-numeric:tabular-nums;color:var(--quiet)}
 button{font:inherit;font-size:.92rem;color:var(--text);background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.15rem .7rem;cursor:pointer}
 button[aria-pressed=false]{color:var(--quiet);text-decoration:line-through}
@@ -91,6 +91,7 @@ footer{padding:2rem 1rem;color:var(--quiet);font-size:.92rem}
 .rules .remark{border-bottom:1px solid var(--line)}.rules tr:has(+ .remark){border-bottom:0;padding-bottom:0}
 }
 @media print{
+figure>details:not([open]){display:none}
 :root{color-scheme:light;--page:#fff;--card:#fff;--text:#000;--quiet:#444;--line:#bbb;--link:#000;
 --baseline:#0550ae;--candidate:#b02d00;--good:#116329;--bad:#a40e26;--unsure:#7a4d00;--void:#5a32a3;--allowed:#dff0e3;
 --allocated:#3b6ea5;--fragmented:#d9822b;--kept:#8a63b8;--outside:#9aa4ae}

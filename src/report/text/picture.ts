@@ -45,8 +45,7 @@ const HEIGHTS = '▁▂▃▄▅▆▇█';
 
 /**
  * Distributions over one logarithmic axis from the smallest to the largest latency of all, a line each, and the axis with
- * its powers of ten. Heights are logarithmic too: from one request to the fullest column, so that a tail of a few
- * requests is seen beside thousands.
+ * its powers of ten. Heights go by the cube root, so that a tail of a few requests is seen beside thousands.
  */
 export function histogramPictures(
   histograms: LatencyHistogram[],
@@ -64,9 +63,9 @@ export function histogramPictures(
     );
     return above.slice(0, width).map((count, at) => count - above[at + 1]!);
   });
-  const fullest = Math.max(2, ...columns.flat());
+  const fullest = Math.max(1, ...columns.flat());
   const heightOf = (count: number) =>
-    count === 0 ? ' ' : HEIGHTS[Math.round((Math.log(count) / Math.log(fullest)) * (HEIGHTS.length - 1))]!;
+    count === 0 ? ' ' : HEIGHTS[Math.ceil(Math.cbrt(count / fullest) * HEIGHTS.length) - 1]!;
   let axis = '';
   for (let decade = Math.ceil(low); decade <= high; decade++) {
     const at = Math.floor(((decade - low) / (high - low)) * width);

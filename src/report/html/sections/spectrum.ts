@@ -15,7 +15,7 @@ export function spectrumSection({ total }: Distributions, figures: Figures): Mar
 ${figures.draw(
   'spectrum',
   spectrumPlot(title, lines),
-  'Response is the reply minus the intended send, so a server that stalls cannot hide it. Where the candidate’s line is above the baseline’s, that share of the requests became slower. In the shaded part fewer than 100 samples lie beyond: it shows what happened, not what to expect.',
+  'Every nine of the percentile takes the same room. Response is the reply minus the intended send, so a server that stalls cannot hide it. Where the candidate’s line is above the baseline’s, that share of the requests became slower. In the shaded part fewer than 100 samples lie beyond: it shows what happened, not what to expect.',
   spectrumTable(title, lines),
 )}</section>`;
 }

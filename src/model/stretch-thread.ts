@@ -1,0 +1,27 @@
+/** A stretch of a capture → its model: the thread of `stretches`. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Capture } from '../capture/read.ts';
+import { CutoverError } from '../errors.ts';
+import { Fit } from './fit.ts';
+import { sourceOf } from './source.ts';
+import type { StretchMessage, StretchSetup } from './stretches.ts';
+import { summarize } from './summarize.ts';
+
+const say = (message: StretchMessage) => parentPort!.postMessage(message);
+
+try {
+  const { name, range, capture: options, fit: learning, dataset } = workerData as StretchSetup;
+  const capture = new Capture(name, options, range);
+  const fit = new Fit(learning);
+  for await (const op of capture.batches()) {
+    while (op.next()) fit.add(op);
+    say({ type: 'lines', lines: op.line });
+  }
+  fit.end();
+  const summary = capture.summary();
+  say({ type: 'fitted', model: summarize(fit, sourceOf(summary), dataset), summary });
+} catch (error) {
+  if (!(error instanceof CutoverError)) throw error;
+  const { code, message, suggestions } = error;
+  say({ type: 'failed', code, message, advice: suggestions });
+}

@@ -1,0 +1,80 @@
+/** A long plain capture → models of its stretches, each fitted by a thread of its own. */
+import { availableParallelism } from 'node:os';
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { ByteRange } from '../capture/input.ts';
+import { splitCapture } from '../capture/split.ts';
+import type { CaptureOptions, CaptureSummary } from '../capture/summary.ts';
+import { CutoverError } from '../errors.ts';
+import type { FitOptions } from './fit.ts';
+import type { Model } from './model.ts';
+import type { Dataset } from './summarize.ts';
+
+/**
+ * As many whatever the machine has, so that a capture has one model everywhere. More would be faster on large machines,
+ * but every stretch costs memory, and every merge exactness.
+ */
+export const STRETCHES = 2;
+/** Shorter stretches take longer to merge than to read. */
+const MIN_STRETCH_BYTES = 64 << 20;
+/** A thread that learns makes little garbage: more room for it would only be more memory. */
+const YOUNG_GENERATION_MB = 4;
+
+export interface StretchSetup {
+  name: string;
+  range: ByteRange;
+  capture: CaptureOptions;
+  fit: FitOptions;
+  dataset: Dataset;
+}
+
+export interface FittedStretch {
+  model: Model;
+  summary: CaptureSummary;
+}
+
+/** What a thread says: lines read so far, at the end the model, or what a user can do about an error. */
+export type StretchMessage =
+  | { type: 'lines'; lines: number }
+  | ({ type: 'fitted' } & FittedStretch)
+  | { type: 'failed'; code: string; message: string; advice: string[] };
+
+/** Where to cut a capture; undefined for one that is read as a whole. */
+export async function stretchesOf(name: string, minBytes = MIN_STRETCH_BYTES): Promise<ByteRange[] | undefined> {
+  const ranges = (await splitCapture(name, STRETCHES, minBytes)).filter((range) => range !== undefined);
+  return ranges.length > 1 ? ranges : undefined;
+}
+
+/** Fits the stretches side by side, or one after the other on a machine with one core. Throws CutoverError. */
+export async function fitStretches(setups: StretchSetup[], onProgress?: (lines: number) => void): Promise<FittedStretch[]> {
+  const lines = setups.map(() => 0);
+  const fitted: FittedStretch[] = [];
+  const waiting = [...setups.entries()];
+  const work = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const [i, setup] = next;
+      fitted[i] = await fitInThread(setup, (count) => {
+        lines[i] = count;
+        onProgress?.(lines.reduce((sum, n) => sum + n, 0));
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return fitted;
+}
+
+function fitInThread(setup: StretchSetup, onProgress: (lines: number) => void): Promise<FittedStretch> {
+  const worker = new Worker(new URL(`./stretch-thread${extname(import.meta.filename)}`, import.meta.url), {
+    workerData: setup,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+  });
+  return new Promise((resolve, reject) => {
+    worker.on('message', (message: StretchMessage) => {
+      if (message.type === 'lines') onProgress(message.lines);
+      else if (message.type === 'fitted') resolve(message);
+      else reject(new CutoverError('usage', message.code, message.message, message.advice));
+    });
+    worker.on('error', reject);
+    worker.on('exit', (code) => reject(new Error(`the thread that reads ${setup.name} exited with code ${code}`)));
+  });
+}
