@@ -151,7 +151,7 @@ async function closedLoop(address: ServerAddress, pipeline: number): Promise<voi
   );
   const rateOf = (name: string) => median(results.get(name)!.map(({ opsPerSecond }) => opsPerSecond));
   for (const [name, figures] of results) {
-    const bare = name.replace('cutover ', '') + ' bare';
+    const bare = `${name.replace('cutover ', '')} bare`;
     const reference = results.has(bare) ? bare : 'redis-benchmark';
     const ratio = results.has(reference) ? `${(rateOf(name) / rateOf(reference)).toFixed(2)} × ${reference}` : '';
     const cpu = median(figures.map(({ cpuUsPerOp }) => cpuUsPerOp));

@@ -6,16 +6,17 @@ import { parseBudget } from '../src/compare/budget.ts';
 import { judge } from '../src/compare/judge.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
 import { clusterCaveats } from '../src/drive/cluster.ts';
-import { createFolder, loadFolder } from '../src/measure/folder.ts';
-import { writeLatencyLog } from '../src/measure/latency-log.ts';
+import { createFolder, loadFolder, type RehearsalFolder } from '../src/measure/folder.ts';
 import { mergeShards } from '../src/measure/merge.ts';
 import { ARMS } from '../src/measure/rehearsal.ts';
 import { reportHtml } from '../src/report/html.ts';
 import { FORMATS } from '../src/report/index.ts';
 
 export default class Merge extends BaseCommand {
-  static override summary = 'Merge the parts that several machines drove (run --shard) into one rehearsal, and judge it.';
-  static override description = `Counts and histograms are added, so the result is what one machine would have measured. The folder is like any other: compare and report read it.
+  static override summary =
+    'Merge the parts that several machines drove (run --shard) into one rehearsal, and judge it.';
+  static override description =
+    `Counts and histograms are added, so the result is what one machine would have measured. The folder is like any other: compare and report read it.
 Refused: parts of different plans, seeds, models, budgets, settings or servers, and a missing or a double shard.
 Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive, 5 invalid, 70 bug.`;
   static override examples = [
@@ -35,7 +36,12 @@ Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive, 5 invalid, 70 bug.`;
   async run(): Promise<Judgement> {
     const { argv, flags } = await this.parse(Merge);
     const parts = await Promise.all((argv as string[]).map(loadFolder));
-    const { rehearsal, latencyOf } = mergeShards(parts);
+    let folder: RehearsalFolder | undefined;
+    const rehearsal = await mergeShards(parts, async (path, text) => {
+      folder ??= await createFolder(flags.output);
+      await folder.writeText(path, text);
+    });
+    folder ??= await createFolder(flags.output);
     const { modelText, budgetText } = parts[0]!;
     const budget = flags.budget
       ? parseBudget(await readBudget(flags.budget), flags.budget)
@@ -43,15 +49,8 @@ Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive, 5 invalid, 70 bug.`;
     const slices = rehearsal.rounds.flatMap(({ arms }) => ARMS.flatMap((arm) => arms[arm].slices));
     // Each shard told of its own ops.
     rehearsal.caveats = [...rehearsal.caveats.filter(({ id }) => id !== 'cross-slot'), ...clusterCaveats(slices)];
-    const folder = await createFolder(flags.output);
     await folder.writeText(rehearsal.files.model, modelText);
     await folder.writeText(rehearsal.files.budget, budgetText);
-    for (const [round, { arms }] of rehearsal.rounds.entries()) {
-      for (const arm of ARMS) {
-        for (const [slice, result] of arms[arm].slices.entries())
-          await folder.writeText(result.log, writeLatencyLog(latencyOf(round, arm, slice), result));
-      }
-    }
     await folder.save(rehearsal);
     const stored = await loadFolder(folder.path);
     const judgement = judge(stored.rehearsal, stored.latencyOf, budget, folder.path);

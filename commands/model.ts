@@ -7,7 +7,7 @@ import { Progress } from '../src/cli/progress.ts';
 import { type Caveat, CutoverError } from '../src/errors.ts';
 import { buildHalves, buildModel } from '../src/model/build.ts';
 import type { Model } from '../src/model/model.ts';
-import { type FidelityRow, fidelityOf } from '../src/plan/fidelity.ts';
+import { type FidelityRow, fidelityApart } from '../src/plan/fidelity.ts';
 import { summarizeModel } from '../src/report/text/model.ts';
 
 export default class ModelCommand extends BaseCommand {
@@ -54,7 +54,7 @@ The model holds no keys and no values. Script calls keep their arguments, becaus
     const { model, caveats, halves } = await buildModel(names, options);
     if (flags.output) await writeFile(flags.output, `${JSON.stringify(model)}\n`);
     progress.show('comparing a synthesized workload with it');
-    const fidelity = fidelityOf(model, halves ?? (await buildHalves(names, model, options)));
+    const fidelity = await fidelityApart(model, halves ?? (await buildHalves(names, model, options)));
     progress.done();
     this.log(summarizeModel(model, fidelity, caveats));
     if (flags.output) this.log(`\nModel written to ${flags.output}`);

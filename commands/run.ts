@@ -15,13 +15,14 @@ import {
   keysFlag,
   lengthFlag,
   modeFlag,
-  rateFlag,
   sampleCapture,
+  searchableRateFlag,
   secondsFlag,
 } from '../src/cli/workload-flags.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
 import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
 import { PACINGS } from '../src/drive/pacer.ts';
+import { CutoverError } from '../src/errors.ts';
 import { loadFolder } from '../src/measure/folder.ts';
 import { MEMORY_PROTOCOLS } from '../src/measure/rehearsal.ts';
 import { printable } from '../src/printable.ts';
@@ -55,7 +56,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     }),
     candidate: Flags.string({ char: 'c', description: 'server to judge', default: 'valkey', env: 'CUTOVER_CANDIDATE' }),
     budget: Flags.string({ description: 'budget file (YAML); without it, the default budget' }),
-    rate: rateFlag(),
+    rate: searchableRateFlag(),
     mode: modeFlag({ default: 'modelled' }),
     keys: keysFlag(),
     rounds: Flags.integer({
@@ -82,8 +83,9 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     seed: Flags.string({ description: 'same seed, same workload', default: '1' }),
     epoch: Flags.integer({ description: 'Unix time in seconds that planned times begin at; default: now' }),
     client: Flags.option({
-      options: Object.keys(CLIENTS) as ClientName[],
-      description: 'what sends the load, to both arms',
+      options: [...(Object.keys(CLIENTS) as ClientName[]), 'both' as const],
+      description:
+        'what sends the load, to both arms; both: ioredis and iovalkey in turn, and what the change of client does apart from that of the server',
     })({ default: 'raw' }),
     workers: Flags.integer({ description: 'load threads; default: by the number of cores', min: 1, max: 64 }),
     priority: Flags.option({
@@ -109,7 +111,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     'memory-protocol': Flags.option({
       options: MEMORY_PROTOCOLS,
       description:
-        'how memory is measured: quick, beside latency; full, with a minute more per round on servers of its own (churn, deletion, refill, snapshot); off',
+        'how memory is measured: quick, beside latency; full, a minute and a half more in each of five rounds, on servers of its own (churn, deletion, refill, snapshot); off',
       defaultHelp: async () => 'what the budget judges needs',
     })(),
     scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
@@ -142,6 +144,13 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       ...(flags.cpuset === undefined ? {} : { cpuset: flags.cpuset }),
       ...(flags.cluster === undefined ? {} : { primaries: flags.cluster }),
     };
+    if (flags.client === 'both' && flags['slice-pairs'] % 2 !== 0)
+      throw new CutoverError(
+        'usage',
+        'E_USAGE',
+        `--client both needs as many slice pairs of one client as of the other, not ${flags['slice-pairs']} in all.`,
+        'Give it --slice-pairs 2 or 4.',
+      );
     const asked = askedShard(flags, process.env);
     if (asked?.note) this.logToStderr(asked.note);
     const source = args.workload ?? sampleCapture();

@@ -91,7 +91,12 @@ const verdict = {
   rules: z.array(z.strictObject(rule)),
   caveats: z.array(caveat),
   findings: z.array(finding).describe("What lint finds in the capture's scripts and commands, the riskiest first."),
-  arms: perArm(z.strictObject({ product: z.string(), version: z.string(), spec: z.string(), allocator: z.string() })),
+  arms: perArm(
+    z.strictObject({
+      ...{ product: z.string(), version: z.string(), spec: z.string(), allocator: z.string() },
+      primaries: z.int().exactOptional().describe('Of a cluster: how many nodes serve slots.'),
+    }),
+  ),
   seed: z.string(),
   rounds: z.strictObject({ planned: z.int(), judged: z.int() }),
   alpha: z.number(),

@@ -52,7 +52,10 @@ before(async () => {
     readFileSync(join(root, 'docs/families.md'), 'utf8'),
   )!;
   Object.assign(artefacts, {
-    rehearsal: [['rehearsal.json', json(join(path, 'rehearsal.json'))]],
+    rehearsal: [
+      ['rehearsal.json', json(join(path, 'rehearsal.json'))],
+      ['docs/example', json(join(root, 'docs/example/rehearsal.json'))],
+    ],
     timeline: globSync('timeline/*.json', { cwd: path }).map((file) => [file, json(join(path, file))]),
     verdict: [
       ['a judgement', JSON.parse(JSON.stringify(verdict))],
@@ -61,7 +64,10 @@ before(async () => {
         json(join(root, file)),
       ]),
     ],
-    model: [['sessions', model]],
+    model: [
+      ['sessions', model],
+      ['docs/example', json(join(root, 'docs/example/model.json'))],
+    ],
     capture: globSync('captures/*.capture.json', { cwd: root }).map((file) => [file, json(join(root, file))]),
     lint: [['queue', JSON.parse(JSON.stringify(lintDocument(linted, 'error')))]],
     budget: [['the default', parse(DEFAULT_BUDGET)]],

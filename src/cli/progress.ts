@@ -62,7 +62,7 @@ export class Progress {
   }
 
   private draw(block: string[]): void {
-    const { columns = 80, rows = 24 } = this.stream;
+    const { columns, rows } = this.size();
     // What is higher than the terminal scrolls away and can never be redrawn.
     const lines = block.slice(0, Math.max(1, rows - 1));
     if (this.drawn.length === 0) process.once('exit', this.restoreCursor).on('SIGCONT', this.forget);
@@ -73,9 +73,14 @@ export class Progress {
     this.drawn = lines.map((line) => Math.min(columns, stripVTControlCharacters(line).length));
   }
 
+  /** A terminal that nobody told its size says 0. */
+  private size(): { columns: number; rows: number } {
+    return { columns: this.stream.columns || 80, rows: this.stream.rows || 24 };
+  }
+
   /** To the first line drawn. A terminal that became narrower has broken lines in two. */
   private toTop(): string {
-    const { columns = 80, rows = 24 } = this.stream;
+    const { columns, rows } = this.size();
     const height = this.drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
     return height > 0 ? `\u001b[${Math.min(height, rows)}F` : '';
   }

@@ -9,11 +9,13 @@ import { judge } from '../compare/judge.ts';
 import type { Judgement } from '../compare/judgement.ts';
 import { decideLook } from '../compare/looks.ts';
 import { planSchedule, type Schedule, shortestTime } from '../compare/schedule.ts';
-import type { ClientName } from '../drive/clients/index.ts';
+import { type ClientName, clientsOf } from '../drive/clients/index.ts';
 import { clusterCaveats } from '../drive/cluster.ts';
 import { conduct } from '../drive/conductor.ts';
 import { defaultWorkers } from '../drive/driver.ts';
+import { MEMORY_ROUND_SECONDS, MEMORY_ROUNDS } from '../drive/memory-protocol.ts';
 import { choosePacing, type Pacing } from '../drive/pacer.ts';
+import { capacityCaveat, findSaturation, rateBelow } from '../drive/saturation.ts';
 import { CutoverError } from '../errors.ts';
 import {
   createFolder,
@@ -56,7 +58,7 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   limits: ServerLimits;
   /** Without a text, the default budget. */
   budget: { name: string; text?: string | undefined };
-  rate: Rate;
+  rate: Rate | 'max';
   /** At most; undefined: as many as the budget looks at, or five. */
   rounds?: number | undefined;
   /** For all rounds together: plans their number, slices and looks instead of the options for these. */
@@ -68,7 +70,7 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   warmupSeconds: number;
   /** Unix time that planned times begin at; undefined: now. */
   epochSeconds?: number | undefined;
-  client: ClientName;
+  client: ClientName | 'both';
   workers?: number | undefined;
   priority?: Priority | 'auto';
   pacing?: Pacing | 'auto';
@@ -112,13 +114,29 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   const { model, caveats, halves } = await buildModel(source, buildOptions);
   const fidelity = mode === 'modelled' ? fidelityOf(model, halves ?? (await buildHalves([source], model, buildOptions))) : [];
   const capturedRate = capturedRateOf(mode, model);
-  // As the command line that repeats the run has it: the same rate is the same bytes.
-  const rate = Number(options.rate(capturedRate).toPrecision(6));
   const { shard: asked } = options;
   const startAtMs = asked ? startOf(asked) : Date.now();
   if (asked) say(`shard ${asked.number} of ${asked.count} begins at ${new Date(startAtMs).toISOString()}`);
   const epochSeconds = options.epochSeconds ?? Math.floor(startAtMs / 1000);
   const { slicePairs, warmupSeconds } = options;
+  const workers = options.workers ?? defaultWorkers();
+  const { priority: askedPriority = 'auto', pacing: askedPacing = 'auto' } = options;
+  const priority = choosePriority(askedPriority, Object.values(specs));
+  const pacing = askedPacing === 'auto' ? choosePacing(workers, priority) : askedPacing;
+  const capacity =
+    options.rate === 'max'
+      ? await findSaturation({
+          workload: await openWorkload({
+            ...{ mode, keys, source, model, seed, epochSeconds, rate: capturedRate, replica },
+            seconds: Number.POSITIVE_INFINITY,
+          }),
+          ...{ specs, limits, signal, driving: { client: clientsOf(client)[0], workers, pacing } },
+          onStage: (doing) => progress.show(doing),
+        })
+      : undefined;
+  const wanted = capacity ? rateBelow(capacity) : (options.rate as Rate)(capturedRate);
+  // As the command line that repeats the run has it: the same rate is the same bytes.
+  const rate = Number(wanted.toPrecision(6));
   const { calibrationRounds, rounds, sliceSeconds, looks } = scheduleOf(options, budget, rate);
   const whole = await openWorkload({
     ...{ mode, keys, source, model, seed, epochSeconds, rate, replica },
@@ -127,10 +145,6 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   const timing = { startAtMs, slicePairs, sliceSeconds, warmupSeconds };
   const shard = asked && openShard(asked, whole, timing, { mode, keys, epochSeconds });
   const workload = shard?.workload ?? whole;
-  const workers = options.workers ?? defaultWorkers();
-  const { priority: askedPriority = 'auto', pacing: askedPacing = 'auto' } = options;
-  const priority = choosePriority(askedPriority, Object.values(specs));
-  const pacing = askedPacing === 'auto' ? choosePacing(workers, priority) : askedPacing;
   const modelText = `${JSON.stringify(model)}\n`;
   if (resumed && resumed.stored.modelText !== modelText) throw otherWorkload(resumed.path, source);
   const folder = resumed ?? (await createFolder(options.output));
@@ -160,7 +174,13 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     arms: {} as Rehearsal['arms'],
     configDifferences: [],
     rounds: [],
-    caveats: [...caveats, ...workload.caveats, ...fidelityCaveats(fidelity.filter((row) => row.outcome === 'missed'))],
+    caveats: [
+      ...(capacity ? [capacityCaveat(capacity)] : []),
+      ...caveats,
+      ...workload.caveats,
+      ...fidelityCaveats(fidelity.filter((row) => row.outcome === 'missed')),
+    ],
+    ...(capacity ? { capacity } : {}),
     fidelity: fidelity.map(({ chance: _, ...row }) => row),
   };
   const judgeSaved = async (path: string) => {
@@ -196,8 +216,9 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     await drive(folder, rehearsal, specs);
   } catch (error) {
     if (error instanceof CutoverError && rehearsal.rounds.length > 0) {
+      await folder.writeText('report.html', reportHtml(await judgeSaved(folder.path)));
       error.suggestions.push(
-        `What was measured until then is in ${folder.path}: cutover compare ${folder.path}`,
+        `What was measured until then is in ${folder.path} (look at report.html): cutover compare ${folder.path}`,
         ...(shard ? [] : [`Go on with it: cutover run --resume ${folder.path}`]),
       );
     }
@@ -259,12 +280,15 @@ const DEFAULT_ROUNDS = 5;
 const MAX_REPEATS = 2;
 
 /** How many rounds there are at most, how long their slices, and after which it is looked whether the verdict is in. */
-function scheduleOf(options: RehearseOptions, { looks }: Budget, rate: number): Schedule {
+function scheduleOf(options: RehearseOptions, budget: Budget, rate: number): Schedule {
+  const { looks } = budget;
   const { timeSeconds, sliceSeconds, rounds: asked } = options;
+  const protocol = options.memoryProtocol ?? memoryProtocolFor(budget);
   if (timeSeconds !== undefined) {
-    const schedule = planSchedule(timeSeconds, { ...options, rate });
+    const memorySeconds = protocol === 'full' ? MEMORY_ROUNDS * MEMORY_ROUND_SECONDS : 0;
+    const schedule = planSchedule(timeSeconds - memorySeconds, { ...options, rate });
     if (schedule) return schedule;
-    const least = Math.ceil(shortestTime(options));
+    const least = Math.ceil(shortestTime(options) + memorySeconds);
     throw new CutoverError(
       'usage',
       'E_USAGE',

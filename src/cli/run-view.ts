@@ -22,6 +22,8 @@ export class RunView implements Disposable {
   private readonly redraw = () => this.draw();
   private stage: { round: number; doing: string } | undefined;
   private judged: LiveRun['judged'];
+  /** Complete rounds when it was judged last. */
+  private roundsSeen = 0;
   private judgingMs = 0;
 
   /** `judgeSaved` judges the rehearsal as it was saved last. */
@@ -48,9 +50,9 @@ export class RunView implements Disposable {
   /** The rehearsal has been saved: if a round was completed, the rules are judged anew, while no load is running. */
   async saved(): Promise<void> {
     const rounds = this.rehearsal.rounds.filter(({ arms }) => ARMS.every((arm) => arms[arm].commands)).length;
-    const before = this.judged?.rounds ?? 0;
-    if (this.progress.silent || rounds === before || rounds < 2 || rounds === this.rehearsal.settings.rounds) return;
-    if (this.judgingMs > JUDGE_WITHIN_MS && rounds < 2 * before) return;
+    if (this.progress.silent || rounds === this.roundsSeen || rounds === this.rehearsal.settings.rounds) return;
+    if (rounds < 2 || (this.judgingMs > JUDGE_WITHIN_MS && rounds < 2 * this.roundsSeen)) return;
+    this.roundsSeen = rounds;
     const startedMs = performance.now();
     const { rules, level, rounds: counted } = (await this.judgeSaved()).judgement;
     this.judgingMs = performance.now() - startedMs;

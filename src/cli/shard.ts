@@ -92,7 +92,7 @@ export function assertShardable({ startAtMs }: AskedShard, specs: Record<Arm, st
 /** When a shard begins. */
 export const startOf = ({ startAtMs }: AskedShard): number => startAtMs ?? defaultStart(Date.now());
 
-export interface OpenShard {
+interface OpenShard {
   workload: ShardedWorkload;
   schedule: ShardSchedule;
   /** What the rehearsal says of it. */

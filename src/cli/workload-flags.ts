@@ -39,18 +39,30 @@ export const rateFlag = Flags.custom<Rate>({
   default: async () => (capturedRate: number) => capturedRate,
   defaultHelp: async () => '1x',
   helpValue: '<rate>',
-  parse: async (text) => {
-    const [, value, times] = /^(\d+(?:\.\d+)?)(x)?$/.exec(text) ?? [];
-    const number = Number(value);
-    if (number > 0) return (capturedRate: number) => (times ? number * capturedRate : number);
-    throw new CutoverError(
-      'usage',
-      'E_USAGE',
-      `--rate ${text} is no rate.`,
-      'Write a number of ops per second (--rate 5000) or a multiple of the captured rate (--rate 2x).',
-    );
-  },
+  parse: async (text) => parseRate(text),
 });
+
+/** The same, or `max`: the rate is searched on the servers. */
+export const searchableRateFlag = Flags.custom<Rate | 'max'>({
+  description:
+    'ops per second: a number, or a multiple of the captured rate (2x, 0.5x); max: searches the saturation point of both servers, and measures latency at half of the lower one',
+  default: async () => (capturedRate: number) => capturedRate,
+  defaultHelp: async () => '1x',
+  helpValue: '<rate>',
+  parse: async (text) => (text === 'max' ? text : parseRate(text)),
+});
+
+function parseRate(text: string): Rate {
+  const [, value, times] = /^(\d+(?:\.\d+)?)(x)?$/.exec(text) ?? [];
+  const number = Number(value);
+  if (number > 0) return (capturedRate: number) => (times ? number * capturedRate : number);
+  throw new CutoverError(
+    'usage',
+    'E_USAGE',
+    `--rate ${text} is no rate.`,
+    'Write a number of ops per second (--rate 5000) or a multiple of the captured rate (--rate 2x).',
+  );
+}
 
 export const modeFlag = Flags.option({
   options: MODES,

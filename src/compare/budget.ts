@@ -65,10 +65,10 @@ export interface SloObjective extends RequestScope {
 }
 
 /** Phases of memory that can be judged: `fill` and `end` are those of every round, the others of the memory protocol. */
-export const JUDGED_PHASES = ['fill', 'end', 'churn', 'refill'] as const;
+const JUDGED_PHASES = ['fill', 'end', 'churn', 'refill'] as const;
 export type JudgedPhase = (typeof JUDGED_PHASES)[number];
 
-export interface MemoryLimits {
+interface MemoryLimits {
   rss?: { maxIncrease: number; floorBytes: number; phases: JudgedPhase[] };
   /** RSS and copied pages while a snapshot is written. */
   peakDuringSave?: { maxIncrease: number; floorBytes: number };

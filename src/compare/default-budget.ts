@@ -26,7 +26,7 @@ memory:
   # and 10 % is about the headroom that a well-kept maxmemory leaves. Below 8 MiB it is start-up noise, not data.
   rss_per_logical_byte: { max_increase: 10%, floor: 8MiB }
   # Also after heavy overwriting and after a refill with longer values, and the peak while a snapshot is written. Naming
-  # these has them measured: on servers of their own, a minute more per round.
+  # these has them measured: on servers of their own, a minute and a half more in each of five rounds.
   # rss_per_logical_byte: { max_increase: 5%, phases: [fill, end, churn, refill] }
   # peak_during_save: { max_increase: 10% }
 

@@ -3,6 +3,7 @@ import { EXIT_CODES } from '../errors.ts';
 import { ARMS, type Arm, type MemoryPhase, type Rehearsal, type Round } from '../measure/rehearsal.ts';
 import type { ServerIdentity } from '../servers/server.ts';
 import type { Budget } from './budget.ts';
+import { clientEffects } from './client-effect.ts';
 import { gatherEvidence, type LatencyOf } from './evidence.ts';
 import type { JudgedRule, Judgement, MemoryFigures, Verdict } from './judgement.ts';
 import { levelAt } from './levels.ts';
@@ -35,7 +36,7 @@ export function judge(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: Budget
     exitCode: EXIT_CODES[verdict === 'inconclusive' ? (budget.onInconclusive ?? verdict) : verdict].code,
     reasons,
     rules,
-    caveats: [...rehearsal.caveats, ...validity.caveats, ...caveats],
+    caveats: [...rehearsal.caveats, ...validity.caveats, ...clientEffects(evidence), ...caveats],
     findings: rehearsal.findings ?? [],
     arms: { baseline: described(rehearsal.arms.baseline), candidate: described(rehearsal.arms.candidate) },
     seed: rehearsal.seed,
@@ -57,7 +58,10 @@ export function judge(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: Budget
   return { ...judgement, sentence: sentenceOf(judgement) };
 }
 
-const described = ({ product, version, spec, allocator }: ServerIdentity) => ({ product, version, spec, allocator });
+const described = ({ product, version, spec, allocator, primaries }: ServerIdentity) => ({
+  ...{ product, version, spec, allocator },
+  ...(primaries === undefined ? {} : { primaries }),
+});
 
 /** What of the verdict no single rule says. */
 function reasonsOf({ invalid, cannotPass, rounds }: Validity, rules: JudgedRule[]): string[] {

@@ -79,7 +79,7 @@ export interface Judgement {
   caveats: Caveat[];
   /** What lint finds in the capture's scripts and commands for these two servers, the riskiest first. */
   findings: LintSummary[];
-  arms: Record<Arm, Pick<ServerIdentity, 'product' | 'version' | 'spec' | 'allocator'>>;
+  arms: Record<Arm, Pick<ServerIdentity, 'product' | 'version' | 'spec' | 'allocator' | 'primaries'>>;
   seed: string;
   rounds: { planned: number; judged: number };
   alpha: number;

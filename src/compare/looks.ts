@@ -7,7 +7,7 @@ import type { Verdict } from './judgement.ts';
 
 /** Whether a run may stop, and what it says so far. */
 export interface LookDecision {
-  /** Only ever true where a look is planned and the verdict is in: `pass`, `fail`, or `invalid`, which no round cures. */
+  /** Only ever true where a look is planned and the verdict is in, or where the run is invalid and no round cures that. */
   stop: boolean;
   verdict: Verdict;
   /** Rounds that were judged, and the nominal one-sided level that this look had. */
@@ -30,7 +30,10 @@ export function decideLook(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: B
   if (!looks || looks.method === 'fixed' || done < looks.rounds[0]!) return undefined;
   // A run that is going on is judged as if it ended here.
   const soFar = { ...rehearsal, finishedAt: rehearsal.finishedAt ?? rehearsal.startedAt };
-  const { verdict, rounds, level } = judge(soFar, latencyOf, budget, '');
-  if (verdict !== 'invalid' && !looks.rounds.includes(rounds.judged)) return undefined;
-  return { stop: verdict !== 'inconclusive', verdict, rounds: rounds.judged, level };
+  const { verdict, rounds, level, reasons, caveats } = judge(soFar, latencyOf, budget, '');
+  // Too many spoiled rounds may still become few.
+  const spoiled = caveats.find(({ id }) => id === 'rounds-spoiled')?.message;
+  const isHopeless = verdict === 'invalid' && reasons.some((reason) => reason !== spoiled);
+  if (!isHopeless && !looks.rounds.includes(rounds.judged)) return undefined;
+  return { stop: verdict === 'pass' || verdict === 'fail' || isHopeless, verdict, rounds: rounds.judged, level };
 }

@@ -73,7 +73,7 @@ export function differencesOf(then: StoredRehearsal, now: StoredRehearsal, excep
     ['the seed', old.seed, recent.seed],
     ...Object.entries(old.settings)
       // Fewer rounds are the same measurement, fewer times.
-      .filter(([name]) => name !== 'rounds')
+      .filter(([name]) => name !== 'rounds' && name !== 'looks')
       .map(([name, value]): [string, unknown, unknown] => [
         `the setting ${name}`,
         value,

@@ -6,8 +6,6 @@ import type { Slice } from '../plan/plan.ts';
 const IN_TIME = 0.97;
 /** A hiccup of the host is no limit: a rate may be missed once. */
 const ATTEMPTS = 2;
-/** Halvings of the last doubling, on a logarithmic scale: 2^(1/4), so 19 %, between what was kept and what was not. */
-const REFINEMENTS = 2;
 /** No generator of this kind gets there: the search ends. */
 const MOST_PER_SECOND = 4_000_000;
 
@@ -19,8 +17,15 @@ export function keptUp(slice: Pick<Slice, 'count' | 'durationUs'>, { status, rep
   return inTime >= IN_TIME * slice.count;
 }
 
-/** The highest rate that is kept, in ops per second; `keeps` is asked about 15 times. 0: not even `from`. */
-export async function searchCapacity(from: number, keeps: (rate: number) => Promise<boolean>): Promise<number> {
+/**
+ * The highest rate that is kept, in ops per second; 0: not even `from`. The last doubling is halved `refinements` times on
+ * a logarithmic scale: with two, 2^(1/4), so 19 %, lie between what was kept and what was not.
+ */
+export async function searchCapacity(
+  from: number,
+  keeps: (rate: number) => Promise<boolean>,
+  refinements = 2,
+): Promise<number> {
   const keepsAgain = async (rate: number) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await keeps(rate)) return true;
     return false;
@@ -31,7 +36,7 @@ export async function searchCapacity(from: number, keeps: (rate: number) => Prom
     kept = missed;
     missed *= 2;
   }
-  for (let i = 0; i < REFINEMENTS && kept > 0; i++) {
+  for (let i = 0; i < refinements && kept > 0; i++) {
     const rate = Math.sqrt(kept * missed);
     if (await keepsAgain(rate)) kept = rate;
     else missed = rate;

@@ -23,10 +23,10 @@ import { assertEmpty } from '../servers/emptiness.ts';
 import { startServer } from '../servers/index.ts';
 import { priorityOf } from '../servers/priority.ts';
 import type { RunningServer, ServerExit, ServerLimits } from '../servers/server.ts';
-import type { ClientName } from './clients/index.ts';
+import { type ClientName, clientsOf } from './clients/index.ts';
 import { Driver, type DriverOptions, type SliceRecord } from './driver.ts';
 import { measureFloor } from './floor.ts';
-import { canDefragment, measureMemory, settledSample } from './memory-protocol.ts';
+import { canDefragment, MEMORY_ROUNDS, measureMemory, settledSample } from './memory-protocol.ts';
 import { ServerSampler } from './server-sampler.ts';
 import type { ShardSchedule } from './shard-schedule.ts';
 
@@ -43,7 +43,7 @@ export interface ConductOptions {
   workload: Workload;
   specs: Record<Arm, string>;
   limits: ServerLimits;
-  client: ClientName;
+  client: ClientName | 'both';
   allowNonempty: boolean;
   /** Real-time priority was not asked for by name: without it where a server cannot have it. */
   mayFallBack: boolean;
@@ -72,7 +72,8 @@ const WARMUPS = ARMS.length;
 interface ArmState {
   server: RunningServer;
   sampler: ServerSampler;
-  driver: Driver;
+  /** One per client of the run. */
+  drivers: [Driver, ...Driver[]];
   result: ArmRound;
 }
 
@@ -178,7 +179,9 @@ async function conductRound(options: ConductOptions, probe: JitterProbe, index: 
         }),
       );
       if (!server.ours && index === 0 && !options.allowNonempty) await assertEmpty(server);
-      const driver = stack.use(await Driver.open(server.address, workload.plan, driving));
+      const [first, ...others] = driving;
+      const open = async (how: DriverOptions) => stack.use(await Driver.open(server.address, workload.plan, how));
+      const drivers: ArmState['drivers'] = [await open(first), ...(await Promise.all(others.map(open)))];
       const result: ArmRound = {
         identity: server.identity,
         preload: { commands: 0, keys: 0, logicalBytes: 0, seconds: 0, errors: {} },
@@ -189,7 +192,7 @@ async function conductRound(options: ConductOptions, probe: JitterProbe, index: 
       if (serverPriority) result.serverPriority = serverPriority;
       await measureStart(server, result, protocol);
       const sampler = stack.use(new ServerSampler(server));
-      arms[arm] = { server, sampler, driver, result };
+      arms[arm] = { server, sampler, drivers, result };
       round.arms[arm] = result;
     }
     if (index === 0) {
@@ -201,7 +204,8 @@ async function conductRound(options: ConductOptions, probe: JitterProbe, index: 
     await options.schedule?.begin(index, arms.baseline.server, signal);
     const { preload, scripts } = workload.plan;
     for (const arm of ARMS) {
-      const { server, driver, result } = arms[arm];
+      const { server, drivers, result } = arms[arm];
+      const [driver] = drivers;
       stage(`loading ${preload.keys.toLocaleString('en')} keys into the ${arm}`);
       await watch(driver.load(scripts));
       const loaded = await watch(driver.preload(preload));
@@ -216,13 +220,14 @@ async function conductRound(options: ConductOptions, probe: JitterProbe, index: 
     const warmup = workload.slice(index, 0, warmupSeconds, round.laterSeconds);
     if (!rehearsal.floor && !options.schedule) {
       stage('measuring the generator itself', warmupSeconds);
-      rehearsal.floor = await measureFloor(workload.plan, warmup, driving);
+      rehearsal.floor = await measureFloor(workload.plan, warmup, driving[0]);
       if (!rehearsal.floor.keepsDoubleRate) rehearsal.caveats.push(NEAR_LIMIT);
     }
     for (const [step, arm] of ARMS.entries()) {
       when = `during the warm-up of round ${index + 1}`;
       stage(`warming up the ${arm}`, warmupSeconds);
-      await watch(arms[arm].driver.run(warmup, { signal, startAtMs: options.schedule?.startOf(index, step) }));
+      for (const driver of arms[arm].drivers)
+        await watch(driver.run(warmup, { signal, startAtMs: options.schedule?.startOf(index, step) }));
       signal.throwIfAborted();
     }
     const calls = {} as Record<Arm, Map<string, number>>;
@@ -287,7 +292,9 @@ async function conductMemory(options: ConductOptions, index: number): Promise<vo
   const { memoryProtocol, rate, sliceSeconds } = rehearsal.settings;
   const round = rehearsal.rounds[index];
   const ours = ARMS.every((arm) => rehearsal.arms[arm].provider !== 'url' && !rehearsal.arms[arm].primaries);
-  if (memoryProtocol !== 'full' || !round || !ours) return;
+  // Shards share servers, and their rounds begin together.
+  if (options.schedule) return;
+  if (memoryProtocol !== 'full' || index >= MEMORY_ROUNDS || !round || !ours) return;
   const courses = await measureMemory({
     ...{ specs, limits, plan: workload.plan, round: index, order: round.order.slice(0, 2), rate, signal },
     saveSeconds: sliceSeconds,
@@ -303,11 +310,15 @@ const spoiledPair = ({ arms }: Round, pair: number) =>
     .map((slice) => slice && spoiledBy(slice))
     .find((reason) => reason !== undefined);
 
-const drivingOf = ({ client, rehearsal: { settings } }: ConductOptions): DriverOptions => ({
-  ...{ client, workers: settings.workers },
-  ...(settings.priority ? { priority: settings.priority } : {}),
-  ...(settings.pacing ? { pacing: settings.pacing } : {}),
-});
+function drivingOf({ client, rehearsal: { settings } }: ConductOptions): [DriverOptions, ...DriverOptions[]] {
+  const of = (name: ClientName): DriverOptions => ({
+    ...{ client: name, workers: settings.workers },
+    ...(settings.priority ? { priority: settings.priority } : {}),
+    ...(settings.pacing ? { pacing: settings.pacing } : {}),
+  });
+  const [first, ...others] = clientsOf(client);
+  return [of(first), ...others.map(of)];
+}
 
 function outagesOf({ outages }: SliceRecord): Pick<SliceResult, 'outages'> {
   if (outages.length === 0) return {};
@@ -353,7 +364,10 @@ async function runSlice(
   const startAtMs = options.schedule?.startOf(place.index, WARMUPS + place.position);
   const counters = readHostCounters();
   probe.begin();
-  const running = state.driver.run(slice, { signal: both, startAtMs });
+  const clients = clientsOf(options.client);
+  // The other client comes first in the next round, so that what is loaded first favours neither.
+  const turn = (place.pair + place.index) % clients.length;
+  const running = state.drivers[turn]!.run(slice, { signal: both, startAtMs });
   let record: SliceRecord;
   let death: unknown;
   try {
@@ -376,6 +390,7 @@ async function runSlice(
   const result: SliceResult = {
     ...{ position: place.position, pair: place.pair, seed: slice.seed, startedAtMs, seconds, log, timeline },
     ...{ planned, replied, errors, errorsByLabel, lost, blocked, unsent, generator },
+    ...(clients.length > 1 ? { client: clients[turn]! } : {}),
     ...{ heldByCap: record.heldByCap, outOfOrder: record.outOfOrder, scriptsResent: record.scriptsResent, host },
     ...(record.connectionLost === undefined ? {} : { connectionLost: record.connectionLost }),
     ...outagesOf(record),

@@ -40,7 +40,7 @@ export interface DriverOptions {
   graceMs?: number;
 }
 
-export interface RunOptions {
+interface RunOptions {
   signal?: AbortSignal | undefined;
   onProgress?: (progress: SliceProgress) => void;
   /** When the slice shall begin, in Unix milliseconds; once everything is ready, if that is later. */

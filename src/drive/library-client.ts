@@ -1,4 +1,5 @@
 /** Turns a Redis library of the ioredis family into a client, with the accounting of the raw one. */
+import { isAscii } from 'node:buffer';
 import { messageOf } from '../errors.ts';
 import { OpStatus } from '../measure/latency-log.ts';
 import type { ServerAddress } from '../servers/server.ts';
@@ -75,7 +76,8 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
     }
     open = true;
 
-    let commands: Command[] = [];
+    let prepared: Buffer;
+    let offsets: Uint32Array;
     const order = new ReplyOrder();
     let onIdle = () => {};
     const settled = (status: number, errorId: number) => {
@@ -95,18 +97,21 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
     const submit = (command: Command) => {
       (connection.sendCommand(command) as Promise<unknown>).then(onReply, onError);
     };
+    // As applications call it: with strings, and Buffers only for what is none.
     const commandAt = (bytes: Buffer, start: number) => {
       const [name, ...args] = decodeCommand(bytes, start);
-      return commandOf(name!.toString('latin1').toLowerCase(), args);
+      const plain = args.map((arg) => (isAscii(arg) ? arg.toString('latin1') : arg));
+      return commandOf(name!.toString('latin1').toLowerCase(), plain);
     };
     return {
       prepare: (bytes, offset) => {
-        const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        commands = Array.from(offset.subarray(0, -1), (start) => commandAt(buffer, start));
+        prepared = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        offsets = offset;
       },
       send: (from, to) => {
         order.sent(from, to);
-        for (let k = from; k < to; k++) submit(commands[k]!);
+        // Made now, not ahead: making commands is part of what a client costs, and a slice of them fills the heap.
+        for (let k = from; k < to; k++) submit(commandAt(prepared, offsets[k]!));
       },
       sendInstead: (k, command) => {
         order.sentAgain(k);

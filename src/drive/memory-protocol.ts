@@ -4,8 +4,8 @@ import { CutoverError } from '../errors.ts';
 import { heldBytes } from '../measure/process-memory.ts';
 import { ARMS, type Arm, type CoursePhase, type MemoryCourse, type MemorySample } from '../measure/rehearsal.ts';
 import { keyCount, memorySample } from '../measure/server-memory.ts';
-import { Dataset } from '../plan/dataset.ts';
-import type { Plan, Preload } from '../plan/plan.ts';
+import { Dataset, type Traffic } from '../plan/dataset.ts';
+import type { Plan } from '../plan/plan.ts';
 import { startServer } from '../servers/index.ts';
 import type { RunningServer, ServerLimits } from '../servers/server.ts';
 import { sendBulk } from './bulk.ts';
@@ -18,6 +18,10 @@ const SETTLE_MS = 250;
 const TURNOVERS = 3;
 const STEPS_PER_TURNOVER = 4;
 const IDLE_SECONDS = 15;
+/** Rounds that have it: memory repeats within half a percent, so that three would tell 5 % apart. */
+export const MEMORY_ROUNDS = 5;
+/** What it adds to each of them, about: three times idle, the phases and two snapshots. */
+export const MEMORY_ROUND_SECONDS = 90;
 const LEAST_BYTES = 64 * 2 ** 20;
 const DELETED = { from: 0, to: 0.5 };
 const IDLE_SAMPLES_EVERY_MS = 1000;
@@ -93,12 +97,11 @@ export async function measureMemory(options: MemoryProtocolOptions): Promise<Rec
     await watch(Promise.all(settled));
     signal.throwIfAborted();
   };
-  const send = async (traffic: Preload) => {
+  const send = async (traffic: Traffic) => {
     for (const arm of order) {
       const { server, course } = arms[arm];
-      for (const { db, bytes, commands } of traffic.databases) {
-        const errors = await watch(sendBulk(server.address, db, bytes, commands, signal));
-        for (const [word, times] of Object.entries(errors)) course.errors[word] = (course.errors[word] ?? 0) + times;
+      for (const { db, bytes, commands } of traffic) {
+        addErrors(course, await watch(sendBulk(server.address, db, bytes, commands, signal)));
       }
     }
   };
@@ -142,6 +145,7 @@ export async function measureMemory(options: MemoryProtocolOptions): Promise<Rec
   options.onStage('memory: deleting half of the keys');
   await send(dataset.delete(DELETED));
   await sample('delete');
+  options.onStage('memory: both idle after half of the keys were deleted');
   await idle('deleteIdle');
   for (const arm of ARMS) await watch(command(arms[arm].server, ['MEMORY', 'PURGE']));
   await sample('purge');
@@ -153,10 +157,16 @@ export async function measureMemory(options: MemoryProtocolOptions): Promise<Rec
   const overwriting = dataset.overwriteSlowly(TURNOVERS, options.rate, options.saveSeconds);
   for (const arm of order) {
     options.onStage(`memory: the ${arm} saves while keys are overwritten`);
-    arms[arm].course.save = await watch(save(arms[arm].server, overwriting, signal));
+    const { errors, ...figures } = await watch(save(arms[arm].server, overwriting, signal));
+    arms[arm].course.save = figures;
+    addErrors(arms[arm].course, errors);
   }
   await sample('save');
   return { baseline: arms.baseline.course, candidate: arms.candidate.course };
+}
+
+function addErrors(course: MemoryCourse, errors: Record<string, number>): void {
+  for (const [word, times] of Object.entries(errors)) course.errors[word] = (course.errors[word] ?? 0) + times;
 }
 
 /** BGSAVE while a slice overwrites keys; ends when both are over. */
@@ -164,7 +174,7 @@ async function save(
   server: RunningServer,
   { plan, slice }: ReturnType<Dataset['overwriteSlowly']>,
   signal: AbortSignal,
-): Promise<NonNullable<MemoryCourse['save']>> {
+): Promise<NonNullable<MemoryCourse['save']> & { errors: Record<string, number> }> {
   await using driver = await Driver.open(server.address, plan, { client: 'raw', workers: 1 });
   const { pid } = server.identity;
   const figures: NonNullable<MemoryCourse['save']> = { seconds: 0, forkUs: 0, copiedBytes: 0, rssPeakBytes: 0 };
@@ -185,7 +195,7 @@ async function save(
     if (held !== undefined) figures.processPeakBytes = Math.max(figures.processPeakBytes ?? 0, held);
     figures.seconds = (performance.now() - startedMs) / 1000;
     if (info.rdb_bgsave_in_progress === '0') {
-      await running;
+      const { errors } = await running;
       if (info.rdb_last_bgsave_status !== 'ok') {
         throw new CutoverError(
           'cannotRun',
@@ -194,7 +204,8 @@ async function save(
           'It needs room on disk for its data. Measure without a snapshot: --memory-protocol quick.',
         );
       }
-      return { ...figures, forkUs: Number(info.latest_fork_usec), copiedBytes: Number(info.rdb_last_cow_size) };
+      const copiedBytes = Number(info.rdb_last_cow_size);
+      return { ...figures, forkUs: Number(info.latest_fork_usec), copiedBytes, errors };
     }
     await sleep(SAVE_SAMPLES_EVERY_MS, undefined, { signal });
   }

@@ -10,7 +10,7 @@ const PRELOAD_BYTES_PER_SECOND = 10e6;
 /** Of so many answers the quickest tells the time best. */
 const CLOCK_READINGS = 5;
 /** Shards that begin a step this far apart do not load the server together. */
-export const MAX_APART_MS = 100;
+const MAX_APART_MS = 100;
 
 export interface ShardTiming {
   /** Unix time in milliseconds, by the clock of the baseline. */

@@ -1,6 +1,6 @@
 /** Turns a rehearsal into a folder on disk as the run proceeds, and a folder back into a rehearsal that can be judged. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
@@ -23,8 +23,8 @@ export interface RehearsalFolder {
 /** The latency log of a slice; positions in `Rehearsal.rounds` and in that arm's `slices`. */
 type LatencyReader = (round: number, arm: Arm, slice: number) => LabelledHistograms[];
 
-/** The time line of a slice, named as its latency log is; undefined of a run that kept none. */
-export type TimelineReader = (round: number, arm: Arm, slice: number) => Timeline | undefined;
+/** The time line of a slice, named as its latency log is; undefined of a run that kept none, or a copy without them. */
+type TimelineReader = (round: number, arm: Arm, slice: number) => Timeline | undefined;
 
 export interface StoredRehearsal {
   path: string;
@@ -138,7 +138,8 @@ const timelineReader =
   (path: string, rehearsal: Rehearsal): TimelineReader =>
   (round, arm, slice) => {
     const { timeline } = rehearsal.rounds[round]!.arms[arm].slices[slice]!;
-    return timeline === undefined ? undefined : parsePart(path, timeline, readTimeline);
+    const kept = timeline !== undefined && existsSync(join(path, timeline));
+    return kept ? parsePart(path, timeline, readTimeline) : undefined;
   };
 
 function parsePart<Part>(path: string, name: string, read: (text: string) => Part): Part {
@@ -269,6 +270,7 @@ const Slice = z.object({
     priority: Priority.exactOptional(),
     probeUs: Quantiles.extend({ count: total }).exactOptional(),
   }),
+  client: z.string().exactOptional(),
   heldByCap: total.exactOptional(),
   outOfOrder: total.exactOptional(),
   scriptsResent: total.exactOptional(),
@@ -350,6 +352,7 @@ export const RehearsalSchema = z.object({
       numbers: z.record(z.string(), z.number()).exactOptional(),
     }),
   ),
+  capacity: z.object({ baseline: total, candidate: total, generator: total }).exactOptional(),
   floor: z
     .object({ ops: total, responseUs: Quantiles, lagUs: Quantiles, keepsDoubleRate: z.boolean() })
     .exactOptional(),

@@ -4,7 +4,7 @@ import { type Caveat, CutoverError } from '../errors.ts';
 import { printable } from '../printable.ts';
 import type { StoredRehearsal } from './folder.ts';
 import { LatencyHistogram } from './histogram.ts';
-import type { LabelledHistograms } from './latency-log.ts';
+import { type LabelledHistograms, writeLatencyLog } from './latency-log.ts';
 import {
   ARMS,
   type Arm,
@@ -23,18 +23,16 @@ const MAX_APART_MS = 200;
 /** A stored rehearsal that is one machine's part of a plan. */
 type Part = StoredRehearsal & { rehearsal: { shard: NonNullable<Rehearsal['shard']> } };
 
-export interface MergedShards {
-  rehearsal: Rehearsal;
-  /** The latency log of a slice, named by its place in `rehearsal`. */
-  latencyOf(round: number, arm: Arm, slice: number): LabelledHistograms[];
-}
-
 /**
- * Each shard once, in any order. Rounds that are not in all parts are left out. What the servers count of themselves
- * (memory, commands, hits) is the first shard's: all of them asked the same servers.
- * @throws CutoverError E_NOT_MERGEABLE (usage) naming what is missing, double or different.
+ * Takes each shard once, in any order, and writes the latency logs of the whole as it goes. Rounds that are not in all
+ * parts are left out. What the servers count of themselves (memory, commands, hits) is the first shard's: all of them
+ * asked the same servers.
+ * @throws CutoverError E_NOT_MERGEABLE (usage), before anything is written, naming what is missing, double or different.
  */
-export function mergeShards(stored: readonly StoredRehearsal[]): MergedShards {
+export async function mergeShards(
+  stored: readonly StoredRehearsal[],
+  writeLog: (path: string, text: string) => Promise<void>,
+): Promise<Rehearsal> {
   const parts = inOrder(stored);
   const [first] = parts as [Part];
   assertSamePlan(parts);
@@ -45,23 +43,9 @@ export function mergeShards(stored: readonly StoredRehearsal[]): MergedShards {
   const ends = rehearsals.flatMap(({ finishedAt }) => finishedAt ?? []).sort();
   const roundsOf = (index: number) =>
     rehearsals.flatMap(({ rounds }) => rounds.find((round) => round.index === index) ?? []);
-  const complete = first.rehearsal.rounds.map(({ index }) => roundsOf(index)).filter(({ length }) => length === parts.length);
-  /** Of each slice of each round: where its parts are. */
-  const latencyOf: MergedShards['latencyOf'] = (round, arm, slice) => {
-    const { index, arms } = rehearsal.rounds[round]!;
-    const { position } = arms[arm].slices[slice]!;
-    return addLogs(
-      parts.map((part) => {
-        const at = part.rehearsal.rounds.findIndex((candidate) => candidate.index === index);
-        const slices = part.rehearsal.rounds[at]!.arms[arm].slices;
-        return part.latencyOf(
-          at,
-          arm,
-          slices.findIndex((candidate) => candidate.position === position),
-        );
-      }),
-    );
-  };
+  const complete = first.rehearsal.rounds
+    .map(({ index }) => roundsOf(index))
+    .filter(({ length }) => length === parts.length);
   const rehearsal: Rehearsal = {
     ...common,
     startedAt: rehearsals.map(({ startedAt }) => startedAt).sort()[0]!,
@@ -87,23 +71,38 @@ export function mergeShards(stored: readonly StoredRehearsal[]): MergedShards {
     const { reason, message } = stopped.rehearsal.stopped!;
     rehearsal.stopped = { reason, message: `shard ${stopped.rehearsal.shard.number}: ${message}` };
   }
-  // Slices are read when they are asked for, and only then is their lag known as a whole.
-  for (const [round, { arms }] of rehearsal.rounds.entries()) {
+  // One slice at a time: all histograms of a run do not fit in memory.
+  for (const { index, arms } of rehearsal.rounds) {
     for (const arm of ARMS) {
-      for (const [slice, { generator }] of arms[arm].slices.entries()) {
+      for (const slice of arms[arm].slices) {
+        const entries = addLogs(parts.map((part) => readLog(part, index, arm, slice.position)));
         const lag = LatencyHistogram.empty();
-        for (const entry of latencyOf(round, arm, slice)) lag.add(entry.lag);
-        generator.lagUs = lag.quantiles();
+        for (const entry of entries) lag.add(entry.lag);
+        slice.generator.lagUs = lag.quantiles();
+        await writeLog(slice.log, writeLatencyLog(entries, slice));
       }
     }
   }
-  return { rehearsal, latencyOf };
+  return rehearsal;
+}
+
+/** What a part measured of a slice. */
+function readLog({ rehearsal, latencyOf }: Part, round: number, arm: Arm, position: number): LabelledHistograms[] {
+  const at = rehearsal.rounds.findIndex(({ index }) => index === round);
+  return latencyOf(
+    at,
+    arm,
+    rehearsal.rounds[at]!.arms[arm].slices.findIndex((slice) => slice.position === position),
+  );
 }
 
 function inOrder(stored: readonly StoredRehearsal[]): Part[] {
   const parts = stored.map((part) => {
     if (part.rehearsal.shard) return part as Part;
-    throw refusal(`${part.path} is no part: it was not run with --shard.`, 'Name the folders that cutover run --shard wrote.');
+    throw refusal(
+      `${part.path} is no part: it was not run with --shard.`,
+      'Name the folders that cutover run --shard wrote.',
+    );
   });
   const { count } = parts[0]!.rehearsal.shard;
   const seen = new Map<number, Part>();

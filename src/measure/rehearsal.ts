@@ -42,6 +42,8 @@ export interface Rehearsal {
   findings?: LintSummary[];
   /** Measured once, in the first round. */
   floor?: Floor;
+  /** Where the rate was to be searched (`--rate max`). */
+  capacity?: Capacity;
   /** Why the run ended early. */
   stopped?: { reason: 'interrupted' | 'server-died'; message: string };
 }
@@ -253,6 +255,8 @@ export interface SliceResult {
   /** Never sent (the server died, or the run was stopped). */
   unsent: number;
   generator: GeneratorHealth;
+  /** Which client sent the slice, where a run has two. */
+  client?: string;
   /** Back-pressure: ops that were due while their connection had as much in flight as it may. */
   heldByCap?: number;
   /** Ops that left although others, which they had to follow, were not over. */
@@ -308,6 +312,11 @@ export interface HostHealth {
   stealShare: number;
   /** How long a CPU limit stopped our group of processes. */
   throttledMs: number;
+}
+
+/** Ops per second of the workload before they queue: of each server, and of the generator against a server that does nothing. */
+export interface Capacity extends Record<Arm, number> {
+  generator: number;
 }
 
 /** The same load against a server that does nothing: what generator and host add to a latency. */

@@ -147,8 +147,8 @@ export interface FitOptions {
 }
 
 // Bounds on memory, powers of two: beyond them keys and accesses are sampled.
-const MAX_KEYS = 1 << 20;
-const MAX_ACCESSES = 1 << 20;
+const MAX_KEYS = 1 << 19;
+const MAX_ACCESSES = 1 << 19;
 
 /** Learns op by op: `add` each op in file order, then `end`; `summarize` turns what was learnt into a model. */
 export class Fit {

@@ -8,6 +8,7 @@ import type { CaptureOptions, CaptureSummary } from '../capture/summary.ts';
 import { CutoverError } from '../errors.ts';
 import type { FitOptions } from './fit.ts';
 import type { Model } from './model.ts';
+import { SMALL_HEAP } from './small-heap.ts';
 import type { Dataset } from './summarize.ts';
 
 /**
@@ -17,8 +18,6 @@ import type { Dataset } from './summarize.ts';
 export const STRETCHES = 2;
 /** Shorter stretches take longer to merge than to read. */
 const MIN_STRETCH_BYTES = 64 << 20;
-/** A thread that learns makes little garbage: more room for it would only be more memory. */
-const YOUNG_GENERATION_MB = 4;
 
 export interface StretchSetup {
   name: string;
@@ -66,7 +65,7 @@ export async function fitStretches(setups: StretchSetup[], onProgress?: (lines: 
 function fitInThread(setup: StretchSetup, onProgress: (lines: number) => void): Promise<FittedStretch> {
   const worker = new Worker(new URL(`./stretch-thread${extname(import.meta.filename)}`, import.meta.url), {
     workerData: setup,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    resourceLimits: SMALL_HEAP,
   });
   return new Promise((resolve, reject) => {
     worker.on('message', (message: StretchMessage) => {

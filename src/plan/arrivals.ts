@@ -179,16 +179,16 @@ export class ArrivalProcess {
   private pathOf(factor: number): Path {
     const { bursts } = this;
     const { binSeconds } = this.curve;
-    if (bursts.kind !== 'switching') {
-      return { pieces: [{ from: 0, seconds: binSeconds, weight: 1 }], weight: 1, isHigh: false };
-    }
+    const even = { pieces: [{ from: 0, seconds: binSeconds, weight: 1 }], weight: 1, isHigh: this.isHigh };
+    if (bursts.kind !== 'switching') return even;
     const wanted = factor * binSeconds;
     const paths = Array.from({ length: PATHS }, () => this.drawPath(bursts.factors, bursts.endsPerSecond));
     const distance = ({ weight }: Path) =>
       weight > 0 ? Math.abs(Math.log(weight / wanted)) : Number.POSITIVE_INFINITY;
     const best = paths.reduce((a, b) => (distance(b) < distance(a) ? b : a));
     this.isHigh = best.isHigh;
-    return best;
+    // Silence that outlasts a bin in every way, though something arrived in it.
+    return best.weight > 0 ? best : even;
   }
 
   private drawPath(factors: [number, number], endsPerSecond: [number, number]): Path {

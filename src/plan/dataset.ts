@@ -28,9 +28,12 @@ interface Key {
   /** Keys that can take its contents and keep their type, itself among them; and its place there. */
   kind: Key[];
   place: number;
-  /** Payload bytes that a server holds under it; 0: there is no such key. */
-  payload: number;
+  /** Payload bytes that a server holds under it; undefined: it has no such key. */
+  payload: number | undefined;
 }
+
+/** Commands by database, to be sent in order. */
+export type Traffic = Preload['databases'];
 
 /** Part of each database's keys, in their order: from 0 to 1. */
 interface Part {
@@ -56,7 +59,7 @@ export class Dataset {
   }
 
   /** Every key with the contents that the preload gives it. */
-  fill(): Preload {
+  fill(): Traffic {
     return this.#commands({ from: 0, to: 1 }, (database, key, writer) => this.#put(database, key, key, writer));
   }
 
@@ -64,24 +67,24 @@ export class Dataset {
    * Keys take the contents of others of their kind: another size for each, and once all parts of a turn are sent, the same
    * sizes over all as after the fill.
    */
-  overwrite(turn: number, part: Part): Preload {
+  overwrite(turn: number, part: Part): Traffic {
     const exchange = this.#exchange(turn);
     return this.#commands(part, (database, key, writer) => this.#put(database, key, exchange(key), writer));
   }
 
   /** Deletes keys in their seeded order: the holes are where chance put them. */
-  delete(part: Part): Preload {
+  delete(part: Part): Traffic {
     return this.#commands(part, (_, key, writer) => {
       writer.begin(2);
       writer.text('del');
       writer.bytes(key.name);
-      this.#book(key, 0);
+      this.#book(key, undefined);
       return 1;
     });
   }
 
   /** Makes keys again with values a quarter longer. */
-  refill(part: Part): Preload {
+  refill(part: Part): Traffic {
     return this.#commands(part, (database, key, writer) => this.#put(database, key, key, writer, GROWTH));
   }
 
@@ -127,20 +130,14 @@ export class Dataset {
     return ({ kind, place }) => kind[(place + 1 + Math.floor(draw * (kind.length - 1))) % kind.length]!;
   }
 
-  #commands(part: Part, make: (database: Database, key: Key, writer: RespWriter) => number): Preload {
-    const before = this.logicalBytes;
-    const preload: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
-    for (const database of this.#databases) {
+  #commands(part: Part, make: (database: Database, key: Key, writer: RespWriter) => number): Traffic {
+    return this.#databases.map((database) => {
       const writer = new RespWriter();
-      const [from, to] = [part.from, part.to].map((share) => Math.round(share * database.keys.length));
+      const [from, to] = [part.from, part.to].map((end) => Math.round(end * database.keys.length));
       let commands = 0;
       for (const key of database.keys.slice(from, to)) commands += make(database, key, writer);
-      preload.commands += commands;
-      preload.keys += to! - from!;
-      preload.databases.push({ db: database.db, commands, bytes: share(writer.view()) });
-    }
-    preload.logicalBytes = this.logicalBytes - before;
-    return preload;
+      return { db: database.db, commands, bytes: writer.view() };
+    });
   }
 
   /**
@@ -168,9 +165,9 @@ export class Dataset {
     return commands;
   }
 
-  #book(key: Key, payload: number): void {
-    this.logicalBytes += payload - key.payload;
-    this.keys += Math.sign(payload) - Math.sign(key.payload);
+  #book(key: Key, payload: number | undefined): void {
+    this.logicalBytes += (payload ?? 0) - (key.payload ?? 0);
+    this.keys += Number(payload !== undefined) - Number(key.payload !== undefined);
     key.payload = payload;
   }
 }
@@ -183,7 +180,7 @@ function keysOf(bytes: Uint8Array, copies: number, random: Random): Key[] {
   for (const { command, start, end } of commandsFrom(bytes, 0, bytes.length)) {
     const word = latin1(command[0]!);
     if (!last || Buffer.compare(last.name, command[1]!) !== 0) {
-      last = { name: Buffer.from(command[1]!), start, end, kind: [], place: 0, payload: 0 };
+      last = { name: Buffer.from(command[1]!), start, end, kind: [], place: 0, payload: undefined };
       originals.push(last);
     }
     last.end = end;

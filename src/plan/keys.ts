@@ -37,7 +37,9 @@ export function keyMakers(families: Family[]): KeyMaker[] {
     if (tag.places.length === placesOf(families[number]!.parts).length)
       group.tags = Math.max(group.tags, families[number]!.keys);
   });
-  const groupOf = new Map([...groups.values()].flatMap(({ group, members }) => members.map((n) => [n, group] as const)));
+  const groupOf = new Map(
+    [...groups.values()].flatMap(({ group, members }) => members.map((n) => [n, group] as const)),
+  );
   for (const { group, members } of groups.values()) {
     if (group.tags > 0) continue;
     group.tags = Math.max(1, ...members.map((number) => Math.ceil(families[number]!.keys / KEYS_PER_TAG)));
@@ -101,7 +103,8 @@ export class KeyMaker {
     for (let p = 0; p < parts.length; p++) {
       const part = parts[p]!;
       if (typeof part === 'string') text += part;
-      else if (this.places.includes(p)) text += this.tagPart(part.placeholder, this.places.indexOf(p), this.tagOf(index));
+      else if (this.places.includes(p))
+        text += this.tagPart(part.placeholder, this.places.indexOf(p), this.tagOf(index));
       else {
         const spread = mix(this.number, index, p) / 2 ** 32;
         text += fill(

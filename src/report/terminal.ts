@@ -23,8 +23,9 @@ export const reportTerminal = (source: ReportSource, stream?: NodeJS.WriteStream
 export function terminalText(source: ReportSource, colour: Colour): string {
   const { judgement } = source;
   const arms = ARMS.map((arm) => {
-    const { product, version, spec, allocator } = judgement.arms[arm];
-    return shorten(printable(`${arm.padEnd(10)} ${product} ${version}, ${spec}, ${allocator}`), WIDTH);
+    const { product, version, spec, allocator, primaries } = judgement.arms[arm];
+    const cluster = primaries === undefined ? '' : `, cluster of ${primaries}`;
+    return shorten(printable(`${arm.padEnd(10)} ${product} ${version}${cluster}, ${spec}, ${allocator}`), WIDTH);
   });
   const sections = [
     arms,
@@ -32,7 +33,7 @@ export function terminalText(source: ReportSource, colour: Colour): string {
     latencyLines(judgement, colour),
     distributionLines(source, colour),
     memoryLines(judgement, colour),
-    judgement.caveats.flatMap((caveat) => caveatLines(caveat, colour)),
+    caveatLines(judgement.caveats, colour),
     findingLines(judgement.findings),
     wrap(judgement.sentence, WIDTH).map((line) => colour('strong', colour(TONES[judgement.verdict], line))),
     [`folder  ${printable(judgement.rehearsal)}`, `repeat  ${printable(judgement.command)}`],
@@ -201,10 +202,17 @@ function memoryLines({ memory: { baseline, candidate } }: Judgement, colour: Col
 
 const ratio = (a: number, b: number) => (b > 0 ? digits(a / b) : '-');
 
-const caveatLines = ({ id, message, advice }: Caveat, colour: Colour): string[] => {
-  const [first, ...rest] = wrap(printable(`! ${id}: ${asSentence(message)}`), WIDTH, '  ');
-  return [colour('unsure', first!), ...rest, ...wrap(printable(advice), WIDTH - 2).map((line) => `  ${line}`)];
-};
+/** What has one id and one advice is one caveat with several messages. */
+function caveatLines(caveats: Caveat[], colour: Colour): string[] {
+  const groups = Map.groupBy(caveats, ({ id, advice }) => JSON.stringify([id, advice]));
+  return [...groups.values()].flatMap((group) => {
+    const { id, advice } = group[0]!;
+    const [first, ...more] = group.map(({ message }) => printable(asSentence(message)));
+    const [title, ...rest] = wrap(`! ${printable(id)}: ${first}`, WIDTH, '  ');
+    const paragraphs = [...more, printable(advice)].flatMap((text) => wrap(text, WIDTH - 2));
+    return [colour('unsure', title!), ...rest, ...paragraphs.map((line) => `  ${line}`)];
+  });
+}
 
 const SHOWN_FINDINGS = 5;
 

@@ -85,12 +85,16 @@ async function waitUntilFormed(control: ControlConnection, primaries: number): P
   const deadlineMs = performance.now() + FORM_TIMEOUT_MS;
   for (;;) {
     const text = String(await control.call('CLUSTER', 'INFO'));
-    const { cluster_state: state, cluster_known_nodes: known, cluster_slots_ok: slots } = Object.fromEntries(
-      text.split('\r\n').map((line) => line.split(':')),
-    ) as Record<string, string>;
+    const {
+      cluster_state: state,
+      cluster_known_nodes: known,
+      cluster_slots_ok: slots,
+    } = Object.fromEntries(text.split('\r\n').map((line) => line.split(':'))) as Record<string, string>;
     if (state === 'ok' && Number(known) === primaries && Number(slots) === SLOTS) return;
     if (performance.now() > deadlineMs) {
-      throw new Error(`after ${FORM_TIMEOUT_MS / 1000} s the state is ${state}, with ${known} nodes and ${slots} slots`);
+      throw new Error(
+        `after ${FORM_TIMEOUT_MS / 1000} s the state is ${state}, with ${known} nodes and ${slots} slots`,
+      );
     }
     await sleep(POLL_MS);
   }

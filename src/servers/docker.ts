@@ -3,10 +3,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { connect as connectSocket, isIP } from 'node:net';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { CutoverError, messageOf } from '../errors.ts';
 import { CLUSTER_ARGUMENTS, SERVER_ARGUMENTS } from './control/arguments.ts';
 import { askOrReport, type ControlConnection, connectWhenReady } from './control/connection.ts';
 import { tailLines } from './control/log.ts';
+import { cannotRaise, makeRealtime, REALTIME_ALL_THREADS } from './priority.ts';
 import type { RunningServer, ServerExit, ServerLimits, ServerProvider } from './server.ts';
 
 const PREFIX = 'docker:';
@@ -20,6 +22,7 @@ const CONTAINER_LABEL = 'cutover';
 
 type Testcontainers = typeof import('testcontainers');
 type Runtime = Awaited<ReturnType<Testcontainers['getContainerRuntimeClient']>>;
+type Container = ReturnType<Runtime['container']['dockerode']['getContainer']>;
 interface Engine {
   library: Testcontainers;
   runtime: Runtime;
@@ -159,6 +162,7 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
       }
       if (limits.cpus !== undefined) this.hostConfig.NanoCpus = Math.round(limits.cpus * 1e9);
       if (limits.cpuset !== undefined) this.hostConfig.CpusetCpus = limits.cpuset;
+      if (limits.priority === 'realtime') this.withAddedCapabilities('SYS_NICE');
       // Through a local socket the engine's host is ours; a remote engine must publish where we can reach it.
       if (socketPath && isIP(localHost)) {
         this.hostConfig.PortBindings = { [`${PORT}/tcp`]: [{ HostIp: localHost, HostPort: '0' }] };
@@ -205,6 +209,7 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
     const { processId: _, ...who } = await control.identify();
     const { Image, State, NetworkSettings } = await container.inspect();
     const [network] = Object.values(NetworkSettings.Networks);
+    if (limits.priority === 'realtime') await raise(spec, container, State.Pid);
     const { info, config } = control;
     return {
       identity: {
@@ -226,6 +231,7 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
   } catch (error) {
     const lastWords = await logTail(5).catch(() => []);
     await dispose();
+    if (error instanceof CutoverError && error.code === 'E_PRIORITY') throw error;
     throw new CutoverError(
       'cannotRun',
       'E_SERVER_START',
@@ -233,6 +239,19 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
       [`Try it by hand: docker run --rm ${image} ${SERVER_ARGUMENTS.map((word) => word || "''").join(' ')}`],
     );
   }
+}
+
+/**
+ * Gives the server in a container real-time priority: from outside, where its process is one of this machine's and we may;
+ * else from inside, which needs chrt in the image.
+ */
+async function raise(spec: string, container: Container, processId: number): Promise<void> {
+  if (isLocalServer(processId) && makeRealtime(processId, { allThreads: true })) return;
+  const exec = await container.exec({ Cmd: [...REALTIME_ALL_THREADS, '1'], User: '0' });
+  const output = await exec.start({});
+  await finished(output.resume()).catch(() => {});
+  const { ExitCode } = await exec.inspect();
+  if (ExitCode !== 0) throw cannotRaise(spec, 'neither this user nor the container may set it');
 }
 
 /** What the engine said, without the library's HTTP envelope. */

@@ -3,8 +3,8 @@ import { CutoverError } from '../errors.ts';
 import { startCluster } from './cluster.ts';
 import defaults from './defaults.json' with { type: 'json' };
 import { describeEngine, dockerProvider, ENGINE_ADVICE, hasImage, obtainImage } from './docker.ts';
-import { binaryVersion, findBinary, installAdvice, processProvider } from './process.ts';
 import { cannotRaise, type Priority, realtimeRefusal } from './priority.ts';
+import { binaryVersion, findBinary, installAdvice, processProvider } from './process.ts';
 import type { RunningServer, ServerLimits, ServerProvider } from './server.ts';
 import { parseServerUrl, urlProvider } from './url.ts';
 
@@ -96,10 +96,7 @@ async function refuseContainers(products: readonly Product[]): Promise<string | 
  * Starts the server that a spec names, or connects to it, and waits until it answers PING. A run resolves the specs of
  * both arms together first (`resolveSpecs`). Dispose the result to stop and remove what was started.
  */
-export async function startServer(
-  spec: string,
-  { primaries, ...limits }: ServerLimits = {},
-): Promise<RunningServer> {
+export async function startServer(spec: string, { primaries, ...limits }: ServerLimits = {}): Promise<RunningServer> {
   const { specs } = await resolveSpecs({ spec });
   const provider = providerOf(specs.spec);
   if (provider === urlProvider) {

@@ -47,10 +47,13 @@ export const cannotRaise = (spec: string, reason: string) =>
     'Leave --priority out: all threads then run at normal priority wherever one of them must.',
   ]);
 
+/** With a process id behind it: gives all its threads real-time priority. Short options, which busybox has too. */
+export const REALTIME_ALL_THREADS: readonly string[] = ['chrt', '-a', '-f', '-p', LEVEL];
+
 /** Gives a thread, or a process with all its threads, real-time priority; false where that is not permitted. */
 export function makeRealtime(id: number, { allThreads = false } = {}): boolean {
-  const options = allThreads ? ['--all-tasks'] : [];
-  return spawnSync('chrt', [...options, '--fifo', '--pid', LEVEL, String(id)], { stdio: 'ignore' }).status === 0;
+  const [command, all, ...rest] = REALTIME_ALL_THREADS as [string, string, ...string[]];
+  return spawnSync(command, [...(allThreads ? [all] : []), ...rest, String(id)], { stdio: 'ignore' }).status === 0;
 }
 
 /** What the kernel says of a thread or process of this machine; undefined where it does not say. */

@@ -130,12 +130,7 @@ function canFollowParent(): boolean {
   return followsParent;
 }
 
-async function launch(
-  spec: string,
-  binary: string,
-  command: string[],
-  clusterNode: boolean,
-): Promise<RunningServer> {
+async function launch(spec: string, binary: string, command: string[], clusterNode: boolean): Promise<RunningServer> {
   const port = clusterNode ? await findNodePort() : await findFreePort();
   const folder = mkdtempSync(join(tmpdir(), 'cutover-'));
   const logPath = join(folder, 'server.log');

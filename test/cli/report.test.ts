@@ -21,6 +21,7 @@ const STARTS = {
   json: /^{\n {2}"schema": "cutover\/verdict@1"/,
   markdown: /^## cutover: fail\n/,
   junit: /^<\?xml version="1\.0"/,
+  html: /^<!doctype html>/,
 };
 
 for (const [format, start] of Object.entries(STARTS)) {
@@ -39,6 +40,26 @@ test('colour does not reach a file', async () => {
   const file = join(root, 'plain');
   await cutover(['report', path, '--output', file], { env: { NO_COLOR: '', FORCE_COLOR: '1' } });
   assert.ok(!readFileSync(file, 'utf8').includes('\u001b'));
+});
+
+test('several folders are laid over each other; formats of one rehearsal refuse them', async () => {
+  const older = rehearse(() => ({}), { overrides: { startedAt: '2026-11-01T00:00:00.000Z' } });
+  const second = await writeRehearsal(join(root, 'older'), older, { budget: DEFAULT_BUDGET });
+  const terminal = await cutover(['report', path, second]);
+  assert.deepEqual([terminal.code, terminal.stderr], [0, '']);
+  assert.match(terminal.stdout, /^2 rehearsals, oldest first\n/);
+  assert.ok(terminal.stdout.endsWith(`folder 1  ${second}\nfolder 2  ${path}\n`));
+  const file = join(root, 'history.html');
+  assert.equal((await cutover(['report', path, second, '--format', 'html', '--output', file])).code, 0);
+  assert.match(readFileSync(file, 'utf8'), /2 rehearsals/);
+  const { schema, rehearsals, notes } = JSON.parse((await cutover(['report', path, second, '--json'])).stdout);
+  assert.deepEqual([schema, rehearsals.length, notes], ['cutover/history@1', 2, []]);
+  const junit = await cutover(['report', path, second, '--format', 'junit']);
+  assert.deepEqual([junit.code, junit.stdout], [2, '']);
+  assert.match(junit.stderr, /Several rehearsals have no junit report/);
+  const none = await cutover(['report']);
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /No rehearsal is named/);
 });
 
 test('an unknown format and a file that cannot be written exit 2', async () => {

@@ -1,7 +1,11 @@
 /** The budget file: its defaults, its literals, and mistakes told with their place and the word that was meant. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseBudget } from '../../src/compare/budget.ts';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { BudgetSchema, memoryProtocolFor, parseBudget } from '../../src/compare/budget.ts';
 import { DEFAULT_BUDGET } from '../../src/compare/default-budget.ts';
 import { CutoverError } from '../../src/errors.ts';
 
@@ -70,6 +74,94 @@ test('literals', () => {
   }
 });
 
+const FULL = `${HEAD}metadata: {name: checkout cache, owner: team-sre, review: 2026-12-01}
+confidence: {alpha: 0.05, rounds: {looks: [6, 10, 15, 20], method: pocock}, on_inconclusive: fail}
+stalls: {longer_than: 5ms, max_rate_ratio: 2.0, level: warn}
+slo: {extra_burn: 0.1}
+objectives:
+  - family: "session:{id}"
+    commands: [SETEX, get]
+    key: true
+    weight: 3
+    slo: {threshold: 2ms, target: 99.95%, window: 28d}
+    budget: {extra_burn: 0.5, peak_burn: 6}
+    latency: off
+  - {family: "*", slo: {threshold: 1ms, target: 99.9%}}
+memory:
+  rss_per_logical_byte: {max_increase: 5%, phases: [fill, churn, refill]}
+  peak_during_save: {max_increase: 10%, floor: 1MiB}
+  allocators_differ_because: production has both
+correctness:
+  allow:
+    - {id: D-17, match: "OBJECT ENCODING *", reason: "listpack naming", owner: "team-sre", expires: 2026-12-31}
+`;
+
+test('everything that a budget can say', () => {
+  const { latency, errors, ...budget } = parse(FULL);
+  assert.equal(latency.length, 1);
+  assert.deepEqual(errors, { newPrefixes: 0, maxIncrease: 0.001 });
+  assert.deepEqual(budget, {
+    ...{ name: 'checkout cache', owner: 'team-sre', reviewOn: '2026-12-01', alpha: 0.05, onInconclusive: 'fail' },
+    looks: { rounds: [6, 10, 15, 20], method: 'pocock' },
+    stalls: { longerThanUs: 5000, maxRateRatio: 2, level: 'warn' },
+    slo: {
+      extraBurn: 0.1,
+      objectives: [
+        {
+          ...{ family: 'session:{id}', commands: ['setex', 'get'], level: 'error', isKey: true, weight: 3 },
+          ...{ extraBurn: 0.5, peakBurn: 6, thresholdUs: 2000, target: 0.9995, windowDays: 28 },
+        },
+        {
+          ...{ family: '*', level: 'error', isKey: false, weight: 1 },
+          ...{ extraBurn: 0.25, peakBurn: 14.4, thresholdUs: 1000, target: 0.999, windowDays: 30 },
+        },
+      ],
+    },
+    memory: {
+      rss: { maxIncrease: 0.05, floorBytes: 8 * 2 ** 20, phases: ['fill', 'churn', 'refill'] },
+      peakDuringSave: { maxIncrease: 0.1, floorBytes: 2 ** 20 },
+      allocatorsDifferBecause: 'production has both',
+    },
+    allowed: [
+      ...[{ id: 'D-17', match: 'OBJECT ENCODING *', reason: 'listpack naming', owner: 'team-sre' }].map((entry) => ({
+        ...entry,
+        expires: '2026-12-31',
+      })),
+    ],
+  });
+});
+
+test('the example of the page parses and names every section', () => {
+  const page = readFileSync(new URL('../../docs/budget.md', import.meta.url), 'utf8');
+  const example = /```yaml\n([\s\S]*?)```/.exec(page)![1]!;
+  parse(example);
+  assert.deepEqual(Object.keys(parseYaml(example)).sort(), Object.keys(BudgetSchema.shape).sort());
+});
+
+test('the full memory protocol is run where the budget judges what only it measures', () => {
+  const needed = (memory: string) => memoryProtocolFor(parse(`${HEAD}memory: ${memory}\n`));
+  assert.equal(memoryProtocolFor(parse(HEAD)), 'quick');
+  assert.equal(needed('off'), 'quick');
+  assert.equal(needed('{rss_per_logical_byte: {max_increase: 5%, phases: [end]}}'), 'quick');
+  assert.equal(needed('{rss_per_logical_byte: {max_increase: 5%, phases: [end, refill]}}'), 'full');
+  assert.equal(needed('{peak_during_save: {max_increase: 5%}}'), 'full');
+});
+
+test('the JSON Schema for editors takes what the parser takes, and describes it', () => {
+  const schema = z.toJSONSchema(BudgetSchema, { io: 'input' });
+  const validate = new Ajv2020({ strict: false, formats: { date: true } }).compile(schema);
+  for (const text of [DEFAULT_BUDGET, FULL]) assert.ok(validate(parseYaml(text)), JSON.stringify(validate.errors));
+  for (const wrong of [
+    'latncy: off',
+    'memory: on',
+    'latency: {p99: {max_increase: 20}}',
+    'objectives: [{level: warn}]',
+  ]) {
+    assert.ok(!validate(parseYaml(`${HEAD}${wrong}\n`)), wrong);
+  }
+  assert.match(JSON.stringify(schema), /Glob over key families/);
+});
+
 /** Each mistake and what the message must say. */
 const MISTAKES: [string, string][] = [
   [`${HEAD}latncy: off\n`, 'budget.yaml:2:1: unknown key "latncy"; did you mean "latency"?'],
@@ -89,6 +181,33 @@ const MISTAKES: [string, string][] = [
     'budget.yaml:4:12: objectives.0.level: did you mean "warn"?',
   ],
   [`${HEAD}objectives: [{family: a}, {family: a}]\n`, 'budget.yaml:2:36: objectives.1.family: this family has'],
+  [
+    `${HEAD}objectives: [{family: a, commands: [GET, SET]}, {family: a, commands: [set, get]}]\n`,
+    'budget.yaml:2:58: objectives.1.family: this family has',
+  ],
+  [`${HEAD}objectives: [{family: a, key: true}]\n`, 'budget.yaml:2:31: objectives.0.key: there is no slo'],
+  [`${HEAD}objectives: [{family: a, budget: {}}]\n`, 'budget.yaml:2:34: objectives.0.budget: there is no slo'],
+  [
+    `${HEAD}objectives: [{family: a, slo: {threshold: 1ms, target: 100%}}]\n`,
+    'budget.yaml:2:56: objectives.0.slo.target: expected less than 100%',
+  ],
+  [`${HEAD}confidence: {rounds: {looks: [6, 5]}}\n`, 'budget.yaml:2:30: confidence.rounds.looks: must rise'],
+  [
+    `${HEAD}confidence: {rounds: {looks: [6], method: pocok}}\n`,
+    'budget.yaml:2:43: confidence.rounds.method: did you mean "pocock"?',
+  ],
+  [
+    `${HEAD}memory: {rss_per_logical_byte: {max_increase: 1%, phases: [fil]}}\n`,
+    'budget.yaml:2:60: memory.rss_per_logical_byte.phases.0: did you mean "fill"?',
+  ],
+  [
+    `${HEAD}correctness: {allow: [{id: a, match: b, reason: c, owner: d, expires: 31.12.2026}]}\n`,
+    'budget.yaml:2:71: correctness.allow.0.expires: expected a date like 2027-01-31',
+  ],
+  [
+    `${HEAD}correctness: {allow: [{id: a, match: b, reason: c, expires: 2026-12-31}]}\n`,
+    'budget.yaml:2:23: correctness.allow.0.owner: is missing',
+  ],
   [`${HEAD}objectives: [{family: "*"}]\n`, 'budget.yaml:2:23: objectives.0.family: all families'],
   ['apiVersion: cutover/budget@2\n', 'budget.yaml:1:13: apiVersion: did you mean "cutover/budget@1"?'],
   ['latency: off\n', 'budget.yaml:1:1: apiVersion: is missing: cutover/budget@1'],

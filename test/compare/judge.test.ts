@@ -365,7 +365,10 @@ test('a killed run has no end and cannot pass; one without a complete round says
 test('Holm: one of many rules just over its limit is not enough', () => {
   // Alone p ≈ 0.03 fails; beside the errors' and the memory's rules it does not.
   const slightly = rehearse(onCandidate((round) => ({ tail: 6.3 + [0, 0.9, 0.2, 1.1, 0.3][round]! })));
-  const alone = judged(slightly, budgetOf('latency: {p99.9: {max_increase: 25%}}\nstalls: off\nmemory: off\nerrors: off\n'));
+  const alone = judged(
+    slightly,
+    budgetOf('latency: {p99.9: {max_increase: 25%}}\nstalls: off\nmemory: off\nerrors: off\n'),
+  );
   assert.equal(alone.verdict, 'fail');
   const among = judged(slightly, budgetOf('latency: {p99.9: {max_increase: 25%}}\n'));
   assert.ok(ruleOf(among, 'latency.p99.9').pFail! > 0.01 && ruleOf(among, 'latency.p99.9').pFail! < 0.05);
@@ -384,4 +387,180 @@ test('a judgement is the same again and survives JSON', () => {
   assert.deepEqual(judged(synthetic), judged(synthetic));
   const judgement = judged(synthetic);
   assert.deepEqual(JSON.parse(JSON.stringify(judgement)), judgement);
+});
+
+test('stalls: many more fail, a few prove nothing and are shown, none are bounded', () => {
+  // Two slices a round: 60 against 10.
+  const judgement = judged(rehearse((_, arm) => ({ stalls: arm === 'candidate' ? 6 : 1 })));
+  const rule = ruleOf(judgement, 'stalls.rate');
+  assert.deepEqual(
+    [judgement.verdict, rule.outcome, rule.label, rule.samples],
+    ['fail', 'fail', 'stalls > 5.00 ms', 70],
+  );
+  assert.ok(Math.abs(rule.change.estimate! - 5) < 1e-9);
+  assert.match(judgement.sentence, /^FAIL: stalls > 5\.00 ms rose by 500 % \[\d+ %, \d+ %\] where 100 % is allowed/);
+  assert.match(rule.note!, /^60 stalls \(baseline 10\), 360 s an hour \(baseline 60\.0 s\)$/);
+
+  const few = judged(rehearse((round) => ({ stalls: round === 0 ? 1 : 0 })));
+  assert.deepEqual([few.verdict, ruleOf(few, 'stalls.rate').outcome], ['pass', 'not-judged']);
+  assert.match(few.sentence, /; not judged: stalls$/);
+  assert.match(ruleOf(few, 'stalls.rate').note!, /^not judged: 2 stalls \(baseline 2\)/);
+
+  const none = ruleOf(judged(rehearse(equal)), 'stalls.rate');
+  assert.match(none.note!, /^no stall in 30\.0 s \(baseline 0\): fewer than 359 an hour$/);
+});
+
+test('stalls: a lopsided few are not passed over', () => {
+  const judgement = judged(rehearse((round, arm) => ({ stalls: arm === 'candidate' && round < 2 ? 1 : 0 })));
+  assert.deepEqual([judgement.verdict, ruleOf(judgement, 'stalls.rate').outcome], ['inconclusive', 'inconclusive']);
+  assert.ok(ruleOf(judgement, 'stalls.rate').inconclusive!.roundsNeeded! > 5);
+});
+
+test('stalls: those in which the generator stood still are nobody’s, unless they come with one arm', () => {
+  const frozen = (stalls: Behaviour) => {
+    const synthetic = rehearse(stalls);
+    for (const { arms } of synthetic.rehearsal.rounds) {
+      for (const arm of ['baseline', 'candidate'] as const) {
+        for (const slice of arms[arm].slices) for (const stall of slice.stalls!) stall.lagUs = 48_000;
+      }
+    }
+    return synthetic;
+  };
+  const both = judged(frozen(() => ({ stalls: 4 })));
+  assert.deepEqual([both.verdict, ruleOf(both, 'stalls.rate').candidate], ['pass', 0]);
+  assert.deepEqual(both.caveats.find(({ id }) => id === 'standstills-of-generator')?.numbers, {
+    baseline: 40,
+    candidate: 40,
+  });
+  const one = judged(frozen(onCandidate(() => ({ stalls: 4 }))));
+  assert.equal(ruleOf(one, 'stalls.rate').inconclusive?.cause, 'generator');
+  assert.match(
+    one.sentence,
+    /stood still 40 times with the candidate \(baseline 0\): the candidate seems to take its cores/,
+  );
+});
+
+test('stalls: a run that did not look for them is not judged', () => {
+  const old = rehearse(equal);
+  delete old.rehearsal.rounds[0]!.arms.baseline.slices[0]!.stalls;
+  assert.equal(ruleOf(judged(old), 'stalls.rate').outcome, 'not-judged');
+});
+
+test('stalls: on a slow server ten medians, and where slices are full of them the shortest that is kept', () => {
+  const slow = judged(rehearse((_, arm) => ({ serviceUs: 3000, stalls: arm === 'candidate' ? 4 : 1 })));
+  assert.equal(ruleOf(slow, 'stalls.rate').label, 'stalls > 30.2 ms');
+  const full = rehearse(equal);
+  for (const { arms } of full.rehearsal.rounds) {
+    for (const arm of ['baseline', 'candidate'] as const) {
+      arms[arm].slices[0]!.stalls = Array.from({ length: 200 }, (_, i) => ({
+        ...{ startUs: i * 10_000, durationUs: 8000 + i, waitUs: 8000 + i, lagUs: 0 },
+      }));
+    }
+  }
+  assert.equal(ruleOf(judged(full), 'stalls.rate').label, 'stalls > 8.00 ms');
+});
+
+test('a pass says whether it is better or worse inside the budget, and what this host could have found', () => {
+  const [better, worse] = [0.8, 1.1].map((factor) =>
+    ruleOf(judged(rehearse(onCandidate((round) => ({ serviceUs: (400 + round) * factor })))), 'latency.p99'),
+  );
+  assert.deepEqual([better!.outcome, better!.badge], ['pass', 'improved']);
+  assert.deepEqual([worse!.outcome, worse!.badge], ['pass', 'regressed']);
+  assert.ok(better!.resolvable! > 0 && better!.resolvable! < 0.2);
+  assert.equal(ruleOf(judged(rehearse((round) => ({ serviceUs: 400 + round }))), 'latency.p99').badge, undefined);
+});
+
+test('advisory rules fail by false discovery rate, and never decide', () => {
+  const families = Array.from({ length: 8 }, (_, i) => `f${i}`);
+  const objectives = families.map((family) => `{family: ${family}, level: warn}`).join(', ');
+  const budget = budgetOf(`latency: {p99: {max_increase: 5%, floor: 1us}}\nobjectives: [${objectives}]\n`);
+  // Just over the limit, p ≈ 0.04: alone it is called worse, among eight that are fine it is not.
+  const slightly = (round: number) => 400 * [1.12, 1.06, 1.15, 1.045, 1.13][round]!;
+  const { rehearsal, latencyOf } = rehearse(() => ({ families }));
+  const worse = rehearse((round) => ({ families, serviceUs: slightly(round) }));
+  const one: typeof latencyOf = (round, arm, slice) =>
+    latencyOf(round, arm, slice).map((entry, i) =>
+      i === 0 && arm === 'candidate' ? worse.latencyOf(round, arm, slice)[0]! : entry,
+    );
+  const judgement = judge(rehearsal, one, budget, 'x');
+  const rule = ruleOf(judgement, 'latency.p99/f0');
+  assert.ok(rule.pFail! > 0.1 / 8 && rule.pFail! < 0.05, String(rule.pFail));
+  assert.deepEqual([rule.outcome, rule.inconclusive?.cause], ['inconclusive', 'correction']);
+  const clear = rehearse(() => ({ families, serviceUs: 520 }));
+  const both: typeof latencyOf = (round, arm, slice) =>
+    (arm === 'candidate' ? clear : { latencyOf }).latencyOf(round, arm, slice);
+  assert.equal(ruleOf(judge(rehearsal, both, budget, 'x'), 'latency.p99/f3').outcome, 'fail');
+});
+
+test('what spoils a slice spoils its round, by name', () => {
+  const freeze = (rounds: number[]) => {
+    const synthetic = rehearse(equal);
+    for (const round of rounds)
+      synthetic.rehearsal.rounds[round]!.arms.candidate.slices[1]!.generator.eventLoopDelayUs.max = 120_000;
+    return judged(synthetic);
+  };
+  assert.deepEqual([freeze([2]).verdict, freeze([2]).rounds.judged], ['pass', 4]);
+  assert.match(
+    freeze([2, 3]).sentence,
+    /^INVALID: 2 of 5 rounds spoiled: the generator stood still for 120 ms of 3\.0 s in slice 4 of round 3 \(candidate\)$/,
+  );
+});
+
+test('priorities that differ between the arms are invalid; unknown ones are not', () => {
+  const with_ = (set: (arms: Synthetic['rehearsal']['rounds'][number]['arms']) => void) => {
+    const synthetic = rehearse(equal);
+    for (const { arms } of synthetic.rehearsal.rounds) set(arms);
+    return judged(synthetic);
+  };
+  const servers = with_((arms) => {
+    arms.baseline.serverPriority = 'normal';
+    arms.candidate.serverPriority = 'realtime';
+  });
+  assert.match(
+    servers.sentence,
+    /^INVALID: the server ran at different priorities: normal with the baseline, realtime/,
+  );
+  const generators = with_(({ baseline, candidate }) => {
+    for (const { generator } of baseline.slices) generator.priority = 'realtime';
+    for (const { generator } of candidate.slices) generator.priority = 'normal';
+  });
+  assert.match(generators.sentence, /^INVALID: the generator ran at different priorities/);
+  assert.equal(with_((arms) => Object.assign(arms.baseline, { serverPriority: 'normal' })).verdict, 'pass');
+});
+
+test('back-pressure on either arm cannot pass', () => {
+  const synthetic = rehearse(equal);
+  for (const { arms } of synthetic.rehearsal.rounds) for (const slice of arms.baseline.slices) slice.heldByCap = 240;
+  const judgement = judged(synthetic);
+  assert.equal(judgement.verdict, 'inconclusive');
+  assert.match(judgement.sentence, /back-pressure held back 2 % of the baseline's requests and 0 % of the candidate's/);
+});
+
+test('lag that is little beside the service cannot hide or make a difference; a moderate one must not be contradicted', () => {
+  // Service regresses by 60 %, response by 38 % of which the lag of both arms dilutes: service time says fail.
+  const diluted = judged(
+    rehearse((round, arm) => ({ lagUs: 900 + round, tail: 5, serviceUs: arm === 'candidate' ? 510 : 400 })),
+    budgetOf('latency: {p99.9: {max_increase: 22%}}\n'),
+  );
+  const rule = ruleOf(diluted, 'latency.p99.9');
+  assert.ok(rule.change.high! < 0.22);
+  assert.equal(rule.inconclusive?.cause, 'generator');
+  assert.match(rule.inconclusive.message, /may hide a rise: service time alone is a fail/);
+});
+
+test('a floor that makes much of the tail is told', () => {
+  const synthetic = rehearse(equal);
+  const quantiles = (p999: number) => ({ p50: 50, p99: 100, p999, max: 5000 });
+  synthetic.rehearsal.floor = { ops: 1000, responseUs: quantiles(1500), lagUs: quantiles(100), keepsDoubleRate: true };
+  const caveat = judged(synthetic).caveats.find(({ id }) => id === 'noise-floor');
+  assert.equal(caveat?.numbers?.floorUs, 1500);
+  synthetic.rehearsal.floor.responseUs = quantiles(300);
+  assert.deepEqual(caveatIds(judged(synthetic)), []);
+});
+
+test('too few samples say what would give them: more rounds, or longer slices', () => {
+  const short = ruleOf(judged(rehearse(() => ({ ops: 100 }))), 'latency.p99');
+  assert.match(short.inconclusive!.message, /has 200; P95 would have them with --slice 6s, 2 minutes of load$/);
+  const enough = ruleOf(judged(rehearse(() => ({ ops: 220 }), { rounds: 3 })), 'latency.p99');
+  assert.deepEqual([enough.inconclusive?.roundsNeeded, enough.inconclusive?.minutesNeeded], [5, 1]);
 });

@@ -50,6 +50,12 @@ test('a spoiled round does not count: the look comes a round later', () => {
   assert.equal(decide(run)?.stop, true);
 });
 
+test('too many spoiled rounds do not stop a run: more rounds make them few', () => {
+  const run = goingOn(slow, 7);
+  for (const k of [2, 4]) run.rehearsal.rounds[k]!.invalid = 'the host was suspended';
+  assert.deepEqual([decide(run)?.stop, decide(run)?.verdict], [false, 'invalid']);
+});
+
 test('what no round can cure stops', () => {
   const run = goingOn(equal, 5);
   run.rehearsal.configDifferences = [{ name: 'appendonly', baseline: 'no', candidate: 'yes' }];

@@ -175,7 +175,7 @@ test('the parts of a difference add up to it', () => {
   });
   assert.equal(
     explainDifference(rehearsal.rounds, (_, arm) => of(arm)),
-    'per byte of data the candidate holds 0.100 bytes more: fragmentation +0.300, kept by the allocator −0.200',
+    'per byte of data the candidate holds 0.10 bytes more: fragmentation +0.30, kept by the allocator −0.20',
   );
   assert.equal(
     explainDifference(rehearsal.rounds, () => of('baseline')),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { clusterCaveats } from '../../src/drive/cluster.ts';
 import { Driver } from '../../src/drive/driver.ts';
@@ -74,6 +75,24 @@ for (const product of PRODUCTS) {
         for (const node of nodes) assert.ok((await node.dbsize()) > 500);
       });
       await assert.rejects(assertEmpty(cluster), { code: 'E_SERVER_NOT_EMPTY', message: /: 3000 keys in db0/ });
+    });
+
+    test('slots of keys are those of the server', async () => {
+      await onNodes(clusters[product], async ([node]) => {
+        const keys = fc.sample(
+          fc.oneof(
+            fc.uint8Array({ maxLength: 30 }),
+            fc.string().map((text) => Buffer.from(text)),
+          ),
+          200,
+        );
+        keys.push(...['{}a', '{a', 'a}{b}', '{a}{b}', '{{a}}'].map((text) => Buffer.from(text)));
+        const answers = await Promise.all(keys.map((key) => node!.call('CLUSTER', ['KEYSLOT', Buffer.from(key)])));
+        assert.deepEqual(
+          keys.map((key) => keySlot(key)),
+          answers,
+        );
+      });
     });
 
     test('figures of the nodes are added up', async () => {
@@ -217,15 +236,6 @@ test('what a cluster cannot do is said before anything is sent', async () => {
   await assert.rejects(open(0, 'ioredis'), { code: 'E_CLUSTER_CLIENT' });
 });
 
-test('a cluster whose node dies is a server that died', async () => {
-  await using cluster = await startServer('process:redis-server', { primaries: 1 });
-  await onNodes(cluster, async ([node]) => {
-    node!.on('error', () => {});
-    node!.shutdown('NOSAVE').catch(() => {});
-    assert.match((await cluster.died).how, /^its node 127\.0\.0\.1:\d+: exited with code 0/);
-  });
-});
-
 test('connections to one node that break in the middle lose what was in flight, and no count', async () => {
   const ops = Array.from({ length: 2000 }, (_, i) => ({
     args: ['INCR', `break:${i}`],
@@ -244,4 +254,12 @@ test('connections to one node that break in the middle lose what was in flight, 
   assert.match(connectionLost!, /^4 of 4 connections lost/);
   assert.deepEqual([planned, replied + lost, blocked, unsent, errors], [2000, 2000, 0, 0, {}]);
   assert.ok(replied >= 1900, `${lost} lost`);
+});
+
+test('a cluster whose node dies is a server that died', async () => {
+  await onNodes(clusters.valkey, async ([node]) => {
+    node!.on('error', () => {});
+    node!.shutdown('NOSAVE').catch(() => {});
+    assert.match((await clusters.valkey.died).how, /^its node 127\.0\.0\.1:\d+: exited with code 0/);
+  });
 });

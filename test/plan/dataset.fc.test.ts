@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Contents, creation } from '../../src/plan/contents.ts';
-import { Dataset } from '../../src/plan/dataset.ts';
+import { Dataset, type Traffic } from '../../src/plan/dataset.ts';
 import type { Preload } from '../../src/plan/plan.ts';
 import { readCommand } from '../../src/plan/planned-ops.ts';
 import { Sampler, stream } from '../../src/plan/random.ts';
@@ -87,8 +87,8 @@ test('after every step the books hold what a server holds', () => {
     fc.property(preloads, fc.integer({ min: 1, max: 3 }), (preload, copies) => {
       const dataset = new Dataset(preload, copies, 'seed');
       const held: Held = new Map();
-      const step = (traffic: Preload) => {
-        for (const { db, bytes, commands } of traffic.databases) assert.equal(execute(held, db, bytes), commands);
+      const step = (traffic: Traffic) => {
+        for (const { db, bytes, commands } of traffic) assert.equal(execute(held, db, bytes), commands);
         assert.equal(dataset.keys, held.size);
         assert.equal(
           dataset.logicalBytes,
@@ -128,7 +128,7 @@ test('the same seed gives the same bytes, another one another order', () => {
   assert.ok(preload.keys > 8);
   const bytes = (seed: string) => {
     const dataset = new Dataset(preload, 2, seed);
-    return [dataset.fill(), dataset.overwrite(0, { from: 0, to: 1 })].map(({ databases }) => databases);
+    return [dataset.fill(), dataset.overwrite(0, { from: 0, to: 1 })];
   };
   assert.deepEqual(bytes('a'), bytes('a'));
   assert.notDeepEqual(bytes('a'), bytes('b'));
@@ -143,7 +143,7 @@ test('a turn gives keys the contents of others, a refill longer ones', () => {
   });
   const preload = { commands: 3, keys: 3, logicalBytes: 0, databases: [{ db: 0, commands: 3, bytes: writer.view() }] };
   const dataset = new Dataset(preload, 1, 'seed');
-  const lengths = ({ databases: [first] }: Preload) => {
+  const lengths = ([first]: Traffic) => {
     const found: [string, number][] = [];
     for (let at = 0; at < first!.bytes.length; ) {
       const [, name, value] = readCommand(first!.bytes, at) as [Uint8Array, Uint8Array, Uint8Array];

@@ -28,7 +28,9 @@ test('anonymised: whatever stands around a tag, it becomes the same tag', () => 
   );
   const [one, another] = ['{alice}:cart', '{robert}:cart'].map((key) => disguise.key(Buffer.from(key)));
   assert.notEqual(keySlot(one!), keySlot(another!));
-  const args = ['EVALSHA', 'f'.repeat(40), '2', '{alice}:cart', '{alice}:ü', '\xc3{alice}'].map((text) => Buffer.from(text));
+  const args = ['EVALSHA', 'f'.repeat(40), '2', '{alice}:cart', '{alice}:ü', '\xc3{alice}'].map((text) =>
+    Buffer.from(text),
+  );
   disguise.script(args);
   assert.equal(keySlot(args[3]!), keySlot(args[4]!));
 });
@@ -37,7 +39,10 @@ test('anonymised: whatever stands around a tag, it becomes the same tag', () => 
 function tagged(seed: number): Line[] {
   let atUs = 1_700_000_000e6;
   const lines: Line[] = [];
-  const say = (gapUs: number, ...args: string[]) => lines.push({ atUs: (atUs += gapUs), args });
+  const say = (gapUs: number, ...args: string[]) => {
+    atUs += gapUs;
+    lines.push({ atUs, args });
+  };
   for (let i = 0; i < 1500; i++) {
     const [user, room] = [1000 + ((i * 7919 + seed) % 400), (i * 31 + seed) % 60];
     say(2000, 'SADD', `{user:${user}}:follows`, `x${i % 50}`);

@@ -1,11 +1,11 @@
 /** The HTML report in a real browser: it runs, asks for nothing, fits every screen, can be read by all, and holds hostile data. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { parseBudget } from '../../src/compare/budget.ts';
 import { judge } from '../../src/compare/judge.ts';
 import type { Rehearsal } from '../../src/measure/rehearsal.ts';
@@ -14,6 +14,7 @@ import type { Plot } from '../../src/report/html/plot.ts';
 import { reportHtml } from '../../src/report/html.ts';
 import type { ReportSource } from '../../src/report/source.ts';
 import { ATTACKS } from '../support/attacks.ts';
+import { launchChromium } from '../support/chromium.ts';
 import { type Behaviour, rehearse } from '../support/rehearsal.ts';
 import { modelOf } from '../support/workload.ts';
 
@@ -24,11 +25,7 @@ const SPIKE_US = 345_678;
 const folder = mkdtempSync(join(tmpdir(), 'cutover-html-'));
 let browser: Browser;
 before(async () => {
-  const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
-    .flatMap((name) => process.env.PATH!.split(delimiter).map((path) => join(path, name)))
-    .find((path) => existsSync(path));
-  assert.ok(executablePath, 'Chromium is needed: node bin/setup.js --for-tests installs it');
-  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  browser = await launchChromium();
 });
 after(async () => {
   await browser.close();

@@ -42,7 +42,9 @@ export const judgeMemory: Metric = (evidence) => {
   };
 };
 
-function subjectsOf({ budget }: Evidence): Subject[] {
+function subjectsOf({ budget, rounds: judged }: Evidence): Subject[] {
+  // Where the protocol ran, the fill is its own: its dataset is large enough. The two are never one sample.
+  const isFull = judged.some(({ arms }) => arms.baseline.memoryProtocol);
   const { rss, peakDuringSave } = budget.memory ?? {};
   const last = rss?.phases.at(-1);
   const growths = (rss?.phases ?? []).map(
@@ -50,10 +52,15 @@ function subjectsOf({ budget }: Evidence): Subject[] {
       id: `memory.rss_per_logical_byte.${phase}`,
       label: `RSS/byte, ${phase}`,
       limit: rss!,
-      growthOf: (round, arm) => growthIn(round, arm, phase),
+      growthOf(round, arm) {
+        const found = samplesAt(round, arm, phase, isFull);
+        return (
+          found && { bytes: found.sample.rssBytes - found.start.rssBytes, logicalBytes: found.sample.logicalBytes }
+        );
+      },
       remark(rounds) {
         const remarks = [
-          phase === last ? explainDifference(rounds, (round, arm) => samplesAt(round, arm, phase)!) : undefined,
+          phase === last ? explainDifference(rounds, (round, arm) => samplesAt(round, arm, phase, isFull)!) : undefined,
           phase === 'churn' ? driftRemark(rounds, budget.alpha) : undefined,
           phase === 'refill' ? purgeRemark(rounds) : undefined,
         ].filter((text) => text !== undefined);
@@ -72,30 +79,19 @@ function subjectsOf({ budget }: Evidence): Subject[] {
   return [...growths, peak];
 }
 
-/** The samples of the empty server and of the phase: of the protocol where it ran, because its dataset is large enough. */
+/** The samples of the empty server and of the phase. */
 function samplesAt(
   round: Round,
   arm: Arm,
   phase: JudgedPhase,
+  isFull: boolean,
 ): { start: MemorySample; sample: MemorySample } | undefined {
   const { memory, memoryProtocol } = round.arms[arm];
-  const [start, sample] =
-    phase === 'end'
-      ? [memory.start, memory.end]
-      : phase === 'fill' && !memoryProtocol
-        ? [memory.start, memory.fill]
-        : [memoryProtocol?.phases.start, memoryProtocol?.phases[phase]];
+  const isBeside = phase === 'end' || (phase === 'fill' && !isFull);
+  const [start, sample] = isBeside
+    ? [memory.start, memory[phase]]
+    : [memoryProtocol?.phases.start, memoryProtocol?.phases[phase]];
   return start && sample ? { start, sample } : undefined;
-}
-
-function growthIn(round: Round, arm: Arm, phase: JudgedPhase): Growth | undefined {
-  const samples = samplesAt(round, arm, phase);
-  return (
-    samples && {
-      bytes: samples.sample.rssBytes - samples.start.rssBytes,
-      logicalBytes: samples.sample.logicalBytes,
-    }
-  );
 }
 
 /**

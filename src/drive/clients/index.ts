@@ -14,3 +14,7 @@ export const CLIENTS = {
 export { openCluster } from './cluster.ts';
 
 export type ClientName = keyof typeof CLIENTS;
+
+/** The clients of a run; `both`: what a migration from one library to its successor has, in turn within each round. */
+export const clientsOf = (asked: ClientName | 'both'): [ClientName, ...ClientName[]] =>
+  asked === 'both' ? ['ioredis', 'iovalkey'] : [asked];

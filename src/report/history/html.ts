@@ -1,8 +1,9 @@
 /** Turns several rehearsals into one HTML file that lays them over each other. */
 import { ALL_FAMILIES } from '../../compare/budget.ts';
 import { allowedOf, changeOf, figureOf, intervalOf } from '../../compare/sentence.ts';
-import { duration, percentileName, plural } from '../../compare/wording.ts';
+import { duration, percentileName, plural, shorten } from '../../compare/wording.ts';
 import { ARMS } from '../../measure/rehearsal.ts';
+import { printable } from '../../printable.ts';
 import { gatherDistributions } from '../html/distributions.ts';
 import { Figures } from '../html/figure.ts';
 import { anchor, html, type Markup, name } from '../html/markup.ts';
@@ -134,7 +135,9 @@ function spectra(history: History, figures: Figures): Markup {
   if (shown.length < 2) return html`<section id="spectrum"><h2>Percentiles</h2><p>${ALONE}</p></section>`;
   const lines = shown.flatMap((one): SpectrumLine[] => {
     const { total } = gatherDistributions(one.source);
-    const [baseline, candidate] = serversOf(one).map((server) => `${one.number}: ${server}`) as [string, string];
+    const [baseline, candidate] = serversOf(one).map(
+      (server) => `${one.number}: ${shorten(printable(server), 40)}`,
+    ) as [string, string];
     if (one !== history.newest) {
       return [{ label: candidate, colour: 'older', style: 'thin', histogram: total.candidate.response }];
     }

@@ -12,7 +12,7 @@ export const PARTS = ['response', 'service', 'lag'] as const satisfies Part[];
 export const SHIFT_PERCENTILES = [10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99];
 
 /** The responses of one slice, small enough to be kept for all. */
-export interface SliceQuantiles {
+interface SliceQuantiles {
   count: number;
   /** µs, in the order of `SHIFT_PERCENTILES`. */
   us: number[];
@@ -35,7 +35,16 @@ export interface Distributions {
 const perArm = <T>(of: (arm: Arm) => T): PerArm<T> => ({ baseline: of('baseline'), candidate: of('candidate') });
 const empty = LatencyHistogram.empty;
 
-export function gatherDistributions({ rehearsal, latencyOf }: ReportSource): Distributions {
+/** Reading all logs takes seconds for a long run, and every run makes two reports of the same source. */
+const gathered = new WeakMap<ReportSource, Distributions>();
+
+export function gatherDistributions(source: ReportSource): Distributions {
+  const known = gathered.get(source) ?? gather(source);
+  gathered.set(source, known);
+  return known;
+}
+
+function gather({ rehearsal, latencyOf }: ReportSource): Distributions {
   const total = perArm(() => ({ response: empty(), service: empty(), lag: empty() }));
   const labels = new Map<string, Labelled>();
   const rounds = assessValidity(rehearsal).rounds.map((round) => {

@@ -12,6 +12,7 @@ export interface Axis {
 export type Colour = Arm | 'older';
 
 export interface Series {
+  /** Fit to be shown, as all text of a plot: the page's script shows it as it is. */
   label: string;
   /** Lines of one group share an entry of the legend, and are hidden together. */
   group: string;

@@ -56,7 +56,8 @@ export function describeBudget(budget: Budget, today: string): string {
   if (rss) say(`Fails if RSS per byte of data is ${growth(rss)}, at: ${rss.phases.join(', ')}.`);
   if (peakDuringSave) say(`Fails if the peak while saving is ${growth(peakDuringSave)}.`);
   if (!rss && !peakDuringSave) say('Memory is not judged.');
-  else if (memoryProtocolFor(budget) === 'full') say('Memory has servers of its own: about a minute more per round.');
+  else if (memoryProtocolFor(budget) === 'full')
+    say('Memory has servers of its own: a minute and a half more in each of five rounds.');
   if (memory?.allocatorsDifferBecause) {
     say(`Memory of different allocators is compared, because ${quote(memory.allocatorsDifferBecause)}.`);
   }

@@ -8,7 +8,13 @@ const NUMBER = /^-?\d+(\.\d+)?$/;
 export function sumInfo(infos: Record<string, string>[]): Record<string, string> {
   const names = new Set(infos.flatMap((info) => Object.keys(info)));
   return Object.fromEntries(
-    [...names].map((name) => [name, sumValues(name, infos.flatMap((info) => info[name] ?? []))]),
+    [...names].map((name) => [
+      name,
+      sumValues(
+        name,
+        infos.flatMap((info) => info[name] ?? []),
+      ),
+    ]),
   );
 }
 

@@ -32,7 +32,7 @@ const METRICS: (TimeMetric & { id: string; reading: string; show: (value: number
 
 export function timeSection(lines: RoundLines | undefined, figures: Figures): Markup {
   if (!lines) {
-    return html`<section id="time"><h2>Over time</h2><p>This rehearsal keeps no time lines: it is from before cutover recorded them.</p></section>`;
+    return html`<section id="time"><h2>Over time</h2><p>This folder keeps no time lines: they were left out of a copy, or the run is older than they are.</p></section>`;
   }
   const { stalls, left: unseen, binUs } = lines;
   return html`<section id="time"><h2>Over time</h2>
