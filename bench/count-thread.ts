@@ -1,8 +1,15 @@
-/** A thread that counts stretches of captures, one after the other. */
+/** A thread that reads stretches of captures, one after the other. */
 import { parentPort } from 'node:worker_threads';
 import type { ByteRange } from '../src/capture/input.ts';
-import { countOps } from './count.ts';
+import { countFamilies } from './count.ts';
+import { tokenize } from './tokenize.ts';
 
-parentPort!.on('message', async ({ path, range }: { path: string; range: ByteRange | undefined }) => {
-  parentPort!.postMessage(await countOps(path, range));
+export interface Stretch {
+  work: 'tokenize' | 'count';
+  path: string;
+  range: ByteRange | undefined;
+}
+
+parentPort!.on('message', async ({ work, path, range }: Stretch) => {
+  parentPort!.postMessage(await (work === 'count' ? countFamilies : tokenize)(path, range));
 });

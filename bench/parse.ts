@@ -1,22 +1,21 @@
 /** How fast captures are parsed: ratios to `wc -l` on the same warm file in the same run, MB/s and memory, on one thread but where it says two. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { gunzipSync } from 'node:zlib';
-import { openInput } from '../src/capture/input.ts';
-import { Capture } from '../src/capture/read.ts';
 import { splitCapture } from '../src/capture/split.ts';
-import { Tokenizer } from '../src/capture/tokenize.ts';
-import { Fit } from '../src/model/fit.ts';
-import { countOps } from './count.ts';
+import { buildModel } from '../src/model/build.ts';
+import { countFamilies } from './count.ts';
+import type { Stretch } from './count-thread.ts';
+import { tokenize } from './tokenize.ts';
 
-const FILE_BYTES = 150e6;
+const FILE_BYTES = Number(process.argv[3] ?? 200) * 1e6;
 const ROUNDS = Number(process.argv[2] ?? 7);
 /** The model takes longer by far: it is measured less often. */
-const MODEL_ROUNDS = 1;
+const MODEL_ROUNDS = 2;
 
 const INPUTS = {
   'short lines': { captures: ['mixed'], minLineBytes: 0 },
@@ -30,10 +29,13 @@ const REFERENCE = 'wc -l';
 const WORKS: Record<string, Work> = {
   [REFERENCE]: (path) => execFileSync('wc', ['-l', path]),
   tokenize,
-  'ops, commands and keys counted': (path) => countOps(path),
-  'the same by two threads': countInThreads,
-  'whole model': model,
+  '  by two threads': inThreads('tokenize'),
+  'commands counted by family': countFamilies,
+  '  by two threads ': inThreads('count'),
+  'whole model': wholeModel(Number.POSITIVE_INFINITY),
+  '  by two threads  ': wholeModel(1 << 20),
 };
+const isModel = (work: string) => Object.keys(WORKS).indexOf(work) >= 5;
 
 for (let i = 0; i < 2; i++) threads.push(new Worker(new URL('./count-thread.ts', import.meta.url)));
 const folder = mkdtempSync(join(tmpdir(), 'cutover-bench-'));
@@ -50,7 +52,7 @@ try {
     const rss = new Map<string, number>();
     for (let round = 0; round < ROUNDS; round++) {
       for (const [work, run] of Object.entries(WORKS)) {
-        if (run === model && round >= MODEL_ROUNDS) continue;
+        if (isModel(work) && round >= MODEL_ROUNDS) continue;
         const start = performance.now();
         await run(path);
         seconds.set(work, [...(seconds.get(work) ?? []), (performance.now() - start) / 1000]);
@@ -70,7 +72,7 @@ try {
         best.toFixed(1),
         work === REFERENCE ? '' : (rss.get(work)! / 2 ** 20).toFixed(0),
       ];
-      console.log(`${work.padEnd(32)}${columns.map((column) => column.padStart(10)).join('')}`);
+      console.log(`${work.trimEnd().padEnd(32)}${columns.map((column) => column.padStart(10)).join('')}`);
     }
   }
 } finally {
@@ -78,44 +80,46 @@ try {
   for (const thread of threads) await thread.terminate();
 }
 
-/** Repeats lines of the shipped captures until the file is long enough; returns their number. */
+/** Repeats lines of the shipped captures, a pause later each time, until the file is long enough; returns their number. */
 function writeCapture(path: string, { captures, minLineBytes }: (typeof INPUTS)[keyof typeof INPUTS]): number {
-  const lines = captures.flatMap((name) =>
-    gunzipSync(readFileSync(join(import.meta.dirname, `../captures/${name}.monitor.gz`)))
-      .toString('latin1')
-      .split('\n')
-      .filter((line) => line.length > minLineBytes),
-  );
+  const lines = captures
+    .flatMap((name) =>
+      gunzipSync(readFileSync(join(import.meta.dirname, `../captures/${name}.monitor.gz`)))
+        .toString('latin1')
+        .split('\n')
+        .filter((line) => /^\d{10}\./.test(line) && line.length > minLineBytes),
+    )
+    .sort((a, b) => (a.slice(0, 17) < b.slice(0, 17) ? -1 : 1));
+  const secondOf = (line: string) => Number(line.slice(0, 10));
+  const seconds = secondOf(lines.at(-1)!) - secondOf(lines[0]!) + 1;
   const piece = Buffer.from(`${lines.join('\n')}\n`, 'latin1');
   const times = Math.ceil(FILE_BYTES / piece.length);
   writeFileSync(path, '');
-  for (let i = 0; i < times; i++) appendFileSync(path, piece);
+  for (let i = 0; i < times; i++) {
+    let at = 0;
+    for (const line of lines) {
+      piece.write(String(secondOf(line) + i * seconds), at, 'latin1');
+      at += line.length + 1;
+    }
+    writeFileSync(path, piece, { flag: 'a' });
+  }
   return lines.length * times;
 }
 
-async function tokenize(path: string): Promise<number> {
-  const tokenizer = new Tokenizer();
-  const input = await openInput(path);
-  for await (const _ of input.feed(tokenizer)) while (tokenizer.next());
-  await input.close();
-  return tokenizer.parsed;
+/** Each stretch of the file by a thread of its own, which has been started before. */
+function inThreads(work: Stretch['work']): Work {
+  return async (path) =>
+    Promise.all(
+      (await splitCapture(path, threads.length)).map(async (range, i) => {
+        threads[i]!.postMessage({ work, path, range } satisfies Stretch);
+        await once(threads[i]!, 'message');
+      }),
+    );
 }
 
-/** The same count, each stretch of the file in a thread of its own, which has been started before. */
-async function countInThreads(path: string): Promise<number> {
-  const counts = await Promise.all(
-    (await splitCapture(path, threads.length)).map(async (range, i) => {
-      threads[i]!.postMessage({ path, range });
-      const [counted] = (await once(threads[i]!, 'message')) as [number];
-      return counted;
-    }),
-  );
-  return counts.reduce((a, b) => a + b);
-}
-
-async function model(path: string): Promise<void> {
-  const fit = new Fit();
-  for await (const op of new Capture(path).batches()) while (op.next()) fit.add(op);
+/** Threads that learn are started each time, as they are by the commands. */
+function wholeModel(minStretchBytes: number): Work {
+  return (path) => buildModel(path, { minStretchBytes });
 }
 
 function median(numbers: number[]): number {

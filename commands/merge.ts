@@ -1,4 +1,5 @@
 /** The folders of all shards of one run → the folder and the verdict of the whole. */
+import { createHash } from 'node:crypto';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { exitCodeOf, onInconclusiveFlag, readBudget } from '../src/cli/verdict-flags.ts';
@@ -6,7 +7,7 @@ import { parseBudget } from '../src/compare/budget.ts';
 import { judge } from '../src/compare/judge.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
 import { clusterCaveats } from '../src/drive/cluster.ts';
-import { createFolder, loadFolder, type RehearsalFolder } from '../src/measure/folder.ts';
+import { createFolder, loadFolder, type RehearsalFolder, type StoredRehearsal } from '../src/measure/folder.ts';
 import { mergeShards } from '../src/measure/merge.ts';
 import { ARMS } from '../src/measure/rehearsal.ts';
 import { reportHtml } from '../src/report/html.ts';
@@ -36,16 +37,16 @@ Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive, 5 invalid, 70 bug.`;
   async run(): Promise<Judgement> {
     const { argv, flags } = await this.parse(Merge);
     const parts = await Promise.all((argv as string[]).map(loadFolder));
+    const [{ path, modelText, rehearsal: first, ...own }] = parts as [StoredRehearsal];
+    const budgetText = flags.budget ? await readBudget(flags.budget) : own.budgetText;
+    const budget = parseBudget(budgetText, flags.budget ?? `${path}/${first.files.budget}`);
     let folder: RehearsalFolder | undefined;
-    const rehearsal = await mergeShards(parts, async (path, text) => {
+    const rehearsal = await mergeShards(parts, async (log, text) => {
       folder ??= await createFolder(flags.output);
-      await folder.writeText(path, text);
+      await folder.writeText(log, text);
     });
     folder ??= await createFolder(flags.output);
-    const { modelText, budgetText } = parts[0]!;
-    const budget = flags.budget
-      ? parseBudget(await readBudget(flags.budget), flags.budget)
-      : parseBudget(budgetText, `${parts[0]!.path}/${rehearsal.files.budget}`);
+    rehearsal.budgetSha256 = createHash('sha256').update(budgetText).digest('hex');
     const slices = rehearsal.rounds.flatMap(({ arms }) => ARMS.flatMap((arm) => arms[arm].slices));
     // Each shard told of its own ops.
     rehearsal.caveats = [...rehearsal.caveats.filter(({ id }) => id !== 'cross-slot'), ...clusterCaveats(slices)];

@@ -98,6 +98,10 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       description:
         'how load threads wait for the next op: nap (short sleeps) or spin (polling, for machines with a core to spare for each)',
     })({ default: 'auto' }),
+    resp: Flags.option({
+      options: ['2', '3'] as const,
+      description: 'protocol version of the raw client; libraries speak their default',
+    })({ default: '2' }),
     memory: bytesFlag({ description: 'memory limit of each container (512mb, 2gb)' }),
     cpus: coresFlag({ description: 'CPU limit of each container, in cores (1.5)' }),
     cpuset: Flags.string({ description: 'cores that each server may use (2-3)' }),
@@ -164,7 +168,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
         slicePairs: flags['slice-pairs'],
       },
       ...{ sliceSeconds: flags.slice, warmupSeconds: flags.warmup, workers: flags.workers },
-      ...{ priority: flags.priority, pacing: flags.pacing },
+      ...{ priority: flags.priority, pacing: flags.pacing, protocol: flags.resp === '3' ? 3 : 2 },
       specs: { baseline: flags.baseline, candidate: flags.candidate },
       budget: { name: flags.budget ?? 'default budget', text: flags.budget && (await readBudget(flags.budget)) },
       allowNonempty: flags['allow-nonempty'],
@@ -195,6 +199,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           workers: resolved.workers,
           priority: flags.priority,
           pacing: flags.pacing,
+          resp: flags.resp,
           memory: flags.memory,
           cpus: flags.cpus,
           cpuset: flags.cpuset,

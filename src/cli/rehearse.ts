@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasExpired } from '../compare/allowances.ts';
 import { type Budget, memoryProtocolFor, parseBudget } from '../compare/budget.ts';
 import { calibrate } from '../compare/calibration.ts';
 import { DEFAULT_BUDGET } from '../compare/default-budget.ts';
@@ -74,6 +75,8 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
   workers?: number | undefined;
   priority?: Priority | 'auto';
   pacing?: Pacing | 'auto';
+  /** RESP version of the raw client. */
+  protocol?: 2 | 3;
   allowNonempty: boolean;
   /** Undefined: what the budget judges needs. */
   memoryProtocol?: MemoryProtocol | undefined;
@@ -99,10 +102,16 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   const resumed = options.resume === undefined ? undefined : await reopenFolder(options.resume);
   const budgetText = resumed?.stored.budgetText ?? options.budget.text ?? DEFAULT_BUDGET;
   const budget = parseBudget(budgetText, options.budget.name);
+  const today = new Date().toISOString();
+  for (const { id, expires } of budget.allowed.filter((entry) => hasExpired(entry, today))) {
+    say(`${id} of the budget's allow-list expired on ${expires}: the run will fail by it`);
+  }
   checkMode({ mode, keys, source });
+  if (mode === 'exact' && options.rate === 'max') throw cannotSearch();
   const { specs, note } = await resolveSpecs(options.specs);
   if (note) say(note);
-  if (options.shard) assertShardable(options.shard, specs, resumed !== undefined);
+  const [resumes, searches] = [resumed !== undefined, options.rate === 'max'];
+  if (options.shard) assertShardable(options.shard, specs, { resumes, searches });
   for (const spec of new Set(Object.values(specs))) await assertUsable(spec, limits, allowNonempty);
 
   const buildOptions = {
@@ -128,7 +137,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
       ? await findSaturation({
           workload: await openWorkload({
             ...{ mode, keys, source, model, seed, epochSeconds, rate: capturedRate, replica },
-            seconds: Number.POSITIVE_INFINITY,
+            seconds: 0,
           }),
           ...{ specs, limits, signal, driving: { client: clientsOf(client)[0], workers, pacing } },
           onStage: (doing) => progress.show(doing),
@@ -165,6 +174,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
       // The servers of shards are not ours: their memory is not judged.
       memoryProtocol: asked ? 'off' : (options.memoryProtocol ?? memoryProtocolFor(budget)),
       ...{ rate, capturedRate, connections: whole.plan.connections.length, workers, priority, pacing },
+      ...(options.protocol ? { protocol: options.protocol } : {}),
     },
     ...(shard ? { shard: shard.document } : {}),
     machine: describeMachine(),
@@ -305,6 +315,15 @@ function scheduleOf(options: RehearseOptions, budget: Budget, rate: number): Sch
     sliceSeconds,
     looks: { ...looks, rounds: [...looks.rounds.filter((look) => look < rounds), rounds] },
   };
+}
+
+function cannotSearch(): CutoverError {
+  return new CutoverError(
+    'usage',
+    'E_USAGE',
+    '--rate max searches with rates that no capture is long enough for in --mode exact.',
+    'Search with --mode modelled, and give --mode exact a rate below what was found.',
+  );
 }
 
 function otherWorkload(path: string, source: string): CutoverError {

@@ -65,8 +65,20 @@ export function askedShard(
 }
 
 /** Throws CutoverError where shards could not drive the same servers together, or have begun without this one. */
-export function assertShardable({ startAtMs }: AskedShard, specs: Record<Arm, string>, resumes: boolean): void {
-  if (resumes) {
+export function assertShardable(
+  { startAtMs }: AskedShard,
+  specs: Record<Arm, string>,
+  asked: { resumes: boolean; searches: boolean },
+): void {
+  if (asked.searches) {
+    throw new CutoverError(
+      'usage',
+      'E_SHARD_RATE',
+      '--rate max searches what one machine can send; shards have to agree on a rate before they start.',
+      'Give all shards the same --rate, and raise it until the report says that an arm is saturated.',
+    );
+  }
+  if (asked.resumes) {
     throw new CutoverError(
       'usage',
       'E_SHARD_RESUME',

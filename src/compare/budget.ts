@@ -280,10 +280,7 @@ const budget = {
 };
 
 /** The budget file, as zod and, by `z.toJSONSchema(…, { io: 'input' })`, as JSON Schema for editors. */
-export const BudgetSchema = z.strictObject(budget).meta({
-  title: 'cutover budget',
-  description: 'What a candidate server may cost, compared with the baseline under the same workload.',
-});
+export const BudgetSchema = z.strictObject(budget);
 
 /** The words that are valid below each key, for "did you mean". */
 const WORDS: Record<string, string[]> = Object.fromEntries(

@@ -22,7 +22,7 @@ export interface Calibration {
 }
 
 /** One latency rule of the budget. Changes are shares: 0.25 = 25 %. */
-export interface CalibratedRule {
+interface CalibratedRule {
   id: string;
   /** Second slot against first, with the one-sided bounds at alpha each. */
   bias: { estimate: number; low: number; high: number };

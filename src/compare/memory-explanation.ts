@@ -24,6 +24,15 @@ const PARTS = {
   'outside the allocator': ({ rssBytes, residentBytes }: MemorySample) => rssBytes - residentBytes,
 };
 
+/** What the server itself says that used_memory is made of; overhead holds the others but the data. */
+const USES = {
+  data: 'datasetBytes',
+  overhead: 'overheadBytes',
+  scripts: 'scriptBytes',
+  clients: 'clientBytes',
+  replication: 'replicationBytes',
+} as const satisfies Record<string, keyof MemorySample>;
+
 /** `per byte of data the candidate holds 0.11 bytes less: overhead of keys and encodings −0.12`; undefined where alike. */
 export function explainDifference(rounds: Round[], samplesOf: (round: Round, arm: Arm) => Samples): string | undefined {
   const perByte = (arm: Arm, of: (sample: MemorySample) => number) =>
@@ -43,7 +52,12 @@ export function explainDifference(rounds: Round[], samplesOf: (round: Round, arm
     .filter(({ difference }) => Math.abs(difference) >= Math.abs(whole) / 10)
     .sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference))
     .map(({ name, difference }) => `${name} ${difference < 0 ? '−' : '+'}${digits(Math.abs(difference))}`);
-  return `per byte of data the candidate holds ${digits(Math.abs(whole))} bytes ${whole < 0 ? 'less' : 'more'}: ${parts.join(', ')}`;
+  const uses = Object.entries(USES)
+    .map(([name, field]) => ({ name, difference: differenceOf((sample) => sample[field] ?? 0) * logicalBytes }))
+    .filter(({ difference }) => Math.abs(difference) >= SEEN_BYTES)
+    .map(({ name, difference }) => `${name} ${difference < 0 ? '−' : '+'}${bytes(Math.abs(difference))}`);
+  const inside = uses.length === 0 ? '' : `; inside used_memory: ${uses.join(', ')}`;
+  return `per byte of data the candidate holds ${digits(Math.abs(whole))} bytes ${whole < 0 ? 'less' : 'more'}: ${parts.join(', ')}${inside}`;
 }
 
 /**

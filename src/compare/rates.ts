@@ -31,7 +31,7 @@ export function testRates(baseline: Counts, candidate: Counts, maxRatio: number,
   const rounds = baseline.perRound.length;
   const estimate = Math.log(c / b / exposures);
   const shape = { rounds, estimate: Number.isNaN(estimate) ? 0 : estimate, margin: Math.log(maxRatio) };
-  if (rounds > 1 && [baseline, candidate].some(({ perRound }) => dispersionOf(perRound) > OVERDISPERSED)) {
+  if (c > 0 && rounds > 1 && [baseline, candidate].some(({ perRound }) => dispersionOf(perRound) > OVERDISPERSED)) {
     return { ...shape, ...testBursts(baseline, candidate, maxRatio * exposures, exposures, alpha) };
   }
   const ratioAt = (share: number) => Math.log(share / (1 - share) / exposures);

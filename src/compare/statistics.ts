@@ -117,7 +117,7 @@ export interface MarginTest {
 }
 
 /** What does not rest on normal rounds, to hold beside the t test where some rounds are far off. */
-export interface OutlierCheck {
+interface OutlierCheck {
   /** Positions in the differences. */
   rounds: number[];
   /** Hodges–Lehmann estimate of the difference: half of all outliers may be anything. */
@@ -216,7 +216,7 @@ function checkOutliers(differences: number[], margin: number): OutlierCheck | un
   return { rounds, estimate: hodgesLehmann(differences), pPass: atMost, pFail: atLeast };
 }
 
-export function medianOf(values: number[]): number {
+function medianOf(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;

@@ -22,6 +22,8 @@ const ACHIEVED_AT_LEAST = 0.99;
 const SPOILED_AT_MOST = 0.2;
 /** Of the ops, those that back-pressure held back; above this the server is saturated, and response time is the queue's. */
 const HELD_AT_MOST = 0.001;
+/** Of all processor time, what the hypervisor may give to others without a word about it. */
+const STEAL_AT_MOST = 0.01;
 
 /** Settings without which the servers do different work: comparing them would not be about the servers. */
 const SAME_WORK = ['maxmemory', 'maxmemory-policy', 'appendonly', 'appendfsync', 'save', 'cluster-enabled'];
@@ -38,6 +40,7 @@ export function assessValidity(rehearsal: Rehearsal): Validity {
   assessCandidatesRate(validity);
   assessSaturation(validity);
   assessPriority(validity);
+  assessSteal(validity);
   assessEnd(validity, rehearsal);
   assessConfiguration(validity, rehearsal);
   assessCalibration(validity, rehearsal);
@@ -153,6 +156,22 @@ function assessPriority({ rounds, invalid }: Validity): void {
       `the ${what} ran at different priorities: ${ours!.join(' and ')} with the baseline, ${theirs!.join(' and ')} with the candidate`,
     );
   }
+}
+
+/** Steal hits both arms and widens the interval; who wants a narrower one should know where it comes from. */
+function assessSteal({ rounds, caveats }: Validity): void {
+  const stolen = (arm: Arm) => {
+    const hosts = rounds.flatMap(({ arms }) => arms[arm].slices.flatMap(({ host }) => host ?? []));
+    return hosts.length === 0 ? 0 : meanOf(hosts.map(({ stealShare }) => stealShare));
+  };
+  const [baseline, candidate] = [stolen('baseline'), stolen('candidate')];
+  if (Math.max(baseline, candidate) <= STEAL_AT_MOST) return;
+  caveats.push({
+    id: 'steal',
+    message: `the hypervisor gave processor time to others: ${percent(baseline)} while the baseline was measured, ${percent(candidate)} while the candidate was`,
+    advice: 'Tails are partly the hypervisor’s then. A machine with dedicated cores needs fewer rounds.',
+    numbers: { baseline, candidate },
+  });
 }
 
 function assessEnd({ rounds, cannotPass, caveats }: Validity, { stopped, finishedAt, settings }: Rehearsal): void {

@@ -315,6 +315,7 @@ function drivingOf({ client, rehearsal: { settings } }: ConductOptions): [Driver
     ...{ client: name, workers: settings.workers },
     ...(settings.priority ? { priority: settings.priority } : {}),
     ...(settings.pacing ? { pacing: settings.pacing } : {}),
+    ...(settings.protocol ? { protocol: settings.protocol } : {}),
   });
   const [first, ...others] = clientsOf(client);
   return [of(first), ...others.map(of)];

@@ -34,6 +34,8 @@ export interface DriverOptions {
   pacing?: Pacing;
   /** What load threads are scheduled at, if that is permitted. Default normal. */
   priority?: Priority;
+  /** What the raw client speaks. Default 2. */
+  protocol?: 2 | 3;
   /** Ops in flight per connection, beyond which ops are held back and counted. Default 10,000. */
   inFlightCap?: number;
   /** How long replies are waited for after the last op was due. Default 2000. */
@@ -126,7 +128,8 @@ export class Driver implements AsyncDisposable {
     const workers = Math.max(1, Math.min(options.workers, plan.connections.length));
     this.#threads = Array.from({ length: workers }, (_, worker) =>
       startThread({
-        ...{ address, client: options.client, connections: plan.connections, scripts: plan.scripts ?? [] },
+        address: options.protocol === undefined ? address : { ...address, protocol: options.protocol },
+        ...{ client: options.client, connections: plan.connections, scripts: plan.scripts ?? [] },
         ...{ pacing: options.pacing ?? 'nap', priority: options.priority ?? 'normal', worker, workers },
       }),
     );

@@ -47,6 +47,14 @@ const optionsFor = (address: ServerAddress) => ({
   autoResendUnfulfilledCommands: false,
 });
 
+const asText = (bytes: Buffer, from: number, to: number): string | Buffer => bytes.toString('latin1', from, to);
+
+/** As applications call a library: with strings, and Buffers only for what is none. */
+function asArgument(bytes: Buffer, from: number, to: number): string | Buffer {
+  const arg = bytes.subarray(from, to);
+  return isAscii(arg) ? arg.toString('latin1') : arg;
+}
+
 export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenClient {
   const commandOf = (name: string, args: (string | Buffer)[]) => new Command(name, args, { replyEncoding: null });
 
@@ -65,7 +73,7 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
     try {
       await connection.connect();
       // By hand, because the library only logs a SELECT that fails. AUTH it has sent itself.
-      for (const [name, ...args] of handshakeOf(address, db)) {
+      for (const [name, ...args] of handshakeOf({ ...address, protocol: 2 }, db)) {
         if (name !== 'AUTH') await connection.sendCommand(commandOf(name.toLowerCase(), args));
       }
       // A refused login may only be an event too, the connection going on as another user.
@@ -78,6 +86,7 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
 
     let prepared: Buffer;
     let offsets: Uint32Array;
+    let read = asArgument;
     const order = new ReplyOrder();
     let onIdle = () => {};
     const settled = (status: number, errorId: number) => {
@@ -97,25 +106,24 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
     const submit = (command: Command) => {
       (connection.sendCommand(command) as Promise<unknown>).then(onReply, onError);
     };
-    // As applications call it: with strings, and Buffers only for what is none.
-    const commandAt = (bytes: Buffer, start: number) => {
-      const [name, ...args] = decodeCommand(bytes, start);
-      const plain = args.map((arg) => (isAscii(arg) ? arg.toString('latin1') : arg));
-      return commandOf(name!.toString('latin1').toLowerCase(), plain);
+    const commandAt = (bytes: Buffer, start: number, read: typeof asArgument) => {
+      const args = decodeCommand(bytes, start, read);
+      return commandOf(String(args.shift()).toLowerCase(), args);
     };
     return {
       prepare: (bytes, offset) => {
         prepared = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
         offsets = offset;
+        read = isAscii(prepared) ? asText : asArgument;
       },
       send: (from, to) => {
         order.sent(from, to);
         // Made now, not ahead: making commands is part of what a client costs, and a slice of them fills the heap.
-        for (let k = from; k < to; k++) submit(commandAt(prepared, offsets[k]!));
+        for (let k = from; k < to; k++) submit(commandAt(prepared, offsets[k]!, read));
       },
       sendInstead: (k, command) => {
         order.sentAgain(k);
-        submit(commandAt(Buffer.from(command), 0));
+        submit(commandAt(Buffer.from(command), 0, asArgument));
       },
       close: async () => {
         if (order.pending > 0)

@@ -1,6 +1,9 @@
 /** Turns arguments into RESP commands and a RESP command into its arguments. */
 import { RespWriter } from '../plan/resp.ts';
 
+const CR = 13;
+const ZERO = 48;
+
 /** RESP commands, one after the other. */
 export function encodeCommands(commands: (string | Uint8Array)[][]): Uint8Array {
   const writer = new RespWriter();
@@ -11,19 +14,31 @@ export function encodeCommands(commands: (string | Uint8Array)[][]): Uint8Array 
   return writer.view();
 }
 
-/** The arguments of the RESP command at `start`, its name first. */
-export function decodeCommand(bytes: Buffer, start: number): Buffer[] {
-  let position = start;
-  const readLength = () => {
-    const lineEnd = bytes.indexOf(10, position);
-    const length = Number(bytes.toString('latin1', position + 1, lineEnd - 1));
-    position = lineEnd + 1;
-    return length;
-  };
-  return Array.from({ length: readLength() }, () => {
-    const length = readLength();
-    const arg = bytes.subarray(position, position + length);
-    position += length + 2;
-    return arg;
-  });
+/**
+ * The arguments of the RESP command at `start`, its name first, each as `read` makes it of its bytes `from … to − 1`.
+ * Called for every op that a library sends: no closure, no copy, no text for lengths.
+ */
+export function decodeCommand<T>(
+  bytes: Buffer,
+  start: number,
+  read: (bytes: Buffer, from: number, to: number) => T,
+): T[] {
+  let position = start + 1;
+  const args: T[] = [];
+  for (let left = -1; left !== 0; left--) {
+    let number = 0;
+    for (let byte = bytes[position]!; byte !== CR; byte = bytes[++position]!) number = number * 10 + byte - ZERO;
+    position += 2;
+    if (left === -1) {
+      left = number + 1;
+    } else {
+      args.push(read(bytes, position, position + number));
+      position += number + 2;
+    }
+    // The next line's type byte.
+    position++;
+  }
+  return args;
 }
+
+export const asBytes = (bytes: Buffer, from: number, to: number): Buffer => bytes.subarray(from, to);

@@ -1,7 +1,7 @@
 /** Turns a call of a script by its hash into the call with its source, for a server that does not know the hash. */
 import { createHash } from 'node:crypto';
 import type { Plan } from '../plan/plan.ts';
-import { decodeCommand, encodeCommands } from './resp-command.ts';
+import { asBytes, decodeCommand, encodeCommands } from './resp-command.ts';
 
 export class ScriptSources {
   readonly #bySha1: Map<string, Uint8Array>;
@@ -16,7 +16,11 @@ export class ScriptSources {
 
   /** EVALSHA as EVAL, EVALSHA_RO as EVAL_RO, as client libraries do after NOSCRIPT; undefined for an unknown source. */
   inFull(command: Uint8Array): Uint8Array | undefined {
-    const [name, sha1, ...rest] = decodeCommand(Buffer.from(command.buffer, command.byteOffset, command.length), 0);
+    const [name, sha1, ...rest] = decodeCommand(
+      Buffer.from(command.buffer, command.byteOffset, command.length),
+      0,
+      asBytes,
+    );
     const eval_ = { evalsha: 'EVAL', evalsha_ro: 'EVAL_RO' }[name!.toString('latin1').toLowerCase()];
     const source = sha1 && this.#bySha1.get(sha1.toString('latin1').toLowerCase());
     return eval_ && source ? encodeCommands([[eval_, source, ...rest]]) : undefined;

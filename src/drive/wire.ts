@@ -20,9 +20,14 @@ const CLOSE_TIMEOUT_MS = 1000;
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 
 /** What a connection says before its first op. PING shows whether we are let in at all. */
-export function handshakeOf({ username, password }: ServerAddress, db: number): [name: string, ...args: string[]][] {
+export function handshakeOf(
+  { username, password, protocol }: ServerAddress,
+  db: number,
+): [name: string, ...args: string[]][] {
   const commands: [string, ...string[]][] = [];
-  if (password !== undefined) commands.push(username === undefined ? ['AUTH', password] : ['AUTH', username, password]);
+  if (protocol === 3)
+    commands.push(['HELLO', '3', ...(password === undefined ? [] : ['AUTH', username ?? 'default', password])]);
+  else if (password !== undefined) commands.push(username === undefined ? ['AUTH', password] : ['AUTH', username, password]);
   if (db !== 0) commands.push(['SELECT', String(db)]);
   return [...commands, ['PING']];
 }

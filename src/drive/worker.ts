@@ -1,6 +1,7 @@
 /** A load thread: turns messages of the driver into connections, prepared ops and a dispatched slice. */
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import { CutoverError, messageOf } from '../errors.ts';
 import type { GcPauses, ThreadHealth } from '../measure/generator.ts';
@@ -55,6 +56,8 @@ const tell = (message: FromWorker) => port.postMessage(message);
 
 // V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
 setFlagsFromString('--no-parallel-scavenge');
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const threadId = findThreadId();
 sharpenTimers();
@@ -179,6 +182,8 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DispatchLimits)
     lane.prepare(ops, bytes, offset);
   }
 
+  // What the last slice and this preparation left behind is not collected while something is timed.
+  collectGarbage();
   const startedAt = performance.now();
   const cpuBefore = process.threadCpuUsage();
   const replacementOf = ({ bytes, offset }: Lane, k: number, errorId: number) =>

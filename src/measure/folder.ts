@@ -72,7 +72,7 @@ export async function reopenFolder(path: string): Promise<RehearsalFolder & { st
   }
   const { slicePairs } = rehearsal.settings;
   const cut = rehearsal.rounds.findIndex(
-    ({ arms }) => !Object.values(arms).every(({ slices, memory }) => slices.length === slicePairs && memory.end),
+    ({ arms }) => !Object.values(arms).every(({ slices, commands }) => slices.length === slicePairs && commands),
   );
   if (cut >= 0) rehearsal.rounds.length = cut;
   delete rehearsal.stopped;
@@ -314,6 +314,7 @@ export const RehearsalSchema = z.object({
     workers: total,
     priority: Priority.exactOptional(),
     pacing: z.literal(['nap', 'spin']).exactOptional(),
+    protocol: z.literal([2, 3]).exactOptional(),
     memoryProtocol: z.literal([...MEMORY_PROTOCOLS]).exactOptional(),
     looks: z.object({ rounds: z.array(total).min(1), method: z.literal(['pocock', 'obf', 'fixed']) }).exactOptional(),
   }),

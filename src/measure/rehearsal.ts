@@ -114,6 +114,8 @@ interface RunSettings {
   priority?: Priority;
   /** How load threads waited: `nap` or `spin`. */
   pacing?: 'nap' | 'spin';
+  /** RESP version of the raw client; absent: 2. */
+  protocol?: 2 | 3;
   /** How memory is measured: not at all, beside latency, or also on servers of its own. Absent in older runs: `quick`. */
   memoryProtocol?: MemoryProtocol;
   /** When it was planned to look whether the verdict is in; absent: once, at the end. */
@@ -305,7 +307,7 @@ export interface GeneratorHealth {
   probeUs?: Quantiles & { count: number };
 }
 
-export interface HostHealth {
+interface HostHealth {
   /** How late a thread of the lowest priority was woken, that asked for it every millisecond. */
   jitterUs: Quantiles;
   /** Part of all processor time that the hypervisor gave to others, 0 to 1. */

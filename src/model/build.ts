@@ -100,7 +100,12 @@ async function readWhole(names: string[], known: Sidecar[], options: BuildOption
 }
 
 /** The capture's stretches by threads of their own, then as one. */
-async function readStretches(name: string, ranges: ByteRange[], known: Sidecar[], options: BuildOptions): Promise<Read> {
+async function readStretches(
+  name: string,
+  ranges: ByteRange[],
+  known: Sidecar[],
+  options: BuildOptions,
+): Promise<Read> {
   const { replica, unescaped } = options;
   const capture = { ...(replica === undefined ? {} : { replica }), ...(unescaped === undefined ? {} : { unescaped }) };
   const fit = { ...(await fitOptions(options)), parts: ranges.length };
@@ -139,8 +144,7 @@ function knownSource(summary: CaptureSummary, known: Sidecar[]): Model['source']
     ...source,
     spanSeconds: recordedSeconds(first) ?? source.spanSeconds,
     server: `${first.server.product} ${first.server.version}`,
-    approximate:
-      source.approximate || known.some(({ bursts }) => bursts.some((burst) => (burst.approximate ?? 0) > 0)),
+    approximate: source.approximate || known.some(({ bursts }) => bursts.some((burst) => (burst.approximate ?? 0) > 0)),
   };
 }
 

@@ -245,7 +245,8 @@ export class Fit {
       return;
     }
     const { calls } = this;
-    const first = command.callsScript && op.argCount > 1 ? this.learnScriptCall(op, command) : this.learn(op, command, true);
+    const first =
+      command.callsScript && op.argCount > 1 ? this.learnScriptCall(op, command) : this.learn(op, command, true);
     const last = this.lastEntry;
     const blocking = calls.blocking[first] === 1;
     const keepsScript = calls.keepsScript(first);
@@ -362,7 +363,13 @@ export class Fit {
     const { calls, shapes } = this;
     const command = this.commandNamed('multi');
     const entry = calls.add(NO_KEY);
-    calls.describe(entry, command.number, shapes.find('multi', command.number, 1, NO_KEYS, NO_KEYS, false), false, Number.NaN);
+    calls.describe(
+      entry,
+      command.number,
+      shapes.find('multi', command.number, 1, NO_KEYS, NO_KEYS, false),
+      false,
+      Number.NaN,
+    );
     return entry;
   }
 

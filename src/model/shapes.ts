@@ -43,6 +43,8 @@ const LEARN_ALL = 2048;
 const LEARN_EVERY = 32;
 const LEARN_MOST = 65_536;
 const LEARN_SELDOM = 256;
+/** 2^32 over the golden ratio: its multiples are spread evenly, whatever the step, so that no rhythm of a workload is met. */
+const SPREAD = 0x9e3779b1;
 
 /** Interns shapes; number them as they are first seen. */
 export class ShapeTable {
@@ -94,7 +96,10 @@ export class ShapeTable {
     if (byClient) shape.calls++;
     else shape.scriptCalls++;
     const calls = shape.calls + shape.scriptCalls;
-    if (calls > LEARN_ALL && calls % (calls > LEARN_MOST ? LEARN_SELDOM : LEARN_EVERY) !== 0) return false;
+    if (calls > LEARN_ALL) {
+      const every = calls > LEARN_MOST ? LEARN_SELDOM : LEARN_EVERY;
+      if (Math.imul(calls, SPREAD) >>> 0 >= 2 ** 32 / every) return false;
+    }
     const { positions, repeat } = shape;
     const count = call.argCount;
     for (let index = 1; index < count; index++) {

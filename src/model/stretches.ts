@@ -15,7 +15,7 @@ import type { Dataset } from './summarize.ts';
  * As many whatever the machine has, so that a capture has one model everywhere. More would be faster on large machines,
  * but every stretch costs memory, and every merge exactness.
  */
-export const STRETCHES = 2;
+const STRETCHES = 2;
 /** Shorter stretches take longer to merge than to read. */
 const MIN_STRETCH_BYTES = 64 << 20;
 
@@ -45,7 +45,10 @@ export async function stretchesOf(name: string, minBytes = MIN_STRETCH_BYTES): P
 }
 
 /** Fits the stretches side by side, or one after the other on a machine with one core. Throws CutoverError. */
-export async function fitStretches(setups: StretchSetup[], onProgress?: (lines: number) => void): Promise<FittedStretch[]> {
+export async function fitStretches(
+  setups: StretchSetup[],
+  onProgress?: (lines: number) => void,
+): Promise<FittedStretch[]> {
   const lines = setups.map(() => 0);
   const fitted: FittedStretch[] = [];
   const waiting = [...setups.entries()];

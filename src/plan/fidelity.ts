@@ -54,7 +54,6 @@ export interface FidelityInput {
   options: Partial<SynthesisOptions>;
 }
 
-
 /** The same by a thread of its own: it takes less memory than in this one, and leaves none behind. */
 export async function fidelityApart(
   model: Model,

@@ -17,11 +17,9 @@ const QUANTILES = { p50: '0.5', p90: '0.9', p99: '0.99', p999: '0.999', max: '1'
  */
 export function reportOpenmetrics({ judgement, rehearsal }: ReportSource): string {
   const { verdict, rules, rounds, latency, memory, arms, caveats } = judgement;
-  const ofRules = (of: (rule: (typeof rules)[number]) => Sample[]) =>
-    rules.flatMap((rule) => of(rule).map(([labels, value]): Sample => [{ rule: rule.id, ...labels }, value]));
+  const samplesOf = (some: typeof rules, of: (rule: (typeof rules)[number]) => Sample[]) =>
+    some.flatMap((rule) => of(rule).map(([labels, value]): Sample => [{ rule: rule.id, ...labels }, value]));
   const ratios = rules.filter(({ change }) => change.unit === 'ratio');
-  const ofRatios = (of: (rule: (typeof rules)[number]) => Sample[]) =>
-    ratios.flatMap((rule) => of(rule).map(([labels, value]): Sample => [{ rule: rule.id, ...labels }, value]));
   const families = [
     gauge('cutover_run', 'What was rehearsed, as labels.', [
       [
@@ -48,17 +46,17 @@ export function reportOpenmetrics({ judgement, rehearsal }: ReportSource): strin
     gauge(
       'cutover_rule_outcome',
       '1: this is the outcome of the rule.',
-      ofRules(({ outcome, level }) => [[{ outcome, level }, 1]]),
+      samplesOf(rules, ({ outcome, level }) => [[{ outcome, level }, 1]]),
     ),
     gauge(
       'cutover_rule_value',
       'What the rule is about, on each arm, in its unit.',
-      ofRules((rule) => ARMS.map((arm) => [{ arm, unit: rule.unit }, rule[arm]])),
+      samplesOf(rules, (rule) => ARMS.map((arm) => [{ arm, unit: rule.unit }, rule[arm]])),
     ),
     gauge(
       'cutover_rule_change_ratio',
       'Candidate over baseline minus one, with one-sided bounds.',
-      ofRatios(({ change: { estimate, low, high } }) => [
+      samplesOf(ratios, ({ change: { estimate, low, high } }) => [
         [{ bound: 'estimate' }, estimate],
         [{ bound: 'low' }, low],
         [{ bound: 'high' }, high],
@@ -67,7 +65,7 @@ export function reportOpenmetrics({ judgement, rehearsal }: ReportSource): strin
     gauge(
       'cutover_rule_allowed_ratio',
       'The largest change that the budget allows.',
-      ofRatios(({ allowed }) => [[{}, allowed]]),
+      samplesOf(ratios, ({ allowed }) => [[{}, allowed]]),
     ),
     gauge(
       'cutover_latency_seconds',

@@ -11,6 +11,8 @@ export interface ServerAddress {
   tls?: boolean;
   username?: string;
   password?: string;
+  /** What the raw client speaks; absent: 2. Libraries speak what is their default. */
+  protocol?: 2 | 3;
   /** Set if this is a node of a cluster: it tells of the others. */
   cluster?: {
     /** `HOST:PORT` as a node announces itself → where it is reached from here, if that differs. */

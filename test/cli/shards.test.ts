@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
+import { askedShard, assertShardable } from '../../src/cli/shard.ts';
 import type { Rehearsal } from '../../src/measure/rehearsal.ts';
 import { buildModel } from '../../src/model/build.ts';
 import { openWorkload } from '../../src/plan/mode.ts';
@@ -21,36 +22,48 @@ const lines = Array.from({ length: 4000 }, (_, i) =>
   }),
 );
 const capture = temporaryFile('shards.log', `OK\n${lines.join('')}`);
-const servers = ['--baseline', 'redis://127.0.0.1:1', '--candidate', 'redis://127.0.0.1:1'];
+
+const past = '2020-01-01T00:00:00Z';
 
 test('what cannot be a shard is said before anything runs', async () => {
-  const past = '2020-01-01T00:00:00Z';
-  const cases: { args: string[]; env?: Record<string, string>; code: number; message: RegExp }[] = [
-    { args: ['--shard', '3/2', ...servers], code: 2, message: /--shard 3\/2 is no part/ },
-    {
-      args: ['--shard', '1/2', '--baseline', 'process:redis-server', '--candidate', 'process:valkey-server'],
-      ...{ code: 2, message: /process:redis-server would be another one for each shard[\s\S]*name them by URL/ },
-    },
-    { args: ['--shard', '1/2', '--start-at', past, ...servers], code: 3, message: /start at 2020-01-01T00:00:00.000Z/ },
-    {
-      args: ['--shard', '1/2', '--start-at', 'noon', ...servers],
-      code: 2,
-      message: /noon is no time[\s\S]*with its zone/,
-    },
-    { args: servers, env: { JOB_COMPLETION_INDEX: '0' }, code: 2, message: /JOB_COMPLETIONS \(not set\)/ },
-    {
-      args: servers,
-      env: { JOB_COMPLETION_INDEX: '1', JOB_COMPLETIONS: '2', CUTOVER_START_AT: past },
-      ...{ code: 3, message: /^shard 2 of 2, by JOB_COMPLETION_INDEX\n[\s\S]*start at 2020/ },
-    },
-  ];
-  await Promise.all(
-    cases.map(async ({ args, env = {}, code, message }) => {
-      const finished = await cutover(['run', capture, ...args], { env });
-      assert.match(finished.stderr, message);
-      assert.equal(finished.code, code, args.join(' '));
-    }),
+  const run = ['run', capture, '--baseline', 'redis://127.0.0.1:1', '--candidate', 'redis://127.0.0.1:1'];
+  const late = await cutover([...run, '--start-at', past], {
+    env: { JOB_COMPLETION_INDEX: '1', JOB_COMPLETIONS: '2' },
+  });
+  assert.match(
+    late.stderr,
+    /^shard 2 of 2, by JOB_COMPLETION_INDEX\n[\s\S]*The shards start at 2020-01-01T00:00:00\.000Z/,
   );
+  assert.equal(late.code, 3);
+  const noTime = await cutover([...run, '--shard', '1/2', '--start-at', '2026-11-23 12:00']);
+  assert.match(noTime.stderr, /2026-11-23 12:00 is no time[\s\S]*with its zone/);
+  assert.equal(noTime.code, 2);
+});
+
+test('who asks for a shard, and what shards cannot do together', () => {
+  const flags = { shard: undefined, 'start-at': 5000, 'shard-gap': 3 };
+  const shard = { number: 2, count: 3, startAtMs: 5000, gapSeconds: 3 };
+  assert.equal(askedShard(flags, {}), undefined);
+  assert.deepEqual(askedShard({ ...flags, shard: '2/3' }, { JOB_COMPLETION_INDEX: '7' }), { shard });
+  assert.deepEqual(askedShard(flags, { JOB_COMPLETION_INDEX: '1', JOB_COMPLETIONS: '3' }), {
+    ...{ shard, note: 'shard 2 of 3, by JOB_COMPLETION_INDEX' },
+  });
+  // All of the plan, as without the flag, wherever it runs.
+  assert.equal(askedShard({ ...flags, shard: '1/1' }, { JOB_COMPLETION_INDEX: '7' }), undefined);
+  assert.throws(() => askedShard(flags, { JOB_COMPLETION_INDEX: '7' }), { code: 'E_SHARD' });
+
+  const urls = { baseline: 'redis://a:1', candidate: 'unix:/b' };
+  const asked = { ...shard, startAtMs: undefined };
+  const refusal = (specs: typeof urls, also = {}) => ({
+    of: () => assertShardable(asked, specs, { resumes: false, searches: false, ...also }),
+  });
+  refusal(urls).of();
+  assert.throws(refusal({ ...urls, candidate: 'process:valkey-server' }).of, {
+    ...{ code: 'E_SHARD_SERVERS', message: /process:valkey-server would be another one for each shard/ },
+  });
+  assert.throws(refusal(urls, { searches: true }).of, { code: 'E_SHARD_RATE' });
+  assert.throws(refusal(urls, { resumes: true }).of, { code: 'E_SHARD_RESUME' });
+  assert.throws(() => assertShardable(shard, urls, { resumes: false, searches: false }), { code: 'E_SHARD_LATE' });
 });
 
 test('two shards drive the same servers together; merged they are the plan, and judged', async () => {

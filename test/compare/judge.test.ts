@@ -528,6 +528,17 @@ test('priorities that differ between the arms are invalid; unknown ones are not'
   assert.equal(with_((arms) => Object.assign(arms.baseline, { serverPriority: 'normal' })).verdict, 'pass');
 });
 
+test('steal is told with its shares', () => {
+  const synthetic = rehearse(equal);
+  for (const { arms } of synthetic.rehearsal.rounds) {
+    for (const slice of arms.candidate.slices)
+      slice.host = { jitterUs: { p50: 1, p99: 1, p999: 1, max: 1 }, stealShare: 0.02, throttledMs: 0 };
+  }
+  const judgement = judged(synthetic);
+  assert.deepEqual([judgement.verdict, caveatIds(judgement)], ['pass', ['steal']]);
+  assert.match(judgement.caveats[0]!.message, /0 % while the baseline was measured, 2 % while the candidate was$/);
+});
+
 test('back-pressure on either arm cannot pass', () => {
   const synthetic = rehearse(equal);
   for (const { arms } of synthetic.rehearsal.rounds) for (const slice of arms.baseline.slices) slice.heldByCap = 240;

@@ -168,6 +168,7 @@ test('the parts of a difference add up to it', () => {
   candidate.rssBytes += 10 * MIB;
   candidate.residentBytes += 10 * MIB;
   candidate.activeBytes += 30 * MIB;
+  Object.assign(candidate, { datasetBytes: 0.4 * MIB, overheadBytes: 3 * MIB, clientBytes: 2 * MIB });
   const { rehearsal } = rehearse(() => ({}), { rounds: 1 });
   const of = (arm: Arm) => ({
     start: sample(0, 0),
@@ -175,7 +176,7 @@ test('the parts of a difference add up to it', () => {
   });
   assert.equal(
     explainDifference(rehearsal.rounds, (_, arm) => of(arm)),
-    'per byte of data the candidate holds 0.10 bytes more: fragmentation +0.30, kept by the allocator −0.20',
+    'per byte of data the candidate holds 0.10 bytes more: fragmentation +0.30, kept by the allocator −0.20; inside used_memory: overhead +3.00 MiB, clients +2.00 MiB',
   );
   assert.equal(
     explainDifference(rehearsal.rounds, () => of('baseline')),

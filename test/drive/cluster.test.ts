@@ -9,11 +9,12 @@ import { Driver } from '../../src/drive/driver.ts';
 import { encodeCommands } from '../../src/drive/resp-command.ts';
 import { commandCalls } from '../../src/measure/server-commands.ts';
 import { memorySample } from '../../src/measure/server-memory.ts';
+import type { Plan } from '../../src/plan/plan.ts';
 import { keySlot } from '../../src/plan/slots.ts';
 import { type ClusterSlots, readSlots } from '../../src/servers/cluster.ts';
 import { assertEmpty, startServer } from '../../src/servers/index.ts';
 import type { RunningServer } from '../../src/servers/server.ts';
-import { PRODUCTS, type Product } from '../support/servers.ts';
+import { imageOf, noContainers, PRODUCTS, type Product } from '../support/servers.ts';
 import { sliceOf, type TestOp } from '../support/slice.ts';
 
 const clusters = {} as Record<Product, RunningServer>;
@@ -141,13 +142,14 @@ for (const product of PRODUCTS) {
 
     test('scripts, functions and the preload are where ops will look for them', async () => {
       const cluster = clusters[product];
-      await using driver = await Driver.open(cluster.address, plan(3), { client: 'raw', workers: 1 });
       const body = Buffer.from("return redis.call('get', KEYS[1])");
       const library = Buffer.from("#!lua name=lib\nredis.register_function('f', function(k) return k[1] end)");
-      const loaded = await driver.load([
+      const scripts: Plan['scripts'] = [
         { kind: 'script', body },
         { kind: 'library', body: library },
-      ]);
+      ];
+      await using driver = await Driver.open(cluster.address, { ...plan(3), scripts }, { client: 'raw', workers: 1 });
+      const loaded = await driver.load(scripts);
       assert.deepEqual(loaded, {});
       const commands = Array.from({ length: 300 }, (_, i) => ['SET', `loaded:${i}`, 'x']);
       const { errors } = await driver.preload({
@@ -171,6 +173,17 @@ for (const product of PRODUCTS) {
         ),
       );
       assert.deepEqual([record.replied, record.errors, record.cluster?.moved], [300, {}, 0]);
+      // A node that has forgotten a script is sent its source, like any server.
+      await onNodes(cluster, async (nodes) => {
+        for (const node of nodes) await node.script('FLUSH');
+      });
+      const forgotten = await driver.run(
+        sliceOf(
+          Array.from({ length: 30 }, (_, i) => ({ args: ['EVALSHA', sha, '1', `loaded:${i}`], connection: i % 3 })),
+        ),
+      );
+      assert.deepEqual([forgotten.replied, forgotten.errors], [30, {}]);
+      assert.ok(forgotten.scriptsResent >= 3);
     });
 
     test('a slot that moves while it is used: ASK and MOVED are followed and counted, and then nothing is redirected', async () => {
@@ -227,6 +240,29 @@ for (const product of PRODUCTS) {
     });
   });
 }
+
+test('an op that waits on one node holds up no other node', async () => {
+  const { owner } = await readSlots(clusters.redis.address);
+  const nodeOf = (key: string) => owner[keySlot(Buffer.from(key))];
+  const elsewhere = ['a', 'b', 'c', 'd', 'e'].find((key) => nodeOf(key) !== nodeOf('q'));
+  const { replied, blocked, lost } = await drive(
+    clusters.redis,
+    [
+      { args: ['BLPOP', 'q', '0'], blocking: true },
+      { args: ['SET', elsewhere!, '1'] },
+      { args: ['SET', 'q:other', '1'], connection: 1 },
+    ],
+    { connections: 2 },
+  );
+  assert.deepEqual([replied, blocked, lost], [2, 1, 0]);
+});
+
+test('containers are a cluster too, reached through their published ports', { skip: noContainers }, async () => {
+  await using cluster = await startServer(`docker:${imageOf('valkey')}`, { primaries: 3 });
+  const ops = Array.from({ length: 300 }, (_, i) => ({ args: ['SET', `spread:${i}`, 'x'] }));
+  const { replied, errors, cluster: counts } = await drive(cluster, ops);
+  assert.deepEqual([replied, errors, counts], [300, {}, { moved: 0, asked: 0, crossSlot: 0 }]);
+});
 
 test('what a cluster cannot do is said before anything is sent', async () => {
   const { address } = clusters.redis;

@@ -39,7 +39,7 @@ test('both servers go through all phases with the same data, none of it lost', a
     specs: { baseline: 'process:redis-server', candidate: 'process:valkey-server' },
     limits: {},
     plan: { preload: preloadOf(), seed: '1' },
-    ...{ round: 0, order: ['candidate', 'baseline'], rate: 500, saveSeconds: 0.3, idleSeconds: 1.1, leastBytes: 0 },
+    ...{ round: 0, order: ['candidate', 'baseline'], rate: 500, saveSeconds: 0.3, idleSeconds: 0.05, leastBytes: 0 },
     signal: new AbortController().signal,
     onStage: () => {},
   });

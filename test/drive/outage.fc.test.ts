@@ -10,6 +10,7 @@ import fc from 'fast-check';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { Driver, type SliceRecord } from '../../src/drive/driver.ts';
 import { OpStatus } from '../../src/measure/latency-log.ts';
+import { findBinary } from '../../src/servers/process.ts';
 import { freePorts } from '../support/servers.ts';
 import { sliceOf } from '../support/slice.ts';
 
@@ -26,7 +27,7 @@ const names = Object.keys(CLIENTS) as ClientName[];
 let port: number;
 let server: ChildProcess;
 async function start(): Promise<void> {
-  server = spawn('redis-server', ['--port', `${port}`, '--bind', '127.0.0.1', '--save', ''], { stdio: 'ignore' });
+  server = spawn(findBinary('redis-server')!, ['--port', `${port}`, '--bind', '127.0.0.1', '--save', ''], { stdio: 'ignore' });
   for (;;) {
     const socket = connect({ port, host: '127.0.0.1' });
     const answered = await once(socket, 'connect').then(

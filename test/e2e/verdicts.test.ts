@@ -1,9 +1,11 @@
 /** Whole rehearsals on real servers: equal servers are not called different, planted differences are found and named. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Judgement } from '../../src/compare/judgement.ts';
+import type { Rehearsal } from '../../src/measure/rehearsal.ts';
 import { startServer } from '../../src/servers/index.ts';
 import { temporaryFile } from '../support/capture.ts';
 import { cutover } from '../support/cli.ts';
@@ -86,7 +88,19 @@ test('Redis against Valkey gives a verdict', async () => {
     judgement.command,
     /^cutover run captures\/mixed\.monitor\.gz --baseline process:redis-server .*--seed 1 /,
   );
-  for (const rule of judgement.rules) assert.ok(rule.samples > 0, rule.id);
+  // Of stalls there may be none.
+  for (const rule of judgement.rules) assert.ok(rule.samples > 0 || rule.metric === 'stalls', rule.id);
+  const { settings, rounds }: Rehearsal = JSON.parse(readFileSync(join(judgement.rehearsal, 'rehearsal.json'), 'utf8'));
+  assert.equal(settings.memoryProtocol, 'quick');
+  for (const { samples, canDefragment } of rounds.flatMap(({ arms }) => Object.values(arms))) {
+    const lines = readFileSync(join(judgement.rehearsal, samples!), 'utf8').trimEnd().split('\n');
+    assert.ok(lines.length > 2 && lines.every((line) => JSON.parse(line).rssBytes > 0));
+    assert.equal(typeof canDefragment, 'boolean');
+  }
+  const page = readFileSync(join(judgement.rehearsal, 'report.html'), 'utf8');
+  for (const id of ['time-longest', 'family-spectrum-1', 'capture-families', 'memory-rehearsal-parts']) {
+    assert.ok(page.includes(`id="${id}"`), id);
+  }
 });
 
 test("a tenth of one family's replies delayed by 4 ms: fail, naming the tail of that family and of no other", async () => {

@@ -98,3 +98,17 @@ test('a latency log that is missing or cut is named', async () => {
   rmSync(join(path, log));
   assert.throws(() => latencyOf(0, 'baseline', 0), { code: 'E_REHEARSAL', message: new RegExp(log) });
 });
+
+test('time lines come back; a copy without them is whole, a damaged one is refused', async () => {
+  const synthetic = small();
+  const path = await writeRehearsal(fresh(), synthetic, { budget: '' });
+  const { timelineOf } = await loadFolder(path);
+  assert.deepEqual(timelineOf(1, 'candidate', 0), synthetic.timelineOf(1, 'candidate', 0));
+  const [first, second] = synthetic.rehearsal.rounds[0]!.arms.baseline.slices.map(({ timeline }) =>
+    join(path, timeline!),
+  );
+  rmSync(first!);
+  assert.equal(timelineOf(0, 'baseline', 0), undefined);
+  writeFileSync(second!, '{"schema":"cutover/timeline@1"}');
+  assert.throws(() => timelineOf(0, 'baseline', 1), { code: 'E_REHEARSAL', message: /time line cannot be read/ });
+});

@@ -191,3 +191,12 @@ test('commands that must never be replayed are listed', async () => {
     [1],
   );
 });
+
+test('arguments of busy commands are sampled out of step with whatever comes round', async () => {
+  const lines = sequence(Array.from({ length: 40_000 }, (_, i) => ['set', `job:${i % 500}`, 'x'.repeat(1 + (i % 32))]));
+  const { valueBytes } = (await modelOf(lines)).families[0]!;
+  const sampled = valueBytes.reduce((sum, [, n]) => sum + n, 0);
+  assert.ok(sampled < 5000, `${sampled} of them are looked at`);
+  assert.equal(valueBytes.length, 32);
+  for (const [bytes, n] of valueBytes) assert.ok(Math.abs((32 * n) / sampled - 1) < 0.2, `${n} of ${bytes} bytes`);
+});

@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { buildModel } from '../../src/model/build.ts';
 import { compareModels } from '../../src/model/difference.ts';
 import { mergeModels } from '../../src/model/merge.ts';
 import { type Model, modelSchema } from '../../src/model/model.ts';
 import { mulberry32 } from '../../src/model/random.ts';
-import { type Line, modelOf, zipfRanks } from '../support/workload.ts';
+import { temporaryFile } from '../support/capture.ts';
+import { type Line, modelOf, monitorLine, zipfRanks } from '../support/workload.ts';
 
 const START_US = 1_700_000_000e6;
 const SPAN_SECONDS = 20;
@@ -151,4 +153,25 @@ test('in two steps as in one', async () => {
     assertSums(steps, together);
     assertAlike(steps, together);
   }
+});
+
+test('a capture that two threads read is the model of the whole', async () => {
+  const lines = workload(4, 12_000).flat();
+  const path = temporaryFile('capture.log', lines.map(monitorLine).join(''));
+  const whole = await buildModel(path);
+  assert.equal(whole.halves, undefined);
+  const read: number[] = [];
+  const threaded = await buildModel(path, { minStretchBytes: 1 << 19, onProgress: (count) => read.push(count) });
+  assertSums(threaded.model, whole.model);
+  assertAlike(threaded.model, whole.model);
+  assert.deepEqual(threaded.model.source, whole.model.source);
+  assert.deepEqual(threaded.caveats, whole.caveats);
+  assert.equal(threaded.halves?.length, 2);
+  assert.equal(Math.max(...read), lines.length);
+});
+
+test('what a thread finds wrong is said as if there were none', async () => {
+  const path = temporaryFile('capture.log', 'neither this nor that\n'.repeat(60_000));
+  for (const minStretchBytes of [1 << 19, 1 << 30])
+    await assert.rejects(buildModel(path, { minStretchBytes }), { code: 'E_CAPTURE_FORMAT' });
 });

@@ -1,10 +1,10 @@
 /** The HTML report in a real browser: it runs, asks for nothing, fits every screen, can be read by all, and holds hostile data. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { parseBudget } from '../../src/compare/budget.ts';
 import { judge } from '../../src/compare/judge.ts';
@@ -18,7 +18,6 @@ import { launchChromium } from '../support/chromium.ts';
 import { type Behaviour, rehearse } from '../support/rehearsal.ts';
 import { modelOf } from '../support/workload.ts';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const MAX_BYTES = 1_000_000;
 const SPIKE_US = 345_678;
 
@@ -149,7 +148,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.evaluate(`for (const folded of document.querySelectorAll('details')) folded.open = true`);
     const background = await page.evaluate<string>(`getComputedStyle(document.body).backgroundColor`);
     assert.equal(background === 'rgb(255, 255, 255)', colorScheme === 'light');
-    await page.evaluate(AXE);
+    await page.evaluate(axe.source);
     assert.deepEqual(await violations(page), []);
     nothing();
     await page.close();

@@ -32,7 +32,7 @@ function moment(rounds: number, behave: Behaviour, times: Pick<LiveRun, 'elapsed
 }
 
 const slower: Behaviour = (round, arm) =>
-  arm === 'candidate' ? { tail: 17 + round, errors: { 'session:{id} getex': { ERR: 31 } } } : { lagUs: 900 };
+  arm === 'candidate' ? { tail: 17 + round, errors: { 'session:{id} getex': { ERR: 31 } } } : { lagUs: 1500 };
 const MOMENTS: Record<string, LiveRun> = {
   start: moment(0, () => ({}), { elapsedSeconds: 2, leftSeconds: 78 }),
   good: moment(
@@ -52,6 +52,11 @@ for (const [name, run] of Object.entries(MOMENTS)) {
     for (const line of liveBlock(run)) assert.ok(line.length <= 79, `${line.length}: ${line}`);
   });
 }
+
+test('a generator that does not keep up is named before all else', () => {
+  const run = moment(2, (round) => ({ achieved: round === 0 ? 0.9 : 1 }), { elapsedSeconds: 1, leftSeconds: 1 });
+  assert.match(liveBlock(run).join('\n'), /generator {2}BEHIND in 4 of 8 slices; worst: 90 % of the plan/);
+});
 
 const picture = (low: number, estimate: number, high: number) =>
   intervalPicture({ change: { unit: 'ratio', low, estimate, high }, allowed: 0.2 }, 25);

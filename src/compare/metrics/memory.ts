@@ -42,9 +42,9 @@ export const judgeMemory: Metric = (evidence) => {
   };
 };
 
-function subjectsOf({ budget, rounds: judged }: Evidence): Subject[] {
+function subjectsOf({ budget, rehearsal }: Evidence): Subject[] {
   // Where the protocol ran, the fill is its own: its dataset is large enough. The two are never one sample.
-  const isFull = judged.some(({ arms }) => arms.baseline.memoryProtocol);
+  const isFull = rehearsal.rounds.some(({ arms }) => arms.baseline.memoryProtocol);
   const { rss, peakDuringSave } = budget.memory ?? {};
   const last = rss?.phases.at(-1);
   const growths = (rss?.phases ?? []).map(
@@ -111,7 +111,8 @@ function assess(
   subject: Subject,
   incomparable: Caveat | undefined,
 ): { assessment: Assessment; caveat?: Caveat } {
-  const pairs = evidence.rounds.flatMap((round) => {
+  // Not only the rounds whose latency is judged: a generator that stood still leaves memory as it is.
+  const pairs = evidence.rehearsal.rounds.flatMap((round) => {
     const [baseline, candidate] = ARMS.map((arm) => subject.growthOf(round, arm));
     return baseline && candidate ? [{ round, baseline, candidate }] : [];
   });
@@ -142,7 +143,7 @@ function assess(
 }
 
 /** Whether memory of these two servers can be compared at all. */
-function comparability({ rehearsal, rounds, budget }: Evidence): { obstacle?: Caveat; caveats: Caveat[] } {
+function comparability({ rehearsal, budget }: Evidence): { obstacle?: Caveat; caveats: Caveat[] } {
   const { baseline, candidate } = rehearsal.arms;
   const foreign = ARMS.filter((arm) => rehearsal.arms[arm].provider === 'url');
   if (foreign.length > 0) {
@@ -154,7 +155,7 @@ function comparability({ rehearsal, rounds, budget }: Evidence): { obstacle?: Ca
     return { obstacle, caveats: [] };
   }
   const [first, second] = ARMS.map(
-    (arm) => rounds.find(({ arms }) => arms[arm].canDefragment !== undefined)?.arms[arm],
+    (arm) => rehearsal.rounds.find(({ arms }) => arms[arm].canDefragment !== undefined)?.arms[arm],
   );
   const namesDiffer = baseline.allocator !== candidate.allocator;
   const buildsDiffer = first?.canDefragment !== second?.canDefragment;
@@ -179,14 +180,14 @@ function comparability({ rehearsal, rounds, budget }: Evidence): { obstacle?: Ca
 
 /** Why this figure cannot be judged, if so. */
 function findObstacle(
-  { rehearsal, rounds }: Evidence,
+  { rehearsal }: Evidence,
   pairs: { round: Round; baseline: Growth; candidate: Growth }[],
 ): Caveat | undefined {
   const protocol = rehearsal.settings.memoryProtocol ?? 'quick';
   if (pairs.length === 0) {
     return {
       id: 'memory-not-sampled',
-      message: `it was not measured in ${plural(rounds.length, 'round')} with --memory-protocol ${protocol}`,
+      message: `it was not measured in ${plural(rehearsal.rounds.length, 'round')} with --memory-protocol ${protocol}`,
       advice:
         protocol === 'full'
           ? 'See whether the servers answer INFO memory; a cluster is measured by fill and end alone.'

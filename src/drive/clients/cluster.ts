@@ -73,7 +73,7 @@ export const openCluster: OpenClient = async (seed, db, prefixes, sink) => {
     const length = reply.errorWordLength;
     if (length !== 5 && length !== 3) return false;
     const [, word, slot, endpoint] =
-      /^(MOVED|ASK) (\d+) (\S+:\d+)/.exec(reply.errorText.toString('latin1', 0, reply.errorTextLength)) ?? [];
+      /^(MOVED|ASK) (\d+) (\S*:\d+)/.exec(reply.errorText.toString('latin1', 0, reply.errorTextLength)) ?? [];
     if (!endpoint) return false;
     const asking = word === 'ASK';
     const target = asking ? map.indexOf(node, endpoint) : map.learn(node, Number(slot), endpoint);

@@ -112,7 +112,11 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
         legend: { show: false },
         cursor: { drag: { x: true, y: false }, points: { size: 7 } },
         scales: {
-          x: { time: false, distr: logarithmic(x) ? 3 : 1, range: (_, low, high) => [low ?? 1, high ?? 2] },
+          x: {
+            time: false,
+            distr: logarithmic(x) ? 3 : 1,
+            range: (_, low, high) => [low ?? 1, high === low ? low + 1 : (high ?? 2)],
+          },
           // A logarithm has no zero, and a rate is read against it.
           y: logarithmic(y)
             ? { distr: 3, range: (_, low, high) => [(low ?? 1) / 1.2, (high ?? 10) * 1.2] }
@@ -210,8 +214,12 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
       }
       return values.map(({ one, value }) => `${one.label} ${show[y.unit](value)}`);
     });
-    const place = { seconds: 'at ', percentile: 'P', ordinal: 'rehearsal ' }[x.unit as 'seconds'];
-    return `${place}${show[x.unit](x.values[at]!)}: ${parts.join(' · ')}`;
+    const places: Partial<Record<Plot['x']['unit'], string>> = {
+      seconds: 'at ',
+      percentile: 'P',
+      ordinal: 'rehearsal ',
+    };
+    return `${places[x.unit]}${show[x.unit](x.values[at]!)}: ${parts.join(' · ')}`;
   }
 
   function listen(figure: PageElement, { series }: Plot, chart: uPlot): void {

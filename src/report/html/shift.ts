@@ -6,14 +6,14 @@ import { type Distributions, defendedUntil, SHIFT_PERCENTILES } from './distribu
 
 export interface Shift extends Pair {
   percentile: number;
-  /** Candidate against baseline: 0.25 = 25 % more. Bounds one-sided at alpha each; infinite of a single round. */
+  /** Candidate against baseline: 0.25 = 25 % more. Bounds one-sided at `level` each; infinite of a single round. */
   estimate: number;
   low: number;
   high: number;
 }
 
 /** The percentiles that the arm with fewer samples defends; paired t on per-round log ratios, as the rules are judged. */
-export function shiftsOf({ rounds }: Distributions, alpha: number): Shift[] {
+export function shiftsOf({ rounds }: Distributions, level: number): Shift[] {
   const answered = rounds
     .map((pairs) => pairs.filter((pair) => ARMS.every((arm) => pair[arm].count > 0)))
     .filter((pairs) => pairs.length > 0);
@@ -30,7 +30,7 @@ export function shiftsOf({ rounds }: Distributions, alpha: number): Shift[] {
         })),
       ),
     );
-    const { estimate, low, high } = testMargin(logRatios(pairs), 0, alpha);
+    const { estimate, low, high } = testMargin(logRatios(pairs), 0, level);
     return {
       percentile,
       ...geometricMeans(pairs),

@@ -87,11 +87,11 @@ footer{padding:2rem 1rem;color:var(--quiet);font-size:.92rem}
 .rules tr{padding:.5rem 0;border-bottom:1px solid var(--line)}
 .rules td[data-title]{display:flex;justify-content:space-between;gap:1rem;white-space:normal}
 .rules td[data-title]::before{content:attr(data-title);color:var(--quiet)}
-.rules td.picture::before{content:none}
+.rules td.picture::before{content:none}.rules td[data-title]:empty{display:none}
 .rules .remark{border-bottom:1px solid var(--line)}.rules tr:has(+ .remark){border-bottom:0;padding-bottom:0}
 }
 @media print{
-figure>details:not([open]){display:none}
+figure>details:not([open]),details.family:not([open]){display:none}
 :root{color-scheme:light;--page:#fff;--card:#fff;--text:#000;--quiet:#444;--line:#bbb;--link:#000;
 --baseline:#0550ae;--candidate:#b02d00;--good:#116329;--bad:#a40e26;--unsure:#7a4d00;--void:#5a32a3;--allowed:#dff0e3;
 --allocated:#3b6ea5;--fragmented:#d9822b;--kept:#8a63b8;--outside:#9aa4ae}

@@ -2,7 +2,7 @@
 import { ALL_FAMILIES } from '../../compare/budget.ts';
 import type { JudgedRule } from '../../compare/judgement.ts';
 import { allowedOf, changeOf, figureOf, intervalOf } from '../../compare/sentence.ts';
-import { bytes, count, digits, duration, percent, plural } from '../../compare/wording.ts';
+import { bytes, count, duration, percent, plural } from '../../compare/wording.ts';
 import type { LatencyHistogram } from '../../measure/histogram.ts';
 import { ARMS, type Arm, type Rehearsal, type SliceResult } from '../../measure/rehearsal.ts';
 import { type Colour, plainColour, toneOf } from './colour.ts';
@@ -99,22 +99,29 @@ function armLines({ rehearsal, response }: LiveRun): string[] {
 const LAG_SHARE = 0.5;
 const ACHIEVED_AT_LEAST = 0.99;
 
+/** How many slices the generator spoiled, and how badly the worst. */
 function generatorLine({ rehearsal, response }: LiveRun, colour: Colour): string {
-  const slices = ARMS.flatMap((arm) => slicesOf(rehearsal, arm).map((slice) => ({ arm, slice })));
-  const last = slices.at(-1);
-  if (!last) return `generator  ${plural(rehearsal.settings.workers, 'thread')}, nothing measured yet`;
-  const achieved = Math.min(...slices.map(({ slice: { generator: g } }) => g.achievedRate / g.plannedRate));
-  const lagUs = Math.max(...slices.map(({ slice }) => slice.generator.lagUs.p99));
-  const coresUsed = Math.max(...slices.map(({ slice }) => slice.generator.cpuCores));
-  const p99Us = Math.min(...ARMS.flatMap((arm) => (response[arm].count > 0 ? [response[arm].quantile(0.99)] : [])));
+  const slices = ARMS.flatMap((arm) => {
+    const p99Us = response[arm].count > 0 ? response[arm].quantile(0.99) : Number.POSITIVE_INFINITY;
+    return slicesOf(rehearsal, arm).map(({ generator: { achievedRate, plannedRate, lagUs } }) => ({
+      sent: achievedRate / plannedRate,
+      lagUs: lagUs.p99,
+      isLate: lagUs.p99 > LAG_SHARE * p99Us,
+    }));
+  });
+  if (slices.length === 0) return `generator  ${plural(rehearsal.settings.workers, 'thread')}, nothing measured yet`;
+  const behind = slices.filter(({ sent }) => sent < ACHIEVED_AT_LEAST).length;
+  const late = slices.filter(({ isLate }) => isLate).length;
+  const of = (some: number) => `in ${some} of ${plural(slices.length, 'slice')}`;
   const state =
-    achieved < ACHIEVED_AT_LEAST
-      ? colour('bad', 'BEHIND')
-      : lagUs > LAG_SHARE * p99Us
-        ? colour('unsure', 'LATE')
+    behind > 0
+      ? colour('bad', `BEHIND ${of(behind)}`)
+      : late > 0
+        ? colour('unsure', `LATE ${of(late)}`)
         : colour('good', 'keeps up');
-  const figures = `${percent(Math.min(1, achieved))} of the plan, lag P99 ${duration(lagUs)}, ${digits(coresUsed)} cores`;
-  return `generator  ${state}; worst slice: ${figures}`;
+  const sent = percent(Math.min(1, ...slices.map((slice) => slice.sent)));
+  const lag = duration(Math.max(...slices.map((slice) => slice.lagUs)));
+  return `generator  ${state}; worst: ${sent} of the plan, lag P99 ${lag}`;
 }
 
 /** Ratios with an interval have a picture; of the rest only what fails is worth a line now. */

@@ -1,12 +1,12 @@
 /** Where and how it was measured: servers, machine, settings, generator, configuration, and the command that repeats it. */
 import type { Judgement } from '../../../compare/judgement.ts';
-import { bytes, count, digits, duration, percent } from '../../../compare/wording.ts';
+import { asSentence, bytes, count, digits, duration, percent } from '../../../compare/wording.ts';
 import { ARMS, type Arm, type Rehearsal } from '../../../measure/rehearsal.ts';
 import { html, type Markup, name } from '../markup.ts';
 import { left, right, table } from '../table.ts';
 
 export function environmentSection(rehearsal: Rehearsal, { rehearsal: folder }: Judgement): Markup {
-  const { arms, machine, settings, configDifferences, command, seed, client, cutover, node } = rehearsal;
+  const { arms, machine, settings, calibration, configDifferences, command, seed, client, cutover, node } = rehearsal;
   const facts: [string, string][] = [
     ['started', rehearsal.startedAt],
     ['finished', rehearsal.finishedAt ?? 'never: it was stopped'],
@@ -47,6 +47,13 @@ ${table(
   ],
   ARMS.map((arm) => healthOf(rehearsal, arm)),
 )}
+${
+  calibration &&
+  html`<h3 id="calibration">Calibration</h3>
+<p class="reading">Before the rehearsal, ${count(calibration.rounds)} rounds of the baseline against itself, to see what this host can resolve.</p>
+<ul>${[...calibration.biased, ...calibration.unresolvable].map((clause) => html`<li>${asSentence(clause)}</li>`)}</ul>
+${calibration.biased.length + calibration.unresolvable.length === 0 && html`<p>No bias, and every change that the budget asks for can be resolved.</p>`}`
+}
 <h3 id="configuration">Configuration differences</h3>
 ${configDifferences.length === 0 && html`<p>None: every setting that both servers have is the same.</p>`}
 ${

@@ -10,9 +10,9 @@ import { left, right, table } from '../table.ts';
 /** The axis of the pictures, in log ratios, reaches at least this far to either side: noise should look like noise. */
 const LEAST_REACH = Math.log(1.1);
 
-export function shiftSection(distributions: Distributions, { alpha, rounds }: Judgement): Markup {
-  const shifts = shiftsOf(distributions, alpha);
-  const interval = `${percent(1 - 2 * alpha)} interval`;
+export function shiftSection(distributions: Distributions, { level, rounds }: Judgement): Markup {
+  const shifts = shiftsOf(distributions, level);
+  const interval = `${percent(1 - 2 * level)} interval`;
   const reach = Math.max(LEAST_REACH, ...shifts.map(({ estimate }) => 1.25 * Math.abs(Math.log1p(estimate))));
   const finite = shifts.every(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
   return html`<section id="shift"><h2>Shift at each percentile</h2>

@@ -36,7 +36,7 @@ export function timeSection(lines: RoundLines | undefined, figures: Figures): Ma
   }
   const { stalls, left: unseen, binUs } = lines;
   return html`<section id="time"><h2>Over time</h2>
-<p>One point for each ${duration(binUs)}.${unseen > 0 && ` Of the rounds, the ${new Set(lines.lines.map(({ round }) => round)).size} with the longest responses are drawn; ${plural(unseen, 'round')} are not.`}</p>
+<p>One point for each ${duration(binUs)}.${unseen > 0 && ` Of the rounds, the ${new Set(lines.lines.map(({ round }) => round)).size} with the longest responses are drawn; ${plural(unseen, 'round')} are not.`} Rounds that were not judged are drawn too.</p>
 ${METRICS.map((metric) => figures.draw(metric.id, timePlot(lines, metric), metric.reading, roundTable(lines, metric)))}
 <h3 id="stalls">Stalls</h3>
 ${stalls.length === 0 && html`<p>None: no moment in which a server answered nobody for long.</p>`}
