@@ -27,7 +27,8 @@ export function handshakeOf(
   const commands: [string, ...string[]][] = [];
   if (protocol === 3)
     commands.push(['HELLO', '3', ...(password === undefined ? [] : ['AUTH', username ?? 'default', password])]);
-  else if (password !== undefined) commands.push(username === undefined ? ['AUTH', password] : ['AUTH', username, password]);
+  else if (password !== undefined)
+    commands.push(username === undefined ? ['AUTH', password] : ['AUTH', username, password]);
   if (db !== 0) commands.push(['SELECT', String(db)]);
   return [...commands, ['PING']];
 }

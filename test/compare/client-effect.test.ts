@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseBudget } from '../../src/compare/budget.ts';
-import { judge } from '../../src/compare/judge.ts';
 import type { LatencyOf } from '../../src/compare/evidence.ts';
+import { judge } from '../../src/compare/judge.ts';
 import { ARMS } from '../../src/measure/rehearsal.ts';
 import { rehearse } from '../support/rehearsal.ts';
 

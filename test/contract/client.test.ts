@@ -194,9 +194,10 @@ test('every client speaks TLS and checks whom it speaks to', async () => {
 
 test('raw speaks RESP3 where it is asked to: maps, nulls and all', async () => {
   const { client, ask } = await open('raw', 0, { ...server.address, protocol: 3 });
-  assert.deepEqual(await ask(['HSET', 'h3', 'f', 'v'], ['HGETALL', 'h3'], ['GET', 'none3'], ['NOSUCH'], ['CLIENT', 'ID']), [
-    ...['replied', 'replied', 'nil', 'ERR', 'replied'],
-  ]);
+  assert.deepEqual(
+    await ask(['HSET', 'h3', 'f', 'v'], ['HGETALL', 'h3'], ['GET', 'none3'], ['NOSUCH'], ['CLIENT', 'ID']),
+    [...['replied', 'replied', 'nil', 'ERR', 'replied']],
+  );
   assert.match((await serverSays('CLIENT LIST')).toString(), /resp=3/);
   await client.close();
 });

@@ -27,7 +27,9 @@ const names = Object.keys(CLIENTS) as ClientName[];
 let port: number;
 let server: ChildProcess;
 async function start(): Promise<void> {
-  server = spawn(findBinary('redis-server')!, ['--port', `${port}`, '--bind', '127.0.0.1', '--save', ''], { stdio: 'ignore' });
+  server = spawn(findBinary('redis-server')!, ['--port', `${port}`, '--bind', '127.0.0.1', '--save', ''], {
+    stdio: 'ignore',
+  });
   for (;;) {
     const socket = connect({ port, host: '127.0.0.1' });
     const answered = await once(socket, 'connect').then(

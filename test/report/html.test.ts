@@ -10,6 +10,8 @@ import { parseBudget } from '../../src/compare/budget.ts';
 import { judge } from '../../src/compare/judge.ts';
 import type { Rehearsal } from '../../src/measure/rehearsal.ts';
 import { printable } from '../../src/printable.ts';
+import { historyOf } from '../../src/report/history/history.ts';
+import { historyHtml } from '../../src/report/history/html.ts';
 import type { Plot } from '../../src/report/html/plot.ts';
 import { reportHtml } from '../../src/report/html.ts';
 import type { ReportSource } from '../../src/report/source.ts';
@@ -68,8 +70,8 @@ for (const { arms } of REPORTS.fail!.rehearsal.rounds)
   for (const slice of arms.candidate.slices) slice.stalls = [stall];
 
 /** Opens a report; `nothing()` asserts that until now it ran nothing of others, said nothing and asked for nothing. */
-async function open(source: ReportSource, options: Parameters<Browser['newPage']>[0] = {}) {
-  const text = reportHtml(source);
+async function open(source: ReportSource | string, options: Parameters<Browser['newPage']>[0] = {}) {
+  const text = typeof source === 'string' ? source : reportHtml(source);
   assert.ok(Buffer.byteLength(text) < MAX_BYTES, `${Buffer.byteLength(text)} bytes`);
   const file = join(folder, 'report.html');
   writeFileSync(file, text);
@@ -154,6 +156,20 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.close();
   });
 }
+
+test('several rehearsals in one page: quiet, fits, and readable by all', async () => {
+  const sources = Object.values(REPORTS).map((source, i) => ({ ...source, path: `rehearsals/${i}`, budgetText: '' }));
+  const { page, nothing } = await open(historyHtml(historyOf(sources)), { bypassCSP: true });
+  for (const width of [360, 768, 1440]) {
+    await page.setViewportSize({ width, height: 900 });
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width);
+  }
+  for (const id of ['trend-response', 'spectrum-candidates']) assert.ok((await inked(page, id)) > 500, id);
+  await page.evaluate(axe.source);
+  assert.deepEqual(await violations(page), []);
+  nothing();
+  await page.close();
+});
 
 test('everything can be reached and used by keyboard', async () => {
   const { page, nothing } = await open(REPORTS.fail!);

@@ -1,5 +1,5 @@
 /** Turns the time lines of all slices into plots over workload time, the rounds of both arms over each other. */
-import { ARMS, type Arm } from '../../measure/rehearsal.ts';
+import { ARMS, type Arm, type Rehearsal } from '../../measure/rehearsal.ts';
 import type { Timeline } from '../../measure/timeline.ts';
 import type { ReportSource } from '../source.ts';
 import type { Axis, Plot, Series } from './plot.ts';
@@ -7,11 +7,26 @@ import type { Axis, Plot, Series } from './plot.ts';
 /** More lines over each other are a smear. */
 const ROUNDS = 10;
 
+/** More marks than this hide what they mark. */
+const STALLS = 100;
+
+const COLUMNS = ['answered', 'p99Us', 'maxUs'] as const;
+type Columns = Pick<Timeline, (typeof COLUMNS)[number]>;
+
 /** The figures of one round on one arm, its slices laid end to end as the workload has them. */
 interface ArmRoundLine {
   round: number;
   arm: Arm;
-  columns: Pick<Timeline, 'answered' | 'p50Us' | 'p99Us' | 'maxUs' | 'waitUs'>;
+  columns: Columns;
+}
+
+interface PlacedStall {
+  arm: Arm;
+  round: number;
+  fromSeconds: number;
+  toSeconds: number;
+  /** The generator's own lag meanwhile. */
+  lagUs: number;
 }
 
 export interface RoundLines {
@@ -21,67 +36,72 @@ export interface RoundLines {
   lines: ArmRoundLine[];
   /** Rounds that are not among the lines. */
   left: number;
-  stalls: { arm: Arm; round: number; fromSeconds: number; toSeconds: number; lagUs: number }[];
+  /** The longest first. */
+  stalls: PlacedStall[];
 }
 
 /** Undefined where no slice has a time line. Of many rounds, those with the longest responses are kept. */
-export function gatherRoundLines({ rehearsal, timelineOf }: ReportSource): RoundLines | undefined {
-  const { slicePairs, sliceSeconds } = rehearsal.settings;
-  let binUs: number | undefined;
-  const all: ArmRoundLine[] = [];
-  const stalls: RoundLines['stalls'] = [];
-  for (const [k, { index, arms }] of rehearsal.rounds.entries()) {
-    for (const arm of ARMS) {
-      const line: ArmRoundLine = {
-        round: index,
-        arm,
-        columns: { answered: [], p50Us: [], p99Us: [], maxUs: [], waitUs: [] },
-      };
-      for (const [i, slice] of arms[arm].slices.entries()) {
-        for (const { startUs, durationUs, lagUs } of slice.stalls ?? []) {
-          const fromSeconds = slice.pair * sliceSeconds + startUs / 1e6;
-          stalls.push({ arm, round: index, fromSeconds, toSeconds: fromSeconds + durationUs / 1e6, lagUs });
-        }
-        const timeline = timelineOf(k, arm, i);
-        if (!timeline) continue;
-        binUs ??= timeline.binUs;
-        // Slices of one rehearsal are equally long, and so are their bins.
-        if (timeline.binUs !== binUs) continue;
-        const offset = Math.round((slice.pair * sliceSeconds * 1e6) / binUs);
-        for (const [b, answered] of timeline.answered.entries()) {
-          line.columns.answered[offset + b] = answered;
-          line.columns.waitUs[offset + b] = timeline.waitUs[b]!;
-          for (const name of ['p50Us', 'p99Us', 'maxUs'] as const) line.columns[name][offset + b] = timeline[name][b]!;
-        }
-      }
-      all.push(line);
-    }
-  }
+export function gatherRoundLines(source: ReportSource): RoundLines | undefined {
+  const { rounds, settings } = source.rehearsal;
+  const binUs = firstOf(rounds.flatMap((_, round) => ARMS.map((arm) => () => source.timelineOf(round, arm, 0)?.binUs)));
   if (binUs === undefined) return undefined;
-  const width = binUs;
-  const bins = Math.ceil((slicePairs * sliceSeconds * 1e6) / width);
-  const worst = (round: number) =>
-    Math.max(
-      ...all.filter((line) => line.round === round).flatMap(({ columns }) => columns.maxUs.map((us) => us ?? 0)),
-    );
-  const rounds = [...new Set(all.map(({ round }) => round))]
-    .map((round) => ({ round, us: worst(round) }))
-    .sort((a, b) => b.us - a.us);
-  const kept = new Set(rounds.slice(0, ROUNDS).map(({ round }) => round));
+  const all = rounds.map(({ index }, k) => {
+    const lines = ARMS.map((arm): ArmRoundLine => ({ round: index, arm, columns: columnsOf(source, k, arm, binUs) }));
+    return { lines, longestUs: Math.max(0, ...lines.flatMap(({ columns }) => columns.maxUs.map((us) => us ?? 0))) };
+  });
+  const kept = all.toSorted((a, b) => b.longestUs - a.longestUs).slice(0, ROUNDS);
+  const bins = Math.ceil((settings.slicePairs * settings.sliceSeconds * 1e6) / binUs);
   return {
-    binUs: width,
-    seconds: Array.from({ length: bins }, (_, bin) => Number((((bin + 0.5) * width) / 1e6).toPrecision(8))),
-    lines: all.filter(({ round }) => kept.has(round)),
-    left: rounds.length - kept.size,
-    stalls,
+    binUs,
+    seconds: Array.from({ length: bins }, (_, bin) => Number((((bin + 0.5) * binUs) / 1e6).toPrecision(8))),
+    lines: all.filter((round) => kept.includes(round)).flatMap(({ lines }) => lines),
+    left: all.length - kept.length,
+    stalls: stallsOf(source.rehearsal),
   };
 }
+
+function firstOf<Value>(candidates: (() => Value | undefined)[]): Value | undefined {
+  for (const candidate of candidates) {
+    const value = candidate();
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+function columnsOf({ rehearsal, timelineOf }: ReportSource, k: number, arm: Arm, binUs: number): Columns {
+  const columns: Columns = { answered: [], p99Us: [], maxUs: [] };
+  for (const [i, { pair }] of rehearsal.rounds[k]!.arms[arm].slices.entries()) {
+    const timeline = timelineOf(k, arm, i);
+    // Slices of one rehearsal are equally long, and so are their bins.
+    if (timeline?.binUs !== binUs) continue;
+    const offset = Math.round((pair * rehearsal.settings.sliceSeconds * 1e6) / binUs);
+    for (const name of COLUMNS) {
+      for (const [bin, value] of timeline[name].entries()) (columns[name] as (number | null)[])[offset + bin] = value;
+    }
+  }
+  return columns;
+}
+
+const stallsOf = ({ rounds, settings }: Rehearsal): PlacedStall[] =>
+  rounds
+    .flatMap(({ index, arms }) =>
+      ARMS.flatMap((arm) =>
+        arms[arm].slices.flatMap(({ pair, stalls = [] }) =>
+          stalls.map(({ startUs, durationUs, lagUs }): PlacedStall => {
+            const fromSeconds = pair * settings.sliceSeconds + startUs / 1e6;
+            return { arm, round: index, fromSeconds, toSeconds: fromSeconds + durationUs / 1e6, lagUs };
+          }),
+        ),
+      ),
+    )
+    .sort((a, b) => b.toSeconds - b.fromSeconds - (a.toSeconds - a.fromSeconds))
+    .slice(0, STALLS);
 
 /** A figure of one bin of one round; null where there is none. */
 export interface TimeMetric {
   title: string;
   axis: Axis;
-  of: (columns: ArmRoundLine['columns'], bin: number, binUs: number) => number | null;
+  of: (columns: Columns, bin: number, binUs: number) => number | null;
 }
 
 export function timePlot({ seconds, binUs, lines, stalls }: RoundLines, { title, axis, of }: TimeMetric): Plot {

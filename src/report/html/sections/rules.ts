@@ -51,7 +51,7 @@ ${
 <tbody>${rules.map((rule) => {
     const remarks = remarksOn(rule);
     return html`<tr id="${ruleAnchor(rule)}"><th scope="row">${rule.label}${rule.family !== ALL_FAMILIES && html`<br>${name(rule.family)}`}${rule.level === 'warn' && html` <span class="quiet">warns only</span>`}</th>
-${cell('outcome', html`${outcomeOf(rule.outcome, invalid)}${rule.badge && html` <span class="quiet">${rule.badge}</span>`}`, '')}
+${cell('outcome', html`<span>${outcomeOf(rule.outcome, invalid)}${rule.badge && html` <span class="quiet">${rule.badge}</span>`}</span>`, '')}
 ${cell('', rulePicture(rule, invalid), 'picture')}
 ${cell('change', changeOf(rule))}${cell(interval, intervalOf(rule))}${cell('allowed', allowedOf(rule))}
 ${cell('baseline', figureOf(rule, rule.baseline))}${cell('candidate', figureOf(rule, rule.candidate))}${cell('samples', count(rule.samples))}${cell('finds from', rule.resolvable === undefined ? '' : percent(rule.resolvable))}</tr>

@@ -45,9 +45,8 @@ ${
   html`<p class="reading">Moments in which the earliest pending request waited long, the longest first. Where the generator’s own lag is as long, it was the host that stood still, not the server.</p>${table(
     'Stalls',
     [left('arm'), right('round'), right('after'), right('lasted'), right('generator’s own lag')],
-    [...stalls]
-      .sort((a, b) => b.toSeconds - b.fromSeconds - (a.toSeconds - a.fromSeconds))
-      .slice(0, 50)
+    stalls
+      .slice(0, 30)
       .map(({ arm, round, fromSeconds, toSeconds, lagUs }) => [
         arm,
         count(round + 1),
