@@ -109,3 +109,12 @@ test('every source file says what it does, and no folder is a drawer', () => {
     assert.doesNotMatch(file, /utils?|helpers?|common|manager/);
   }
 });
+
+test('npm test runs every test file once: alone where servers are under load, two at a time elsewhere', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const patterns = [...`${scripts['test:pure']} ${scripts['test:load']}`.matchAll(/'([^']+)'/g)].map(
+    ([, glob]) => glob!,
+  );
+  const run = patterns.flatMap((glob) => globSync(glob, { cwd: root }));
+  assert.deepEqual(run.sort(), globSync('test/**/*.test.ts', { cwd: root }).sort());
+});

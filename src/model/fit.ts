@@ -616,10 +616,13 @@ export class Fit {
 /** Quarter-octave bucket of a gap ≥ 1: ⌊4 log2 gap⌋. */
 function gapBucket(gap: number): number {
   const octave = 31 - Math.clz32(gap);
-  const mantissa = gap / 2 ** octave;
-  const quarter = mantissa < Math.SQRT2 ? (mantissa < 2 ** 0.25 ? 0 : 1) : mantissa < 2 ** 0.75 ? 2 : 3;
+  // From 2^30 to below 2^31: compared as whole numbers, for a power would cost more than all the rest.
+  const mantissa = octave <= 30 ? gap << (30 - octave) : gap >>> 1;
+  const quarter = mantissa < HALF_OCTAVE ? (mantissa < QUARTER_OCTAVE ? 0 : 1) : mantissa < THREE_QUARTERS ? 2 : 3;
   return 4 * octave + quarter;
 }
+
+const [QUARTER_OCTAVE, HALF_OCTAVE, THREE_QUARTERS] = [2 ** 30.25, 2 ** 30.5, 2 ** 30.75];
 
 function traitsOf(name: string): Omit<Command, 'name' | 'number' | 'count'> {
   const info = COMMANDS.get(name);

@@ -227,6 +227,26 @@ export class Synthesis implements Workload {
         numbers: Object.fromEntries(left),
       });
     }
+    const speed = this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(this.model));
+    const expiring = this.model.families.filter((family) => family.ttlSeconds.length > 0);
+    if (expiring.length > 0 && Math.abs(Math.log(speed)) > SAME_SPEED) {
+      this.caveats.push({
+        id: 'expiries-real-time',
+        message: `The workload runs ${speed.toPrecision(2)} times as fast as it was captured, but expiries last as long as they did: keys of ${expiring.length} famil${expiring.length === 1 ? 'y' : 'ies'} expire ${speed > 1 ? 'after more' : 'after fewer'} requests than in production, and misses and memory differ.`,
+        advice: 'Rehearse at --rate 1x as well where the hit ratio or memory decides.',
+        numbers: { speed, families: expiring.length },
+      });
+    }
+    const scans = this.model.shapes.filter(({ command }) => SCANS.has(command));
+    if (scans.length > 0) {
+      const commands = [...new Set(scans.map(({ command }) => command))];
+      this.caveats.push({
+        id: 'cursors-unanswered',
+        message: `${commands.map((name) => name.toUpperCase()).join(', ')}: cursors are drawn from the captured ones, not taken from the replies before them, so that a scan begins anywhere and may find little.`,
+        advice: 'What scans return and how long they take is approximate; --mode exact does not change that.',
+        numbers: { shapes: scans.length },
+      });
+    }
     const unknown = this.model.scripts.filter((script) => script.body === null && script.calls > 0);
     if (unknown.length > 0) {
       const calls = unknown.reduce((sum, script) => sum + script.calls, 0);
@@ -250,6 +270,9 @@ const CONSTANT = { binSeconds: 1, factors: [1] };
 const POISSON = { kind: 'poisson' } as const;
 const SCRIPTS = -1;
 const NO_KEY = -2;
+/** Speeds are the same within 5 %. */
+const SAME_SPEED = 0.05;
+const SCANS = new Set(['scan', 'hscan', 'sscan', 'zscan']);
 
 /** One round's workload as it unfolds: what comes next depends on what came before, so it is made in order. */
 class Round {

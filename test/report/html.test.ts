@@ -294,6 +294,11 @@ test('a rehearsal without one complete round says so instead of drawing nothing'
   assert.equal(await page.locator('canvas').count(), 0);
   nothing();
   await page.close();
+  // Stopped before the first slice of an arm: what there is of the other is drawn.
+  rehearsal.rounds[0]!.arms.baseline.slices.length = 0;
+  assert.match(reportHtml(bare), /id="time-p99"/);
+  rehearsal.rounds[0]!.arms.candidate.slices.length = 0;
+  assert.match(reportHtml(bare), /keeps no time lines/);
 });
 
 /** A rehearsal in which everything that comes from outside attacks, in all the ways at once. */

@@ -43,7 +43,10 @@ export interface RoundLines {
 /** Undefined where no slice has a time line. Of many rounds, those with the longest responses are kept. */
 export function gatherRoundLines(source: ReportSource): RoundLines | undefined {
   const { rounds, settings } = source.rehearsal;
-  const binUs = firstOf(rounds.flatMap((_, round) => ARMS.map((arm) => () => source.timelineOf(round, arm, 0)?.binUs)));
+  const widths = rounds.flatMap(({ arms }, k) =>
+    ARMS.flatMap((arm) => arms[arm].slices.map((_, i) => () => source.timelineOf(k, arm, i)?.binUs)),
+  );
+  const binUs = firstOf(widths);
   if (binUs === undefined) return undefined;
   const all = rounds.map(({ index }, k) => {
     const lines = ARMS.map((arm): ArmRoundLine => ({ round: index, arm, columns: columnsOf(source, k, arm, binUs) }));
