@@ -122,7 +122,7 @@ async function closedLoop(address: ServerAddress, pipeline: number): Promise<voi
   await using stack = new AsyncDisposableStack();
   const open = async (client: ClientName) =>
     stack.use(
-      await Driver.open(address, plan, { client, workers: 1, inFlightCap: pipeline, pacing: 'spin', graceMs: 120_000 }),
+      await Driver.open(address, plan, { client, workers: 1, inFlightCap: pipeline, pacing: 'nap', graceMs: 120_000 }),
     );
   const count = (pipeline === 1 ? 60_000 : 400_000) * SECONDS;
   const slice = sliceOf(count, {});

@@ -26,16 +26,15 @@ const threads: Worker[] = [];
 
 type Work = (path: string) => Promise<unknown> | unknown;
 const REFERENCE = 'wc -l';
-const WORKS: Record<string, Work> = {
-  [REFERENCE]: (path) => execFileSync('wc', ['-l', path]),
-  tokenize,
-  '  by two threads': inThreads('tokenize'),
-  'commands counted by family': countFamilies,
-  '  by two threads ': inThreads('count'),
-  'whole model': wholeModel(Number.POSITIVE_INFINITY),
-  '  by two threads  ': wholeModel(1 << 20),
+const WORKS: Record<string, { run: Work; rounds: number }> = {
+  [REFERENCE]: { run: (path) => execFileSync('wc', ['-l', path]), rounds: ROUNDS },
+  tokenize: { run: (path) => tokenize(path), rounds: ROUNDS },
+  'tokenize, two threads': { run: inThreads('tokenize'), rounds: ROUNDS },
+  'count by family': { run: (path) => countFamilies(path), rounds: ROUNDS },
+  'count by family, two threads': { run: inThreads('count'), rounds: ROUNDS },
+  'whole model': { run: wholeModel(Number.POSITIVE_INFINITY), rounds: MODEL_ROUNDS },
+  'whole model, two threads': { run: wholeModel(1 << 20), rounds: MODEL_ROUNDS },
 };
-const isModel = (work: string) => Object.keys(WORKS).indexOf(work) >= 5;
 
 for (let i = 0; i < 2; i++) threads.push(new Worker(new URL('./count-thread.ts', import.meta.url)));
 const folder = mkdtempSync(join(tmpdir(), 'cutover-bench-'));
@@ -51,8 +50,8 @@ try {
     const seconds = new Map<string, number[]>();
     const rss = new Map<string, number>();
     for (let round = 0; round < ROUNDS; round++) {
-      for (const [work, run] of Object.entries(WORKS)) {
-        if (isModel(work) && round >= MODEL_ROUNDS) continue;
+      for (const [work, { run, rounds }] of Object.entries(WORKS)) {
+        if (round >= rounds) continue;
         const start = performance.now();
         await run(path);
         seconds.set(work, [...(seconds.get(work) ?? []), (performance.now() - start) / 1000]);
@@ -72,7 +71,7 @@ try {
         best.toFixed(1),
         work === REFERENCE ? '' : (rss.get(work)! / 2 ** 20).toFixed(0),
       ];
-      console.log(`${work.trimEnd().padEnd(32)}${columns.map((column) => column.padStart(10)).join('')}`);
+      console.log(`${work.padEnd(32)}${columns.map((column) => column.padStart(10)).join('')}`);
     }
   }
 } finally {

@@ -14,8 +14,8 @@ const SLEEP_FROM_US = 3000;
 /** … by a timer, which counts in milliseconds, rounds up and is late: it is set this much too early. */
 const SLEEP_MARGIN_US = 2000;
 /**
- * After the last send the loop does not sleep for so long, while a reply is awaited: a sleeping thread reads it late. A
- * reply later than that does not change by a wake-up's lateness.
+ * A thread that may poll does not sleep for so long after the last send, while a reply is awaited: a sleeping thread reads
+ * it late. A reply later than that does not change by a wake-up's lateness.
  */
 const ALERT_US = 3000;
 
@@ -356,7 +356,8 @@ export class Dispatch {
     const elapsedUs = this.#elapsedUs();
     const waitUs = dueUs - elapsedUs;
     const awaiting = this.#awaited > 0;
-    if (waitUs >= SLEEP_FROM_US && this.#held.length === 0 && !(awaiting && elapsedUs - this.#lastSentUs < ALERT_US)) {
+    const alert = this.#services.pacer.polls && awaiting && elapsedUs - this.#lastSentUs < ALERT_US;
+    if (waitUs >= SLEEP_FROM_US && this.#held.length === 0 && !alert) {
       const sleepMs = Math.min(MAX_SLEEP_MS, Math.floor((waitUs - SLEEP_MARGIN_US) / 1000));
       this.#expectedUs = elapsedUs + sleepMs * 1000;
       this.#sleep = setTimeout(this.#tick, sleepMs);

@@ -34,13 +34,14 @@ export function choosePacing(workers: number, priority: Priority): Pacing {
 }
 
 export class Pacer {
-  readonly #pacing: Pacing;
+  /** Awaits replies without sleeping. */
+  readonly polls: boolean;
   readonly #realtime: boolean;
   #lateUs = FIRST_LATE_US;
   #restedUs = 0;
 
   constructor(pacing: Pacing, realtime: boolean) {
-    this.#pacing = pacing;
+    this.polls = pacing === 'spin';
     this.#realtime = realtime;
   }
 
@@ -50,7 +51,7 @@ export class Pacer {
    */
   nap(nowUs: number, waitUs: number, awaiting: boolean): number {
     let napUs = Math.min(waitUs - this.#lateUs, LONGEST_NAP_US);
-    if (awaiting) napUs = this.#pacing === 'nap' ? Math.min(napUs, AWAITING_NAP_US) : 0;
+    if (awaiting) napUs = this.polls ? 0 : Math.min(napUs, AWAITING_NAP_US);
     if (this.#realtime && napUs < REST_US && nowUs - this.#restedUs > LONGEST_POLL_US) napUs = REST_US;
     if (napUs <= 0) return 0;
     const beforeMs = performance.now();

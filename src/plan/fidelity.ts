@@ -26,7 +26,7 @@ export interface FidelityRow extends Difference {
 /** As much is synthesized as was captured, but not more than this. */
 const MAX_OPS = 300_000;
 /** Made and modelled at a time, so that memory does not grow with the capture. */
-const WINDOW_OPS = 20_000;
+const WINDOW_OPS = 4_000;
 /** What a part of a long workload cannot show: how its keys come again. */
 const NEEDS_ALL = new Set(['locality', 'popularity']);
 

@@ -1,12 +1,16 @@
 /** How well the generator did its part, from op times and thread figures whose answer is known. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { loadFolder } from '../../src/measure/folder.ts';
 import { assessGenerator, type ThreadHealth } from '../../src/measure/generator.ts';
 import { LatencyHistogram } from '../../src/measure/histogram.ts';
 import { hostLoss, readHostCounters } from '../../src/measure/host.ts';
 import { JitterProbe } from '../../src/measure/jitter-probe.ts';
 import { OpStatus } from '../../src/measure/latency-log.ts';
+import { rehearse, writeRehearsal } from '../support/rehearsal.ts';
 import { sliceOf } from '../support/slice.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 function thread(changes: Partial<ThreadHealth> = {}): ThreadHealth {
   return {
@@ -81,4 +85,25 @@ test('the jitter probe tells how late it was woken', async () => {
   while (seen.max === 0) seen = await probe.take();
   assert.ok(seen.p50 <= seen.p99 && seen.p99 <= seen.p999 && seen.p999 <= seen.max);
   probe.begin();
+});
+
+test('all that is known of a slice and its host survives the folder', async () => {
+  const synthetic = rehearse(() => ({}));
+  const { rehearsal } = synthetic;
+  const quantiles = { p50: 1, p99: 2, p999: 3, max: 4 };
+  Object.assign(rehearsal.settings, { priority: 'realtime', pacing: 'nap', protocol: 3 });
+  rehearsal.floor = { ops: 9, responseUs: quantiles, lagUs: quantiles, keepsDoubleRate: true };
+  rehearsal.capacity = { baseline: 1, candidate: 2, generator: 3 };
+  const { baseline } = rehearsal.rounds[0]!.arms;
+  baseline.serverPriority = 'realtime';
+  Object.assign(baseline.slices[0]!, {
+    ...{ client: 'ioredis', heldByCap: 1, outOfOrder: 2, scriptsResent: 3, connectionLost: '1 of 2 connections lost' },
+    outages: { count: 1, longestMs: 2, totalMs: 2 },
+    host: { jitterUs: quantiles, stealShare: 0.1, throttledMs: 5 },
+  });
+  Object.assign(baseline.slices[0]!.generator, {
+    ...{ threadCores: [0.1], priority: 'normal', probeUs: { count: 5, ...quantiles } },
+  });
+  const path = await writeRehearsal(join(temporaryFolder(), 'r'), synthetic, { budget: '' });
+  assert.deepEqual((await loadFolder(path)).rehearsal, rehearsal);
 });
