@@ -128,7 +128,19 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     resume: Flags.string({
       description: 'go on with the run of this folder that was stopped or killed; everything else is as it was begun',
       helpValue: '<folder>',
-      exclusive: ['output', 'budget', 'rounds', 'rate', 'mode', 'seed', 'slice', 'slice-pairs', 'warmup', 'time', 'shard'],
+      exclusive: [
+        'output',
+        'budget',
+        'rounds',
+        'rate',
+        'mode',
+        'seed',
+        'slice',
+        'slice-pairs',
+        'warmup',
+        'time',
+        'shard',
+      ],
     }),
     output: Flags.string({ char: 'o', description: 'rehearsal folder to create; default: rehearsals/TIME' }),
     'on-inconclusive': onInconclusiveFlag,
@@ -209,7 +221,9 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           config: flags.config,
           'allow-nonempty': flags['allow-nonempty'],
           'replica-capture': flags['replica-capture'],
-          ...(asked ? { shard: `${asked.shard.number}/${asked.shard.count}`, 'shard-gap': `${flags['shard-gap']}s` } : {}),
+          ...(asked
+            ? { shard: `${asked.shard.number}/${asked.shard.count}`, 'shard-gap': `${flags['shard-gap']}s` }
+            : {}),
         }),
       say: (line) => this.logToStderr(line),
       progress,

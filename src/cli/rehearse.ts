@@ -121,7 +121,8 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     onProgress: (lines: number) => progress.show(`reading ${source}: ${lines.toLocaleString('en')} lines`),
   };
   const { model, caveats, halves } = await buildModel(source, buildOptions);
-  const fidelity = mode === 'modelled' ? fidelityOf(model, halves ?? (await buildHalves([source], model, buildOptions))) : [];
+  const fidelity =
+    mode === 'modelled' ? fidelityOf(model, halves ?? (await buildHalves([source], model, buildOptions))) : [];
   const capturedRate = capturedRateOf(mode, model);
   const { shard: asked } = options;
   const startAtMs = asked ? startOf(asked) : Date.now();
@@ -211,7 +212,8 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
       repeats: mode === 'exact' || shard ? 0 : MAX_REPEATS,
       schedule: shard?.schedule,
       // One shard cannot decide for the others.
-      isDecided: async () => !shard && (decideLook(document, latencyReader(into.path, document), budget)?.stop ?? false),
+      isDecided: async () =>
+        !shard && (decideLook(document, latencyReader(into.path, document), budget)?.stop ?? false),
       onStage: (stage) => view.begin(stage),
       onSlice: (arm, entries) => view.measured(arm, entries),
     });
