@@ -18,6 +18,14 @@ const STREAM_ID = /^(\(?)(\d{13})(-\d+)?$/;
 const WINDOW_MS = 400 * 86_400_000;
 const MAX_DIGITS = 16;
 
+/** Digits of a time that was shifted: those from `from` on of an argument, `unitMs` milliseconds each. */
+export interface ShiftedTime {
+  argument: number;
+  from: number;
+  digits: number;
+  unitMs: number;
+}
+
 /** Script bodies that hold the time against the server's own clock. */
 const READS_CLOCK = /['"](?:time|p?expireat|exat|pxat)['"]/i;
 export const readsClock = (body: Uint8Array) => READS_CLOCK.test(latin1(body));
@@ -25,46 +33,67 @@ export const readsClock = (body: Uint8Array) => READS_CLOCK.test(latin1(body));
 /**
  * Shifts `args` (0 is the command's name) in place, from `capturedMs` to `plannedMs` (Unix time). Expiries and stream
  * ids are all that the server holds against its clock. Scores and other values only meet their like, so they stay as
- * they are and the state develops as it did.
+ * they are and the state develops as it did. Returns where times are now.
  */
-export function shiftTimes(command: string, args: Uint8Array[], capturedMs: number, plannedMs: number): void {
+export function shiftTimes(command: string, args: Uint8Array[], capturedMs: number, plannedMs: number): ShiftedTime[] {
   const byMs = plannedMs - capturedMs;
   const unit = DEADLINES[command];
-  if (unit !== undefined) shiftDeadline(args, 2, unit, byMs);
-  else if (WITH_OPTIONS.has(command)) {
-    for (let i = 2; i + 1 < args.length; i++) {
-      const option = args[i]!.length === 4 ? OPTIONS[latin1(args[i]!).toUpperCase()] : undefined;
-      if (option !== undefined) shiftDeadline(args, ++i, option, byMs);
-    }
-  } else if (STREAMS.has(command)) shiftIds(command, args, capturedMs, byMs);
+  if (unit !== undefined) return shiftDeadline(args, 2, unit, byMs);
+  if (STREAMS.has(command)) return shiftIds(command, args, capturedMs, byMs);
+  const shifted: ShiftedTime[] = [];
+  if (!WITH_OPTIONS.has(command)) return shifted;
+  for (let i = 2; i + 1 < args.length; i++) {
+    const option = args[i]!.length === 4 ? OPTIONS[latin1(args[i]!).toUpperCase()] : undefined;
+    if (option !== undefined) shifted.push(...shiftDeadline(args, ++i, option, byMs));
+  }
+  return shifted;
 }
 
-/** Shifts whole seconds and milliseconds among a script's arguments, from `args[first]` on. */
-export function shiftScriptTimes(args: Uint8Array[], first: number, capturedMs: number, plannedMs: number): void {
+/** Shifts whole seconds and milliseconds among a script's arguments, from `args[first]` on; returns where they are. */
+export function shiftScriptTimes(
+  args: Uint8Array[],
+  first: number,
+  capturedMs: number,
+  plannedMs: number,
+): ShiftedTime[] {
+  const shifted: ShiftedTime[] = [];
   for (let i = first; i < args.length; i++) {
     const unit = args[i]!.length === 10 ? 1000 : args[i]!.length === 13 ? 1 : 0;
     const value = unit === 0 ? Number.NaN : wholeNumber(args[i]!);
-    if (Math.abs(value * unit - capturedMs) < WINDOW_MS) args[i] = textOf(value + (plannedMs - capturedMs) / unit);
+    if (!(Math.abs(value * unit - capturedMs) < WINDOW_MS)) continue;
+    args[i] = textOf(value + (plannedMs - capturedMs) / unit);
+    shifted.push(wholeArgument(args, i, unit));
   }
+  return shifted;
 }
 
-function shiftDeadline(args: Uint8Array[], index: number, unitMs: number, byMs: number): void {
+function shiftDeadline(args: Uint8Array[], index: number, unitMs: number, byMs: number): ShiftedTime[] {
   const value = index < args.length ? wholeNumber(args[index]!) : Number.NaN;
   // Zero and negative times delete the key: they mean no time.
-  if (value > 0) args[index] = textOf(value + byMs / unitMs);
+  if (!(value > 0)) return [];
+  args[index] = textOf(value + byMs / unitMs);
+  return [wholeArgument(args, index, unitMs)];
 }
 
-function shiftIds(command: string, args: Uint8Array[], capturedMs: number, byMs: number): void {
+const wholeArgument = (args: Uint8Array[], argument: number, unitMs: number): ShiftedTime => ({
+  ...{ argument, unitMs, from: 0, digits: args[argument]!.length },
+});
+
+function shiftIds(command: string, args: Uint8Array[], capturedMs: number, byMs: number): ShiftedTime[] {
+  const shifted: ShiftedTime[] = [];
   for (let i = 2; i < args.length; i++) {
     const text = args[i]!.length <= 40 ? latin1(args[i]!) : '';
     const [, open, ms, rest = ''] = STREAM_ID.exec(text) ?? [];
     if (ms !== undefined && Math.abs(Number(ms) - capturedMs) < WINDOW_MS) {
-      args[i] = Buffer.from(`${open}${Math.max(0, Math.round(Number(ms) + byMs))}${rest}`);
+      const plannedMs = String(Math.max(0, Math.round(Number(ms) + byMs)));
+      args[i] = Buffer.from(`${open}${plannedMs}${rest}`);
+      shifted.push({ argument: i, from: open!.length, digits: plannedMs.length, unitMs: 1 });
     }
     // Behind an entry's id stand its fields and values.
     const isThreshold = i > 2 && /^(minid|=|~)$/i.test(latin1(args[i - 1]!.subarray(0, 5)));
-    if (command === 'xadd' && !isThreshold && (ms !== undefined || text === '*')) return;
+    if (command === 'xadd' && !isThreshold && (ms !== undefined || text === '*')) break;
   }
+  return shifted;
 }
 
 function wholeNumber(bytes: Uint8Array): number {

@@ -103,8 +103,8 @@ export class ExactWorkload implements Workload {
     this.caveats = caveatsOf(model, recording.losses);
   }
 
-  /** Every round is the same: what was captured. */
-  slice(_round: number, fromSeconds: number, seconds: number): Slice {
+  /** Every round is the same: what was captured, but for times that the server holds against its clock. */
+  slice(_round: number, fromSeconds: number, seconds: number, laterSeconds = 0): Slice {
     const { ops, speed } = this;
     // Rounded alike, so that one window ends where the next begins.
     const fromUs = Math.round(fromSeconds * 1e6);
@@ -120,9 +120,24 @@ export class ExactWorkload implements Workload {
       label: share(ops.label.subarray(first, end)),
       flags: share(ops.flags.subarray(first, end)),
       offset: share(Uint32Array.from(ops.offset.subarray(first, end + 1), (offset) => offset - base)),
-      bytes: share(ops.bytes.subarray(base, ops.offset[end])),
+      bytes: this.bytesOf(first, end, laterSeconds),
       ...this.orderOf(first, end),
     };
+  }
+
+  /** Times in it are `laterSeconds` later, in as many digits: a rehearsal does not last until they are one more. */
+  private bytesOf(first: number, end: number, laterSeconds: number): Uint8Array {
+    const { bytes: all, offset, times } = this.ops;
+    const base = offset[first]!;
+    const bytes = share(all.subarray(base, offset[end]));
+    if (laterSeconds === 0) return bytes;
+    for (const { op, at, digits, unitMs } of times) {
+      if (op < first || op >= end) continue;
+      const place = bytes.subarray(offset[op]! - base + at, offset[op]! - base + at + digits);
+      const later = String(Number(latin1(place)) + Math.round((laterSeconds * 1000) / unitMs));
+      if (later.length === digits) place.set(Buffer.from(later));
+    }
+    return bytes;
   }
 
   /** Within the window: what came before it is over. */

@@ -8,7 +8,7 @@ import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
 import { describe, ttlSeconds } from '../model/shapes.ts';
 import { intern } from '../model/tally.ts';
-import { readsClock, shiftScriptTimes, shiftTimes } from './clock-shift.ts';
+import { readsClock, type ShiftedTime, shiftScriptTimes, shiftTimes } from './clock-shift.ts';
 import { assignConnections, type Stay } from './connections.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import { FamilyMatcher } from './family-matcher.ts';
@@ -51,6 +51,16 @@ export interface RecordedOps {
   offset: Float64Array;
   bytes: Uint8Array;
   order: Order;
+  /** Where bytes hold times that the server holds against its clock, in the order of their ops. */
+  times: PlannedTime[];
+}
+
+/** Digits of a time, `at` bytes into an op's, in units of so many milliseconds. */
+export interface PlannedTime {
+  op: number;
+  at: number;
+  digits: number;
+  unitMs: number;
 }
 
 interface Client {
@@ -81,6 +91,7 @@ export class Recording {
   private readonly label: number[] = [];
   private readonly flags: number[] = [];
   private readonly offset: number[] = [];
+  private readonly times: PlannedTime[] = [];
   /** MULTIs that turned out to begin nothing. */
   private readonly torn = new Set<number>();
 
@@ -176,6 +187,7 @@ export class Recording {
         (op) => numbers[op]!,
         (a, b) => connection[a] === connection[b],
       ),
+      times: this.times.map((time) => ({ ...time, op: numbers[time.op]! })),
     };
     return { ops, connections };
   }
@@ -232,12 +244,12 @@ export class Recording {
     const args = argumentsOf(op);
     if (CURSORS.has(op.command) && textOf(args[op.command === 'scan' ? 1 : 2]) !== '0') this.losses.cursors++;
     if (NAMES_ENTRIES.has(op.command)) this.losses.entries++;
-    shiftTimes(op.command, args, op.atUs / 1000, this.plannedMs(atUs));
+    const times = shiftTimes(op.command, args, op.atUs / 1000, this.plannedMs(atUs));
     this.disguise?.plain(
       args,
       keys.map(({ index }) => index),
     );
-    const number = this.emit(stay, atUs, template, op.command, blocking ? OpFlag.blocking : OpFlag.none, args);
+    const number = this.emit(stay, atUs, template, op.command, blocking ? OpFlag.blocking : OpFlag.none, args, times);
     this.noteAccesses(accesses, number, op.command === 'watch');
   }
 
@@ -254,11 +266,11 @@ export class Recording {
     }
     const args = argumentsOf(op);
     const keyCount = Number(textOf(args[2]));
-    if (this.clockScripts.has(script.sha1) && keyCount >= 0)
-      shiftScriptTimes(args, 3 + keyCount, op.atUs / 1000, this.plannedMs(atUs));
+    const readsClock = this.clockScripts.has(script.sha1) && keyCount >= 0;
+    const times = readsClock ? shiftScriptTimes(args, 3 + keyCount, op.atUs / 1000, this.plannedMs(atUs)) : [];
     this.disguise?.script(args);
     const stay = this.stayOf(op.clientId, op.db, false);
-    const number = this.emit(stay, atUs, SCRIPT_FAMILY, scriptCommand(op.command, script), OpFlag.none, args);
+    const number = this.emit(stay, atUs, SCRIPT_FAMILY, scriptCommand(op.command, script), OpFlag.none, args, times);
     this.call = { ...call, op: number };
     const { info, keys } = describe(op);
     this.noteAccesses(this.accessesOf(op, info, keys, op.atUs), number, true);
@@ -356,6 +368,7 @@ export class Recording {
     command: string,
     flags: number,
     args: Uint8Array[],
+    times: ShiftedTime[] = [],
   ): number {
     // A clock may step back; what was sent later stays later.
     const atUs = Math.max(startUs, this.atUs.at(-1) ?? 0);
@@ -366,8 +379,18 @@ export class Recording {
     this.flags.push(flags);
     this.offset.push(this.writer.length);
     this.writer.begin(args.length);
-    for (const arg of args) this.writer.bytes(arg);
-    return this.atUs.push(atUs) - 1;
+    const op = this.atUs.push(atUs) - 1;
+    const starts = args.map((arg) => {
+      this.writer.bytes(arg);
+      return this.writer.length - 2 - arg.length - this.offset[op]!;
+    });
+    for (const { argument, from, digits, unitMs } of times) {
+      // A disguise may have made something else of it.
+      const text = latin1(args[argument]!).slice(from, from + digits);
+      if (/^\d+$/.test(text) && text.length === digits)
+        this.times.push({ op, at: starts[argument]! + from, digits, unitMs });
+    }
+    return op;
   }
 }
 

@@ -41,8 +41,8 @@ async function exact(lines: Line[], { rate, seconds, keyspace }: Options = {}) {
 }
 
 /** `connection:command at µs` of each op of the first two seconds. */
-function opsOf(workload: ExactWorkload, seconds = 1.9) {
-  const slice = workload.slice(0, 0, seconds);
+function opsOf(workload: ExactWorkload, { fromSeconds = 0, laterSeconds = 0 } = {}) {
+  const slice = workload.slice(0, fromSeconds, 1.9 - fromSeconds, laterSeconds);
   return [...monitorLines(workload.plan, slice, 0)].map((line, op) => ({
     text: line.slice(line.indexOf('] ') + 2).replaceAll('"', ''),
     connection: slice.connection[op]!,
@@ -246,6 +246,25 @@ test('expiries and stream ids move to the time of the replay, values stay', asyn
     `xadd s MAXLEN ~ 100 ${EPOCH * 1000}-4 at ${seconds * 1000}`,
     'expireat a 0',
   ]);
+});
+
+test('in a later round, times are as much later, wherever the window begins and whatever was left out before', async () => {
+  const seconds = T0 / 1e6;
+  const body = "return redis.call('pexpireat', KEYS[1], ARGV[1])";
+  const workload = await exact([
+    // A MULTI that begins nothing is left out, and the bytes behind it move up.
+    { atUs: 0, args: ['multi'] },
+    { atUs: 0, client: client(2), args: ['get', 'x'] },
+    { atUs: 10, args: ['exec'] },
+    { atUs: 1000, args: ['expireat', 'a', `${seconds + 60}`] },
+    { atUs: 2000, args: ['xadd', 's', `${seconds * 1000}-4`, 'at', `${seconds * 1000}`] },
+    { atUs: 3000, args: ['eval', body, '1', 'k', `${seconds * 1000}`] },
+  ]);
+  const later = [`xadd s ${(EPOCH + 90) * 1000}-4 at ${seconds * 1000}`, `eval ${body} 1 k ${(EPOCH + 90) * 1000}`];
+  const textsIn = (options: Parameters<typeof opsOf>[1]) => opsOf(workload, options).map(({ text }) => text);
+  assert.deepEqual(textsIn({ fromSeconds: 0.0015, laterSeconds: 90 }), later);
+  assert.deepEqual(textsIn({ laterSeconds: 90 }).slice(-3), [`expireat a ${EPOCH + 150}`, ...later]);
+  assert.equal(textsIn({}).at(-1), `eval ${body} 1 k ${EPOCH * 1000}`);
 });
 
 test('times in the arguments of scripts move only where the script reads the clock', async () => {
