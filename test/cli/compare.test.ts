@@ -20,7 +20,7 @@ test('a pass exits 0 and ends with verdict, folder and command', async () => {
   const { code, stdout, stderr } = await cutover(['compare', path]);
   assert.deepEqual([code, stderr], [0, '']);
   const lines = stdout.trimEnd().split('\n');
-  assert.match(stdout, /\nPASS: 6 rules inside the budget/);
+  assert.match(stdout, /\nPASS: 7 rules inside the budget/);
   assert.deepEqual(lines.slice(-2), [
     `folder  ${path}`,
     'repeat  cutover run captures/mixed.monitor.gz --baseline process:redis-server --candidate process:valkey-server',
