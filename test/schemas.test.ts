@@ -54,7 +54,7 @@ before(async () => {
   Object.assign(artefacts, {
     rehearsal: [
       ['rehearsal.json', json(join(path, 'rehearsal.json'))],
-      ['docs/example', json(join(root, 'docs/example/rehearsal.json'))],
+      ['docs/examples/mixed', json(join(root, 'docs/examples/mixed/rehearsal.json'))],
     ],
     timeline: globSync('timeline/*.json', { cwd: path }).map((file) => [file, json(join(path, file))]),
     verdict: [
@@ -66,7 +66,7 @@ before(async () => {
     ],
     model: [
       ['sessions', model],
-      ['docs/example', json(join(root, 'docs/example/model.json'))],
+      ['docs/examples/mixed', json(join(root, 'docs/examples/mixed/model.json'))],
     ],
     capture: globSync('captures/*.capture.json', { cwd: root }).map((file) => [file, json(join(root, file))]),
     lint: [['queue', JSON.parse(JSON.stringify(lintDocument(linted, 'error')))]],
