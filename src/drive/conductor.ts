@@ -1,7 +1,8 @@
 /** Two server specs and a workload → rounds of measurements, until enough of them decide or all are done. */
 import { CutoverError } from '../errors.ts';
 import { JitterProbe } from '../measure/jitter-probe.ts';
-import { ARMS } from '../measure/rehearsal.ts';
+import { ARMS, type Round } from '../measure/rehearsal.ts';
+import { spoiledBy } from '../measure/spoiled.ts';
 import { MEMORY_ROUNDS, measureMemory } from './memory-protocol.ts';
 import { conductRound, type RoundOptions } from './round.ts';
 import { ServerDied } from './server-death.ts';
@@ -23,14 +24,17 @@ export async function conduct(options: ConductOptions): Promise<void> {
   const { rounds } = rehearsal.settings;
   await using probe = new JitterProbe();
   try {
+    let last = rounds;
     // A run that goes on has rounds already.
-    for (let index = rehearsal.rounds.length; index < rounds; index++) {
+    for (let index = rehearsal.rounds.length; index < last; index++) {
       signal.throwIfAborted();
       await conductRound(options, probe, index).catch((error) => {
         if (index > 0 || !fallBack(options, error)) throw error;
         return conductRound(options, probe, index);
       });
       await conductMemory(options, index);
+      // Shards cannot know what the others saw.
+      if (!options.schedule && isSpoiled(rehearsal.rounds[index]!) && last < rounds + REPLACED_AT_MOST) last++;
       if (await options.isDecided()) break;
     }
   } catch (error) {
@@ -51,6 +55,12 @@ export async function conduct(options: ConductOptions): Promise<void> {
     );
   }
 }
+
+/** Rounds that were spoiled though their slices were repeated, and are replaced by others; more are the host's usual state. */
+const REPLACED_AT_MOST = 2;
+
+const isSpoiled = ({ invalid, arms }: Round) =>
+  invalid !== undefined || ARMS.some((arm) => arms[arm].slices.some((slice) => spoiledBy(slice)));
 
 /** Where a container cannot have real-time priority and the user did not insist on it, nothing of the run has it. */
 function fallBack({ rehearsal, mayFallBack }: ConductOptions, error: unknown): boolean {
