@@ -107,7 +107,8 @@ test('Ctrl-C: exit 130, what was measured is kept, nothing left; --resume goes o
   const whole = read(folder);
   assert.deepEqual(whole.rounds[0], first);
   assert.deepEqual(
-    whole.rounds.map(({ index, invalid, arms }) => [index, invalid, arms.candidate.slices.length]),
+    // One that the host spoils is followed by another.
+    whole.rounds.slice(0, 3).map(({ index, invalid, arms }) => [index, invalid, arms.candidate.slices.length]),
     [0, 1, 2].map((index) => [index, undefined, 2]),
   );
   assert.equal(whole.stopped, undefined);
