@@ -24,17 +24,14 @@ export async function conduct(options: ConductOptions): Promise<void> {
   const { rounds } = rehearsal.settings;
   await using probe = new JitterProbe();
   try {
-    let last = rounds;
     // A run that goes on has rounds already.
-    for (let index = rehearsal.rounds.length; index < last; index++) {
+    for (let index = rehearsal.rounds.length; index < roundsToRun(options); index++) {
       signal.throwIfAborted();
       await conductRound(options, probe, index).catch((error) => {
         if (index > 0 || !fallBack(options, error)) throw error;
         return conductRound(options, probe, index);
       });
       await conductMemory(options, index);
-      // Shards cannot know what the others saw.
-      if (!options.schedule && isSpoiled(rehearsal.rounds[index]!) && last < rounds + REPLACED_AT_MOST) last++;
       if (await options.isDecided()) break;
     }
   } catch (error) {
@@ -58,6 +55,11 @@ export async function conduct(options: ConductOptions): Promise<void> {
 
 /** Rounds that were spoiled though their slices were repeated, and are replaced by others; more are the host's usual state. */
 const REPLACED_AT_MOST = 2;
+
+/** Those that were planned, and one more for each that was spoiled; shards cannot know what the others saw. */
+function roundsToRun({ rehearsal: { settings, rounds }, schedule }: ConductOptions): number {
+  return settings.rounds + (schedule ? 0 : Math.min(REPLACED_AT_MOST, rounds.filter(isSpoiled).length));
+}
 
 const isSpoiled = ({ invalid, arms }: Round) =>
   invalid !== undefined || ARMS.some((arm) => arms[arm].slices.some((slice) => spoiledBy(slice)));
