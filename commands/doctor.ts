@@ -30,7 +30,7 @@ interface Check {
   numbers?: Record<string, number>;
 }
 
-interface Diagnosis {
+export interface Diagnosis {
   schema: 'cutover/doctor@1';
   checks: Check[];
   ready: boolean;

@@ -80,7 +80,7 @@ Exits 0 whatever the verdict: a report is not a gate, cutover run and cutover co
 type Source = ReportSource & StoredRehearsal;
 
 /** `--json` of several rehearsals. */
-interface HistoryDocument {
+export interface HistoryDocument {
   schema: 'cutover/history@1';
   /** Oldest first; `differs`: conditions that were not the newest's. */
   rehearsals: { differs: string[]; judgement: Judgement }[];

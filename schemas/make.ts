@@ -8,6 +8,7 @@ import { RehearsalSchema } from '../src/measure/folder.ts';
 import { TimelineSchema } from '../src/measure/timeline.ts';
 import { modelSchema } from '../src/model/model.ts';
 import { OverridesSchema } from '../src/model/overrides.ts';
+import { DoctorSchema, HistorySchema, ShardSchema } from './answers.ts';
 import { LintSchema } from './lint.ts';
 import { VerdictSchema } from './verdict.ts';
 
@@ -15,10 +16,13 @@ import { VerdictSchema } from './verdict.ts';
 const ARTEFACTS = {
   budget: ['What a candidate may cost: the file for --budget.', BudgetSchema],
   capture: ['NAME.capture.json: what the recorder of a capture knows and its lines cannot tell.', sidecarSchema],
+  doctor: ['What `cutover doctor --json` prints.', DoctorSchema],
+  history: ['What `cutover report A B --json` prints.', HistorySchema],
   lint: ['What `cutover lint --json` prints.', LintSchema],
   model: ['The statistics of a workload: model.json, and what `cutover model --output` writes.', modelSchema],
   overrides: ['model.yaml: what a person wants different from the capture; the file for --config.', OverridesSchema],
   rehearsal: ['rehearsal.json: what was done and measured.', RehearsalSchema],
+  shard: ['What `cutover run --shard I/N --json` prints.', ShardSchema],
   timeline: ['timeline/*.json: what happened when in one slice.', TimelineSchema],
   verdict: ['verdict.json, and what `run`, `compare` and `report` print with --json.', VerdictSchema],
 } as const satisfies Record<string, [string, z.ZodType]>;

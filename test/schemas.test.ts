@@ -7,6 +7,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { parse } from 'yaml';
 import { makeSchemas } from '../schemas/make.ts';
+import { summarizeShard } from '../src/cli/shard.ts';
 import { parseBudget } from '../src/compare/budget.ts';
 import { DEFAULT_BUDGET } from '../src/compare/default-budget.ts';
 import { judge } from '../src/compare/judge.ts';
@@ -17,7 +18,7 @@ import { lintDocument } from '../src/lint/report/json.ts';
 import { RULES } from '../src/lint/rules/index.ts';
 import { loadFolder } from '../src/measure/folder.ts';
 import { buildModel } from '../src/model/build.ts';
-import { root } from './support/cli.ts';
+import { cutover, root } from './support/cli.ts';
 import { rehearse, writeRehearsal } from './support/rehearsal.ts';
 import { temporaryFolder } from './support/temporary.ts';
 
@@ -34,6 +35,8 @@ test('the files are what the code says (else: node schemas/make.ts)', () => {
   );
   for (const [name, text] of made) assert.equal(readFileSync(join(folder, name), 'utf8'), text, name);
 });
+
+const answer = async (words: string[]) => JSON.parse((await cutover(words)).stdout);
 
 /** Real artefacts by the schema that describes them. */
 const artefacts: Record<string, [what: string, document: object][]> = {};
@@ -70,6 +73,9 @@ before(async () => {
     ],
     capture: globSync('captures/*.capture.json', { cwd: root }).map((file) => [file, json(join(root, file))]),
     lint: [['queue', JSON.parse(JSON.stringify(lintDocument(linted, 'error')))]],
+    doctor: [['this machine', await answer(['doctor', '--json'])]],
+    history: [['two examples', await answer(['report', 'docs/examples/mixed', 'docs/examples/sessions', '--json'])]],
+    shard: [['an example', { ...summarizeShard({ number: 1, count: 2 }, stored.rehearsal, path) }]],
     budget: [['the default', parse(DEFAULT_BUDGET)]],
     overrides: [['the example of docs/families.md', parse(overrides!)]],
   });
