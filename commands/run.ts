@@ -96,7 +96,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
     pacing: Flags.option({
       options: ['auto', ...PACINGS] as const,
       description:
-        'how load threads wait for the next op: nap (short sleeps) or spin (polling, for machines with a core to spare for each)',
+        'how load threads wait for the next op: nap (short sleeps), split (a thread that naps and sends, another that sleeps until replies arrive; raw client without TLS or cluster, else nap) or spin (polling, for machines with a core to spare for each)',
     })({ default: 'auto' }),
     resp: Flags.option({
       options: ['2', '3'] as const,

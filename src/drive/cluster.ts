@@ -43,7 +43,7 @@ export async function sendBulkToCluster(
 ): Promise<Record<string, number>> {
   const { nodes, owner } = await readSlots(address);
   const offset = commandOffsets(bytes);
-  const { slot } = routeOps(bytes, offset);
+  const { slot } = routeOps(bytes, offset.slice(0, -1));
   const pieces = nodes.map(() => ({ runs: [] as Uint8Array[], commands: 0 }));
   const nodeOf = (k: number) => Math.max(0, slot[k] === ANY_SLOT ? 0 : owner[slot[k]!]!);
   for (let k = 0; k < slot.length; ) {

@@ -15,8 +15,8 @@ import type { ClientName } from './clients/index.ts';
 import { nowUs } from './clock.ts';
 import { assertClusterCan, sendBulkToCluster, sendToEachNode } from './cluster.ts';
 import type { ClusterCounts } from './cluster-map.ts';
-import type { SharedTimes } from './dispatch.ts';
-import type { Pacing } from './pacer.ts';
+import type { SharedTimes } from './departures.ts';
+import { canSplit, type Pacing } from './pacer.ts';
 import { encodeCommands } from './resp-command.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
 
@@ -30,7 +30,7 @@ export interface DriverOptions {
   client: ClientName;
   /** Load threads; see `defaultWorkers`. */
   workers: number;
-  /** How load threads wait. Default `nap`. */
+  /** How load threads wait. Default `split`, which is `nap` where no sender can write to the connections (`canSplit`). */
   pacing?: Pacing;
   /** What load threads are scheduled at, if that is permitted. Default normal. */
   priority?: Priority;
@@ -126,11 +126,13 @@ export class Driver implements AsyncDisposable {
     this.#plan = plan;
     this.#limits = { inFlightCap: options.inFlightCap ?? 10_000, graceMs: options.graceMs ?? 2000 };
     const workers = Math.max(1, Math.min(options.workers, plan.connections.length));
+    const { client, pacing: asked = 'split' } = options;
+    const pacing = asked === 'split' && !canSplit(client, address) ? 'nap' : asked;
     this.#threads = Array.from({ length: workers }, (_, worker) =>
       startThread({
         address: options.protocol === undefined ? address : { ...address, protocol: options.protocol },
-        ...{ client: options.client, connections: plan.connections, scripts: plan.scripts ?? [] },
-        ...{ pacing: options.pacing ?? 'nap', priority: options.priority ?? 'normal', worker, workers },
+        ...{ client, connections: plan.connections, scripts: plan.scripts ?? [] },
+        ...{ pacing, priority: options.priority ?? 'normal', worker, workers },
       }),
     );
   }
@@ -225,7 +227,7 @@ export class Driver implements AsyncDisposable {
       generator: assessGenerator(
         slice,
         { ...times, outages },
-        health.map(({ outcome, ...own }) => ({ ...own, eventLoopDelayUs: outcome.eventLoopDelayUs })),
+        health.flatMap(({ threads }) => threads),
         // The threads idle until the start; the processor time of those milliseconds is not worth a message.
         { usedUs: cpu.user + cpu.system, seconds: seconds + START_DELAY_MS / 1000 },
       ),

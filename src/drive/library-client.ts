@@ -5,6 +5,7 @@ import { OpStatus } from '../measure/latency-log.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import type { OpenClient } from './client.ts';
 import { nowUs } from './clock.ts';
+import { LaneOps } from './lane-ops.ts';
 import { ReplyOrder } from './reply-order.ts';
 import { decodeCommand } from './resp-command.ts';
 import { cannotConnect, handshakeOf, oneLine } from './wire.ts';
@@ -84,13 +85,13 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
     }
     open = true;
 
-    let prepared: Buffer;
-    let offsets: Uint32Array;
+    let ops = LaneOps.none;
+    let bytes: Buffer;
     let read = asArgument;
-    const order = new ReplyOrder();
+    const order = new ReplyOrder(() => sink.sent);
     let onIdle = () => {};
     const settled = (status: number, errorId: number) => {
-      sink.replied(order.take(), status, errorId, nowUs());
+      sink.replied(order.take()!, status, errorId, nowUs());
       if (order.pending === 0) onIdle();
     };
     // Shared by all ops: the library answers in the order of sending, so no closure per op is needed.
@@ -111,15 +112,15 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
       return commandOf(String(args.shift()).toLowerCase(), args);
     };
     return {
-      prepare: (bytes, offset) => {
-        prepared = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        offsets = offset;
-        read = isAscii(prepared) ? asText : asArgument;
+      prepare: (prepared) => {
+        ops = prepared;
+        order.restart();
+        bytes = Buffer.from(ops.bytes.buffer, ops.bytes.byteOffset, ops.bytes.byteLength);
+        read = isAscii(bytes) ? asText : asArgument;
       },
       send: (from, to) => {
-        order.sent(from, to);
         // Made now, not ahead: making commands is part of what a client costs, and a slice of them fills the heap.
-        for (let k = from; k < to; k++) submit(commandAt(prepared, offsets[k]!, read));
+        for (let k = from; k < to; k++) submit(commandAt(bytes, ops.start(k), read));
       },
       sendInstead: (k, command) => {
         order.sentAgain(k);

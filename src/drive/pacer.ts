@@ -1,12 +1,15 @@
 /** Turns the time until the next op into a nap of the thread, or none: how a load thread waits. */
 import { availableParallelism } from 'node:os';
 import { type Priority, REALTIME_IDLE_SHARE } from '../servers/priority.ts';
+import type { ServerAddress } from '../servers/server.ts';
+import type { ClientName } from './clients/index.ts';
 
 /**
- * `nap`: short naps, also while a reply is awaited, which is then read up to a nap later. `spin`: polls while a reply is
- * awaited and just before an op is due, which takes a core of its own.
+ * `nap`: short naps, also while a reply is awaited, which is then read up to a nap later. `split`: a thread of its own naps
+ * and sends, while another sleeps until a reply arrives. `spin`: polls while a reply is awaited and just before an op is
+ * due, which takes a core of its own.
  */
-export const PACINGS = ['nap', 'spin'] as const;
+export const PACINGS = ['nap', 'split', 'spin'] as const;
 export type Pacing = (typeof PACINGS)[number];
 
 /** While a reply is awaited no nap is longer. */
@@ -15,6 +18,11 @@ const LONGEST_NAP_US = 3000;
 /** A nap ends so much before the next op as naps were late of late: a virtual machine wakes threads some 50 µs late. */
 const FIRST_LATE_US = 50;
 const MOST_LATE_US = 100;
+/**
+ * A sender ends its naps a part of that before the op: half of them end early enough, the others are late by less than the
+ * whole, and what it does not poll away is a seventh of its processor time.
+ */
+const SENDERS_MARGIN = 0.6;
 /** Weight of the newest nap in that mean. */
 const NEWEST = 1 / 16;
 
@@ -22,7 +30,9 @@ const NEWEST = 1 / 16;
 const REST_US = 100;
 const LONGEST_POLL_US = REST_US * (1 / REALTIME_IDLE_SHARE - 1);
 
-const cell = new Int32Array(new SharedArrayBuffer(4));
+/** Whether a sender can write to the connections; where it cannot, `split` is `nap`. They must be plain sockets of ours, one for each connection of the plan. */
+export const canSplit = (client: ClientName, { tls, cluster }: Pick<ServerAddress, 'tls' | 'cluster'>): boolean =>
+  client === 'raw' && !tls && !cluster && process.platform !== 'win32';
 
 /**
  * Polling gives the shortest latencies where every load thread, the server, the kernel and whatever else runs have cores
@@ -30,32 +40,37 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
  * thread never polls by default: nothing could put it aside.
  */
 export function choosePacing(workers: number, priority: Priority): Pacing {
-  return priority === 'normal' && availableParallelism() >= workers + 3 ? 'spin' : 'nap';
+  return priority === 'normal' && availableParallelism() >= workers + 3 ? 'spin' : 'split';
 }
 
 export class Pacer {
   /** Awaits replies without sleeping. */
   readonly polls: boolean;
   readonly #realtime: boolean;
+  readonly #rings: Int32Array<SharedArrayBuffer>;
+  readonly #margin: number;
   #lateUs = FIRST_LATE_US;
   #restedUs = 0;
 
-  constructor(pacing: Pacing, realtime: boolean) {
+  /** Another thread that counts up `rings[0]`, and notifies who waits for it, ends a nap. */
+  constructor(pacing: Pacing, realtime: boolean, rings = new Int32Array(new SharedArrayBuffer(4))) {
     this.polls = pacing === 'spin';
+    this.#margin = pacing === 'split' ? SENDERS_MARGIN : 1;
     this.#realtime = realtime;
+    this.#rings = rings;
   }
 
   /**
    * Naps so as to be awake `waitUs` from now, which is `nowUs` of any clock; returns the nap's planned length in
    * microseconds, 0 for none.
    */
-  nap(nowUs: number, waitUs: number, awaiting: boolean): number {
-    let napUs = Math.min(waitUs - this.#lateUs, LONGEST_NAP_US);
+  nap(nowUs: number, waitUs: number, awaiting: boolean, rings = 0): number {
+    let napUs = Math.min(waitUs - this.#margin * this.#lateUs, LONGEST_NAP_US);
     if (awaiting) napUs = this.polls ? 0 : Math.min(napUs, AWAITING_NAP_US);
     if (this.#realtime && napUs < REST_US && nowUs - this.#restedUs > LONGEST_POLL_US) napUs = REST_US;
     if (napUs <= 0) return 0;
     const beforeMs = performance.now();
-    Atomics.wait(cell, 0, 0, napUs / 1000);
+    Atomics.wait(this.#rings, 0, rings, napUs / 1000);
     const lateUs = (performance.now() - beforeMs) * 1000 - napUs;
     this.#lateUs += NEWEST * (Math.min(MOST_LATE_US, Math.max(0, lateUs)) - this.#lateUs);
     this.#restedUs = nowUs + napUs;

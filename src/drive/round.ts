@@ -19,6 +19,7 @@ import { configDifferences } from './configuration.ts';
 import { Driver, type DriverOptions, type SliceRecord } from './driver.ts';
 import { measureFloor } from './floor.ts';
 import { canDefragment, settledSample } from './memory-protocol.ts';
+import { canSplit } from './pacer.ts';
 import { ServerDied } from './server-death.ts';
 import { ServerSampler } from './server-sampler.ts';
 import type { ShardSchedule } from './shard-schedule.ts';
@@ -103,13 +104,21 @@ class RunningRound implements AsyncDisposable {
   async start(): Promise<void> {
     const { index, arms } = this;
     const { rehearsal, specs, limits, allowNonempty, workload } = this.options;
-    const { priority, memoryProtocol } = rehearsal.settings;
+    const { settings } = rehearsal;
+    const { priority, memoryProtocol } = settings;
+    const servers = {} as Record<Arm, RunningServer>;
     for (const arm of ARMS) {
       this.begin(`starting the ${arm}`);
-      const server = this.stack.use(
+      servers[arm] = this.stack.use(
         await startServer(specs[arm], { ...limits, ...(priority === 'realtime' ? { priority } : {}) }),
       );
-      if (!server.ours && index === 0 && !allowNonempty) await assertEmpty(server);
+      if (!servers[arm].ours && index === 0 && !allowNonempty) await assertEmpty(servers[arm]);
+    }
+    // How replies are waited for is part of every latency: both arms wait alike, or the difference would be theirs.
+    const splits = ARMS.every((arm) => canSplit(drivingOf(this.options)[0].client, servers[arm].address));
+    if (settings.pacing === 'split' && !splits) settings.pacing = 'nap';
+    for (const arm of ARMS) {
+      const server = servers[arm];
       const open = async (how: DriverOptions) => this.stack.use(await Driver.open(server.address, workload.plan, how));
       const [first, ...others] = drivingOf(this.options);
       const drivers: ArmState['drivers'] = [await open(first), ...(await Promise.all(others.map(open)))];

@@ -1,5 +1,5 @@
 /** Turns a server address into one RESP connection: logged in, database selected, replies reported as they end. */
-import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net';
+import { type OnReadOpts, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { CutoverError, messageOf } from '../errors.ts';
 import type { ServerAddress } from '../servers/server.ts';
@@ -47,11 +47,23 @@ export function cannotConnect(address: ServerAddress, detail: string): CutoverEr
   );
 }
 
+/** A socket that says when its descriptor is about to be closed, by whatever cause: `_destroy` is what closes it. */
+class TellingSocket extends Socket {
+  onClosing = () => {};
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.onClosing();
+    super._destroy(error, callback);
+  }
+}
+
 export class Wire {
   /** Called for each reply, in order; `reply` is valid during the call. The default drops replies. */
   onReply: (reply: ReplySkipper, atUs: number) => void = () => {};
   /** Called at most once, when the connection ends although `close` or `destroy` was not called. */
   onLost: (reason: string) => void = () => {};
+  /** Called before the descriptor closes. */
+  onClosing: () => void = () => {};
 
   readonly #socket: Socket;
   readonly #skipper = new ReplySkipper();
@@ -114,7 +126,12 @@ export class Wire {
       ...(address.path === undefined ? { host: address.host, port: address.port } : { path: address.path }),
       onread,
     };
-    this.#socket = address.tls ? connectTls(target) : connectTcp(target);
+    if (address.tls) this.#socket = connectTls(target);
+    else {
+      const socket = new TellingSocket({ onread } as ConstructorParameters<typeof Socket>[0]);
+      socket.onClosing = () => this.onClosing();
+      this.#socket = socket.connect(target);
+    }
     this.#socket.setNoDelay(true);
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(error.code ?? error.message));
     this.#socket.on('close', () => this.#fail('the server closed the connection'));
@@ -123,6 +140,17 @@ export class Wire {
   /** Sends bytes, which must stay as they are until they are written; false: more than enough waits to be written. */
   write(bytes: Uint8Array): boolean {
     return this.#socket.write(bytes);
+  }
+
+  /** Of a plain socket: what other threads can write to as well. Undefined with TLS, and where descriptors are not files. */
+  get descriptor(): number | undefined {
+    const { _handle: handle } = this.#socket as Socket & { _handle?: { fd?: number } };
+    return this.#socket instanceof TellingSocket && handle?.fd !== undefined && handle.fd > 0 ? handle.fd : undefined;
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  get unwritten(): number {
+    return this.#socket.writableLength;
   }
 
   /** Resolves when everything written has left. */

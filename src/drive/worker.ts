@@ -1,21 +1,23 @@
 /** A load thread: turns messages of the driver into connections, prepared ops and a dispatched slice. */
-import { PerformanceObserver, performance } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import { CutoverError, messageOf } from '../errors.ts';
-import type { GcPauses, ThreadHealth } from '../measure/generator.ts';
-import { findThreadId, sharpenTimers } from '../measure/thread.ts';
+import type { ThreadHealth } from '../measure/generator.ts';
 import type { Plan, PlannedConnection, Slice } from '../plan/plan.ts';
-import { makeRealtime, type Priority, priorityOf } from '../servers/priority.ts';
+import type { Priority } from '../servers/priority.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import { CLIENTS, type ClientName, openCluster } from './clients/index.ts';
 import { type ClusterCounts, ClusterMap } from './cluster-map.ts';
-import { Dispatch, type DispatchLimits, type DispatchOutcome, Lane, type SharedTimes } from './dispatch.ts';
+import type { SharedTimes } from './departures.ts';
+import { Dispatch, type DispatchOutcome, type RunningSlice } from './dispatch.ts';
 import { ErrorPrefixes } from './error-prefixes.ts';
+import { LaneOps, opsByConnection } from './lane-ops.ts';
+import { createLaneTable } from './lane-table.ts';
+import { LoadThread } from './load-thread.ts';
 import { Pacer, type Pacing } from './pacer.ts';
 import { Probe } from './probe.ts';
+import { Lane } from './replies.ts';
 import { ScriptSources } from './script-sources.ts';
+import { Sender, SplitDispatch } from './split-dispatch.ts';
 import { Wire } from './wire.ts';
 
 export interface WorkerSetup {
@@ -31,9 +33,15 @@ export interface WorkerSetup {
   workers: number;
 }
 
+export interface DriveLimits {
+  inFlightCap: number;
+  /** How long replies are waited for after the last op was due. */
+  graceMs: number;
+}
+
 export type ToWorker =
   | { type: 'connect' }
-  | { type: 'prepare'; slice: Slice; times: SharedTimes; limits: DispatchLimits }
+  | { type: 'prepare'; slice: Slice; times: SharedTimes; limits: DriveLimits }
   | { type: 'start'; epochUs: number }
   | { type: 'stop' }
   | { type: 'close' };
@@ -42,36 +50,30 @@ export type FromWorker =
   | { type: 'ready' }
   | { type: 'failed'; code: string; message: string; advice: string[] }
   | { type: 'error-word'; id: number; word: string }
-  | ({
+  | {
       type: 'ended';
       outcome: DispatchOutcome;
+      /** The thread itself, and its sender if it has one. */
+      threads: ThreadHealth[];
       lostReason: string | undefined;
       cluster: ClusterCounts | undefined;
-    } & Omit<ThreadHealth, 'eventLoopDelayUs'>)
+    }
   | { type: 'closed' };
 
 const { address, client, connections, scripts, pacing, priority, worker, workers } = workerData as WorkerSetup;
 const port = parentPort!;
 const tell = (message: FromWorker) => port.postMessage(message);
 
-// V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
-setFlagsFromString('--no-parallel-scavenge');
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-const threadId = findThreadId();
-sharpenTimers();
-if (priority === 'realtime' && threadId !== undefined) makeRealtime(threadId);
-const granted = threadId === undefined ? undefined : priorityOf(threadId);
-const pacer = new Pacer(pacing, granted === 'realtime');
+const thread = new LoadThread(priority);
+const pacer = new Pacer(pacing, thread.priority === 'realtime');
+const sender = pacing === 'split' ? new Sender(priority) : undefined;
 const sources = new ScriptSources(scripts);
 
 const prefixes = new ErrorPrefixes((id, word) => tell({ type: 'error-word', id, word }));
-const lanes = connections.flatMap((_, index) => (index % workers === worker ? [new Lane(index)] : []));
-const gcEntries: { startTime: number; duration: number }[] = [];
-const gcObserver = new PerformanceObserver((list) => gcEntries.push(...list.getEntries()));
-gcObserver.observe({ entryTypes: ['gc'] });
-let dispatch: Dispatch | undefined;
+const isOwn = (connection: number) => connection % workers === worker;
+const table = createLaneTable(connections.length);
+const lanes = connections.flatMap((_, index) => (isOwn(index) ? [new Lane(index, table)] : []));
+let running: RunningSlice | undefined;
 let probe: Probe | undefined;
 /** NOSCRIPT has a number before any server has answered it. */
 const noscript = prefixes.idOfMessage('NOSCRIPT');
@@ -85,10 +87,10 @@ port.on('message', (message: ToWorker) => {
       void answer(prepare(message.slice, message.times, message.limits));
       break;
     case 'start':
-      dispatch!.start(message.epochUs);
+      running!.start(message.epochUs);
       break;
     case 'stop':
-      dispatch?.stop();
+      running?.stop();
       break;
     case 'close':
       void closeAll();
@@ -112,7 +114,7 @@ const open = (lane: Lane) => openClient(address, connections[lane.connection]!.d
 
 async function connect(lane: Lane): Promise<void> {
   lane.lostReason = undefined;
-  lane.client = await open(lane);
+  lane.stand(await open(lane));
 }
 
 async function connectAll(): Promise<void> {
@@ -127,7 +129,7 @@ async function openProbe(): Promise<void> {
  * Gives each lane its ops of the slice. A connection that did not finish the last slice is replaced first: late replies
  * would count for this one, and it may be blocked or inside a transaction. If that fails it is tried again during the slice.
  */
-async function prepare(slice: Slice, times: SharedTimes, limits: DispatchLimits): Promise<void> {
+async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): Promise<void> {
   // A server that is down is said by the lanes.
   if (probe?.lost) await openProbe().catch(() => {});
   await Promise.all(
@@ -143,81 +145,38 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DispatchLimits)
     }),
   );
 
-  const opCounts = new Uint32Array(connections.length);
-  const byteCounts = new Float64Array(connections.length);
-  for (let op = 0; op < slice.count; op++) {
-    opCounts[slice.connection[op]!]!++;
-    byteCounts[slice.connection[op]!]! += slice.offset[op + 1]! - slice.offset[op]!;
-  }
-  /** Per connection of this thread: its ops laid end to end. */
-  const shares: { lane: Lane; ops: Uint32Array; bytes: Uint8Array; offset: Uint32Array; filled: number }[] = [];
-  let own = 0;
+  const own = opsByConnection(slice, connections.length, isOwn);
   for (const lane of lanes) {
-    const ops = opCounts[lane.connection]!;
-    own += ops;
-    shares[lane.connection] = {
-      lane,
-      ops: new Uint32Array(ops),
-      bytes: Buffer.allocUnsafeSlow(byteCounts[lane.connection]!),
-      offset: new Uint32Array(ops + 1),
-      filled: 0,
-    };
+    const [from, to] = [own.from[lane.connection], own.from[lane.connection + 1]];
+    lane.prepare(new LaneOps(slice, own.ops.subarray(from, to)));
   }
-  const order: Lane[] = new Array(own);
-  const dueUs = new Float64Array(own);
-  let next = 0;
-  for (let op = 0; op < slice.count; op++) {
-    const share = shares[slice.connection[op]!];
-    if (!share) continue;
-    order[next] = share.lane;
-    dueUs[next++] = slice.intendedUs[op]!;
-    const start = share.offset[share.filled]!;
-    const bytes = slice.bytes.subarray(slice.offset[op], slice.offset[op + 1]);
-    share.bytes.set(bytes, start);
-    share.ops[share.filled++] = op;
-    share.offset[share.filled] = start + bytes.length;
-  }
-  for (const lane of lanes) {
-    const { ops, bytes, offset } = shares[lane.connection]!;
-    lane.prepare(ops, bytes, offset);
-  }
+  const share = { slice, times, table, own, inFlightCap: limits.inFlightCap };
+  await sender?.prepare(share);
 
-  // What the last slice and this preparation left behind is not collected while something is timed.
-  collectGarbage();
-  const startedAt = performance.now();
-  const cpuBefore = process.threadCpuUsage();
-  const replacementOf = ({ bytes, offset }: Lane, k: number, errorId: number) =>
-    errorId === noscript ? sources.inFull(bytes.subarray(offset[k], offset[k + 1])) : undefined;
-  const services = { connect: open, replacementOf, pacer, probe };
-  dispatch = new Dispatch({ slice, times, limits, lanes, order, dueUs }, services, (outcome) => {
-    dispatch = undefined;
-    const cpu = process.threadCpuUsage(cpuBefore);
+  thread.begin();
+  const replacementOf = ({ ops }: Lane, k: number, errorId: number) =>
+    errorId === noscript ? sources.inFull(ops.run(k, k + 1)) : undefined;
+  const services = { connect: open, replacementOf, probe };
+  const work = { share, lanes, graceMs: limits.graceMs };
+  const onEnd = (outcome: DispatchOutcome, ofSender?: ThreadHealth) => {
+    running = undefined;
+    const { eventLoopDelayUs } = outcome;
+    const threads = [{ ...thread.end(), eventLoopDelayUs, probe: probe?.take() }, ...(ofSender ? [ofSender] : [])];
     tell({
       type: 'ended',
       outcome,
-      gcPauses: gcPausesSince(startedAt),
-      cpuUs: cpu.user + cpu.system,
-      probe: probe?.take(),
-      priority: granted,
+      threads,
       cluster: address.cluster && ClusterMap.of(address).takeCounts(),
       lostReason: lanes.find(({ lostReason }) => lostReason !== undefined)?.lostReason,
     });
-  });
-}
-
-function gcPausesSince(startedAt: number): GcPauses {
-  gcEntries.push(...gcObserver.takeRecords());
-  const durations = gcEntries.filter(({ startTime }) => startTime >= startedAt).map(({ duration }) => duration);
-  gcEntries.length = 0;
-  return {
-    count: durations.length,
-    totalMs: durations.reduce((sum, ms) => sum + ms, 0),
-    maxMs: Math.max(0, ...durations),
   };
+  running = sender
+    ? new SplitDispatch({ ...work, sender }, services, onEnd)
+    : new Dispatch({ ...work, pacer }, services, onEnd);
 }
 
 async function closeAll(): Promise<void> {
-  dispatch?.stop();
+  running?.stop();
   await Promise.all(
     lanes.map(async (lane) => {
       if (lane.finished) await lane.client?.close();
@@ -225,7 +184,8 @@ async function closeAll(): Promise<void> {
     }),
   );
   probe?.destroy();
-  gcObserver.disconnect();
+  thread.close();
+  sender?.close();
   tell({ type: 'closed' });
   port.close();
 }

@@ -313,7 +313,7 @@ export const RehearsalSchema = z.object({
     connections: total,
     workers: total,
     priority: Priority.exactOptional(),
-    pacing: z.literal(['nap', 'spin']).exactOptional(),
+    pacing: z.literal(['nap', 'split', 'spin']).exactOptional(),
     protocol: z.literal([2, 3]).exactOptional(),
     memoryProtocol: z.literal([...MEMORY_PROTOCOLS]).exactOptional(),
     looks: z.object({ rounds: z.array(total).min(1), method: z.literal(['pocock', 'obf', 'fixed']) }).exactOptional(),

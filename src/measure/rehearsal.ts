@@ -113,7 +113,7 @@ interface RunSettings {
   /** What load threads and servers were to be scheduled at; each `generator.priority` and `serverPriority` say what they got. */
   priority?: Priority;
   /** How load threads waited: `nap` or `spin`. */
-  pacing?: 'nap' | 'spin';
+  pacing?: 'nap' | 'split' | 'spin';
   /** RESP version of the raw client; absent: 2. */
   protocol?: 2 | 3;
   /** How memory is measured: not at all, beside latency, or also on servers of its own. Absent in older runs: `quick`. */

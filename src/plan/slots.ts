@@ -44,11 +44,11 @@ export interface Routes {
 }
 
 /**
- * Op k is the RESP command at `bytes[offset[k]]`, in the order in which one connection sends them. A transaction goes as a
+ * Op k is the RESP command at `bytes[starts[k]]`, in the order in which one connection sends them. A transaction goes as a
  * whole to the slot of its first key; other commands of several slots go to their first.
  */
-export function routeOps(bytes: Uint8Array, offset: ArrayLike<number>): Routes {
-  const count = Math.max(0, offset.length - 1);
+export function routeOps(bytes: Uint8Array, starts: ArrayLike<number>): Routes {
+  const count = starts.length;
   const routes: Routes = { slot: new Int16Array(count), inTransaction: new Uint8Array(count), crossSlot: 0 };
   let multi = -1;
   /** Slot of the open transaction. */
@@ -60,7 +60,7 @@ export function routeOps(bytes: Uint8Array, offset: ArrayLike<number>): Routes {
     shared = ANY_SLOT;
   };
   for (let k = 0; k < count; k++) {
-    const { command, slots } = commandSlots(readCommand(bytes, offset[k]!));
+    const { command, slots } = commandSlots(readCommand(bytes, starts[k]!));
     const [first = ANY_SLOT] = slots;
     if (command === 'multi' && multi < 0) multi = k;
     if (multi >= 0 && shared === ANY_SLOT) shared = first;

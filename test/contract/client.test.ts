@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { ErrorPrefixes } from '../../src/drive/error-prefixes.ts';
+import { LaneOps } from '../../src/drive/lane-ops.ts';
 import { OpStatus } from '../../src/measure/latency-log.ts';
 import { processProvider } from '../../src/servers/process.ts';
 import type { RunningServer } from '../../src/servers/server.ts';
@@ -25,12 +26,17 @@ async function open(name: ClientName, db = 0, address = server.address) {
   const replies: string[] = [];
   const lost: string[] = [];
   let wake = () => {};
+  const sink = { sent: 0 };
   const client = await CLIENTS[name](address, db, new ErrorPrefixes((id, word) => (words[id] = word)), {
     replied: (_, status, errorId, atUs) => {
       assert.ok(atUs > 0);
       replies.push(status === OpStatus.error ? words[errorId]! : status === OpStatus.nil ? 'nil' : 'replied');
       wake();
     },
+    get sent() {
+      return sink.sent;
+    },
+    closing: () => {},
     lost: (reason) => {
       lost.push(reason);
       wake();
@@ -39,13 +45,23 @@ async function open(name: ClientName, db = 0, address = server.address) {
   const until = async (condition: () => boolean) => {
     while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
   };
+  const prepare = (...commands: (string | Buffer)[][]) => {
+    const slice = sliceOf(commands.map((args) => ({ args })));
+    sink.sent = 0;
+    client.prepare(new LaneOps(slice, Uint32Array.from(commands.keys())));
+  };
+  const sendRun = (from: number, to: number) => {
+    sink.sent = to;
+    client.send(from, to);
+  };
   const send = (...commands: (string | Buffer)[][]) => {
-    const { bytes, offset } = sliceOf(commands.map((args) => ({ args })));
-    client.prepare(bytes, offset);
-    client.send(0, commands.length);
+    prepare(...commands);
+    sendRun(0, commands.length);
   };
   return {
     client,
+    prepare,
+    sendRun,
     replies,
     lost,
     until,
@@ -124,11 +140,10 @@ for (const name of names) {
     });
 
     test('prepared ops are sent in runs', async () => {
-      const { client, replies, until } = await open(name);
-      const { bytes, offset } = sliceOf(['a', 'b', 'c'].map((member) => ({ args: ['RPUSH', `runs:${name}`, member] })));
-      client.prepare(bytes, offset);
-      client.send(0, 1);
-      client.send(1, 3);
+      const { client, prepare, sendRun, replies, until } = await open(name);
+      prepare(...['a', 'b', 'c'].map((member) => ['RPUSH', `runs:${name}`, member]));
+      sendRun(0, 1);
+      sendRun(1, 3);
       await until(() => replies.length === 3);
       assert.match((await serverSays(`LRANGE runs:${name} 0 -1`)).toString(), /a\r\n\$1\r\nb\r\n\$1\r\nc/);
       await client.close();

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { Driver, type SliceRecord } from '../../src/drive/driver.ts';
+import type { Pacing } from '../../src/drive/pacer.ts';
 import { OpStatus } from '../../src/measure/latency-log.ts';
 import { findBinary } from '../../src/servers/process.ts';
 import { freePorts } from '../support/servers.ts';
@@ -22,7 +23,10 @@ const plan = {
   connections: Array.from({ length: CONNECTIONS }, () => ({ db: 0 })),
   scripts: [{ kind: 'script' as const, body: source }],
 };
-const names = Object.keys(CLIENTS) as ClientName[];
+const ways: { client: ClientName; pacing: Pacing }[] = [
+  { client: 'raw', pacing: 'nap' },
+  ...(Object.keys(CLIENTS) as ClientName[]).map((client) => ({ client, pacing: 'split' as const })),
+];
 
 let port: number;
 let server: ChildProcess;
@@ -60,12 +64,12 @@ function assertAccounted(record: SliceRecord): void {
 test('killed and started again in mid-slice: nothing is lost from the accounts, and scripts are sent in full', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(...names),
+      fc.constantFrom(...ways),
       fc.integer({ min: 1, max: 2 }),
       fc.integer({ min: 0, max: 300 }),
       fc.integer({ min: 0, max: 150 }),
-      async (client, workers, killAfterMs, restartAfterMs) => {
-        await using driver = await Driver.open({ host: '127.0.0.1', port }, plan, { client, workers });
+      async (way, workers, killAfterMs, restartAfterMs) => {
+        await using driver = await Driver.open({ host: '127.0.0.1', port }, plan, { ...way, workers });
         const count = 3000;
         const slice = sliceOf(
           Array.from({ length: count }, (_, i) => ({
@@ -101,6 +105,6 @@ test('killed and started again in mid-slice: nothing is lost from the accounts, 
         }
       },
     ),
-    { numRuns: 3 },
+    { numRuns: 4 },
   );
 });

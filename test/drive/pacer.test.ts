@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Driver } from '../../src/drive/driver.ts';
-import { choosePacing, Pacer } from '../../src/drive/pacer.ts';
+import { canSplit, choosePacing, Pacer } from '../../src/drive/pacer.ts';
 import { startServer } from '../../src/servers/index.ts';
 import { makeRealtime, priorityOf, realtimeRefusal } from '../../src/servers/priority.ts';
 import { sliceOf } from '../support/slice.ts';
@@ -24,7 +24,7 @@ test('spinning polls while a reply is awaited', () => {
 });
 
 test('a real-time thread rests a tenth of its time, whatever is due', () => {
-  for (const pacing of ['nap', 'spin'] as const) {
+  for (const pacing of ['nap', 'split', 'spin'] as const) {
     const pacer = new Pacer(pacing, true);
     let nowUs = 0;
     let restedUs = 0;
@@ -38,8 +38,14 @@ test('a real-time thread rests a tenth of its time, whatever is due', () => {
 });
 
 test('auto never spins under real-time priority, nor where there are no cores to spare', () => {
-  assert.equal(choosePacing(1, 'realtime'), 'nap');
-  assert.equal(choosePacing(10_000, 'normal'), 'nap');
+  assert.equal(choosePacing(1, 'realtime'), 'split');
+  assert.equal(choosePacing(10_000, 'normal'), 'split');
+});
+
+test('only plain sockets of ours are written to by a sender', () => {
+  assert.equal(canSplit('raw', {}), true);
+  assert.equal(canSplit('raw', { tls: true }), false);
+  assert.equal(canSplit('ioredis', {}), false);
 });
 
 test('what runs at real-time priority is told by the system, and equal on both sides', async (t) => {
@@ -58,7 +64,7 @@ test('what runs at real-time priority is told by the system, and equal on both s
     const { generator, replied } = await driver.run(sliceOf([{ args: ['GET', 'k'] }]));
     assert.equal(replied, 1);
     assert.equal(generator.priority, priority);
-    assert.equal(generator.threadCores!.length, 1, 'one connection, one thread');
+    assert.equal(generator.threadCores!.length, 2, 'one connection, one load thread, which is a sender and a reader');
   }
   assert.equal(makeRealtime(2 ** 30), false, 'there is no such thread');
 });

@@ -7,7 +7,7 @@ import { sliceOf } from '../support/slice.ts';
 const slotOf = (key: string) => keySlot(Buffer.from(key));
 const route = (...commands: string[][]) => {
   const { bytes, offset } = sliceOf(commands.map((args) => ({ args })));
-  const { slot, inTransaction, crossSlot } = routeOps(bytes, offset);
+  const { slot, inTransaction, crossSlot } = routeOps(bytes, offset.slice(0, -1));
   return { slots: [...slot], inTransaction: [...inTransaction], crossSlot };
 };
 

@@ -4,6 +4,7 @@ import { OpStatus } from '../../measure/latency-log.ts';
 import { ANY_SLOT, type Routes, routeOps } from '../../plan/slots.ts';
 import type { LoadClient, OpenClient } from '../client.ts';
 import { ClusterMap } from '../cluster-map.ts';
+import { LaneOps } from '../lane-ops.ts';
 import type { ReplySkipper } from '../reply-skipper.ts';
 import { encodeCommands } from '../resp-command.ts';
 import { cannotConnect, Wire } from '../wire.ts';
@@ -15,7 +16,7 @@ const NOBODY = -1;
 const MAX_HOPS = 16;
 
 /** A lane that is opened again has the same ops: they are looked at once. */
-const routesOf = new WeakMap<Uint32Array, Routes>();
+const routesOf = new WeakMap<LaneOps, Routes>();
 /** Connections opened by this thread: commands without a key are spread over the nodes by it, alike on both arms. */
 let opened = 0;
 
@@ -28,8 +29,7 @@ export const openCluster: OpenClient = async (seed, db, prefixes, sink) => {
   /** By node. */
   const links: Link[] = [];
   const home = served[opened++ % served.length]!;
-  let bytes: Uint8Array;
-  let offset: Uint32Array;
+  let ops = LaneOps.none;
   let routes: Routes;
   let hops: Uint8Array;
   /** What was sent in place of an op. */
@@ -96,7 +96,7 @@ export const openCluster: OpenClient = async (seed, db, prefixes, sink) => {
       link.wire.write(ASKING);
     }
     link.awaited.push(k);
-    link.wire.write(instead.get(k) ?? bytes.subarray(offset[k], offset[k + 1]));
+    link.wire.write(instead.get(k) ?? ops.run(k, k + 1));
   }
 
   function nodeOf(k: number): number {
@@ -107,13 +107,12 @@ export const openCluster: OpenClient = async (seed, db, prefixes, sink) => {
   }
 
   const client: LoadClient = {
-    prepare: (opBytes, opOffset) => {
-      bytes = opBytes;
-      offset = opOffset;
+    prepare: (prepared) => {
+      ops = prepared;
       instead.clear();
-      const known = routesOf.get(offset);
-      routes = known ?? routeOps(bytes, offset);
-      routesOf.set(offset, routes);
+      const known = routesOf.get(ops);
+      routes = known ?? routeOps(ops.bytes, ops.starts());
+      routesOf.set(ops, routes);
       if (!known) map.counts.crossSlot += routes.crossSlot;
       hops = new Uint8Array(routes.slot.length);
     },
@@ -125,7 +124,7 @@ export const openCluster: OpenClient = async (seed, db, prefixes, sink) => {
         const link = links[node];
         if (link?.wire) {
           for (let op = start; op < k; op++) link.awaited.push(op);
-          link.wire.write(bytes.subarray(offset[start], offset[k]));
+          link.wire.write(ops.run(start, k));
         } else for (let op = start; op < k; op++) resend(node, op, false);
       }
     },

@@ -1,30 +1,30 @@
 /** The default client: RESP bytes out as they are, replies skipped, nothing allocated per reply. */
 import { OpStatus } from '../../measure/latency-log.ts';
 import type { OpenClient } from '../client.ts';
+import { LaneOps } from '../lane-ops.ts';
 import { ReplyOrder } from '../reply-order.ts';
 import { Wire } from '../wire.ts';
 
 export const openRaw: OpenClient = async (address, db, prefixes, sink) => {
   const wire = await Wire.open(address, db);
-  const order = new ReplyOrder();
-  let bytes: Uint8Array;
-  let offset: Uint32Array;
+  const order = new ReplyOrder(() => sink.sent);
+  let ops = LaneOps.none;
   wire.onReply = (reply, atUs) => {
-    // What nobody asked for, like the reply to close()'s QUIT, is no op's.
-    if (order.pending === 0) return;
     const k = order.take();
+    // What nobody asked for, like the reply to close()'s QUIT, is no op's.
+    if (k === undefined) return;
     if (reply.isError) sink.replied(k, OpStatus.error, prefixes.idOf(reply.errorWord, reply.errorWordLength), atUs);
     else sink.replied(k, reply.nil ? OpStatus.nil : OpStatus.replied, 0, atUs);
   };
+  wire.onClosing = () => sink.closing();
   wire.onLost = (reason) => sink.lost(reason);
   return {
-    prepare: (opBytes, opOffset) => {
-      bytes = opBytes;
-      offset = opOffset;
+    prepare: (prepared) => {
+      ops = prepared;
+      order.restart();
     },
     send: (from, to) => {
-      order.sent(from, to);
-      wire.write(bytes.subarray(offset[from], offset[to]));
+      wire.write(ops.run(from, to));
     },
     sendInstead: (k, command) => {
       order.sentAgain(k);
@@ -32,5 +32,6 @@ export const openRaw: OpenClient = async (address, db, prefixes, sink) => {
     },
     close: () => wire.close(),
     destroy: () => wire.destroy(),
+    ...(wire.descriptor === undefined ? {} : { socket: wire as typeof wire & { descriptor: number } }),
   };
 };

@@ -1,0 +1,75 @@
+/** Turns a slice into the ops of each connection, in the order in which it sends them; the slice's bytes are not copied. */
+import type { Slice } from '../plan/plan.ts';
+
+/** Which ops are whose: connection c sends `ops[from[c]] … ops[from[c + 1] − 1]`, indexes into the slice. Shared memory. */
+export interface OpsByConnection {
+  ops: Uint32Array;
+  from: Uint32Array;
+}
+
+/** The ops of those connections for which `isOwn`; the others have none. */
+export function opsByConnection(
+  { count, connection }: Pick<Slice, 'count' | 'connection'>,
+  connections: number,
+  isOwn: (connection: number) => boolean,
+): OpsByConnection {
+  const own = Uint8Array.from({ length: connections }, (_, index) => Number(isOwn(index)));
+  const from = new Uint32Array(new SharedArrayBuffer(4 * (connections + 1)));
+  for (let op = 0; op < count; op++) from[connection[op]! + 1]! += own[connection[op]!]!;
+  for (let index = 0; index < connections; index++) from[index + 1]! += from[index]!;
+  const ops = new Uint32Array(new SharedArrayBuffer(4 * from[connections]!));
+  const next = from.slice();
+  for (let op = 0; op < count; op++) {
+    const owner = connection[op]!;
+    if (own[owner]) ops[next[owner]!++] = op;
+  }
+  return { ops, from };
+}
+
+/** One connection's ops: op k is the RESP command `bytes[start(k) … end(k))`. */
+export class LaneOps {
+  static readonly none = new LaneOps({ bytes: new Uint8Array(0), offset: new Uint32Array(1) }, new Uint32Array(0));
+
+  /** All of the slice, other connections' ops as well. */
+  readonly bytes: Uint8Array;
+  readonly #offset: Uint32Array;
+  /** Op k is the slice's op `indexes[k]`. */
+  readonly indexes: Uint32Array;
+
+  constructor({ bytes, offset }: Pick<Slice, 'bytes' | 'offset'>, indexes: Uint32Array) {
+    this.bytes = bytes;
+    this.#offset = offset;
+    this.indexes = indexes;
+  }
+
+  get length(): number {
+    return this.indexes.length;
+  }
+
+  start(k: number): number {
+    return this.#offset[this.indexes[k]!]!;
+  }
+
+  end(k: number): number {
+    return this.#offset[this.indexes[k]! + 1]!;
+  }
+
+  starts(): Uint32Array {
+    return this.indexes.map((op) => this.#offset[op]!);
+  }
+
+  /** Ops `from … to − 1`, from < to, as one piece: a view where they are neighbours in the slice, which batches are, else a copy. */
+  run(from: number, to: number): Uint8Array {
+    const { indexes, bytes } = this;
+    if (indexes[to - 1]! - indexes[from]! === to - 1 - from) return bytes.subarray(this.start(from), this.end(to - 1));
+    let length = 0;
+    for (let k = from; k < to; k++) length += this.end(k) - this.start(k);
+    const copy = Buffer.allocUnsafe(length);
+    let at = 0;
+    for (let k = from; k < to; k++) {
+      copy.set(bytes.subarray(this.start(k), this.end(k)), at);
+      at += this.end(k) - this.start(k);
+    }
+    return copy;
+  }
+}

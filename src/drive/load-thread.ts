@@ -1,0 +1,61 @@
+/** A thread that makes load: its scheduling, and what it costs and suffers in a slice. */
+import { PerformanceObserver, performance } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { GcPauses, ThreadHealth } from '../measure/generator.ts';
+import { findThreadId, sharpenTimers } from '../measure/thread.ts';
+import { makeRealtime, type Priority, priorityOf } from '../servers/priority.ts';
+
+export class LoadThread {
+  /** What the thread really runs at; undefined where the system does not say. */
+  readonly priority: Priority | undefined;
+  readonly #collectGarbage: () => void;
+  readonly #gcEntries: { startTime: number; duration: number }[] = [];
+  readonly #gcObserver: PerformanceObserver;
+  #startedAt = 0;
+  #cpuBefore = process.threadCpuUsage();
+
+  /** Of the thread that calls it. */
+  constructor(priority: Priority) {
+    // V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
+    setFlagsFromString('--no-parallel-scavenge');
+    setFlagsFromString('--expose-gc');
+    this.#collectGarbage = runInNewContext('gc') as () => void;
+    const threadId = findThreadId();
+    sharpenTimers();
+    if (priority === 'realtime' && threadId !== undefined) makeRealtime(threadId);
+    this.priority = threadId === undefined ? undefined : priorityOf(threadId);
+    this.#gcObserver = new PerformanceObserver((list) => this.#gcEntries.push(...list.getEntries()));
+    this.#gcObserver.observe({ entryTypes: ['gc'] });
+  }
+
+  /** A slice is prepared: what the last one and the preparation left behind is not collected while something is timed. */
+  begin(): void {
+    this.#collectGarbage();
+    this.#startedAt = performance.now();
+    this.#cpuBefore = process.threadCpuUsage();
+  }
+
+  /** What it cost since `begin`. */
+  end(): Pick<ThreadHealth, 'cpuUs' | 'gcPauses' | 'priority'> {
+    const { user, system } = process.threadCpuUsage(this.#cpuBefore);
+    return { cpuUs: user + system, gcPauses: this.#gcPauses(), priority: this.priority };
+  }
+
+  close(): void {
+    this.#gcObserver.disconnect();
+  }
+
+  #gcPauses(): GcPauses {
+    this.#gcEntries.push(...this.#gcObserver.takeRecords());
+    const durations = this.#gcEntries
+      .filter(({ startTime }) => startTime >= this.#startedAt)
+      .map(({ duration }) => duration);
+    this.#gcEntries.length = 0;
+    return {
+      count: durations.length,
+      totalMs: durations.reduce((sum, ms) => sum + ms, 0),
+      maxMs: Math.max(0, ...durations),
+    };
+  }
+}

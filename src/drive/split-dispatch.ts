@@ -1,0 +1,144 @@
+/** Runs a load thread's share of a slice in two threads: a sender that naps and writes, and this one, asleep until replies arrive. */
+
+import { extname } from 'node:path';
+import { createHistogram } from 'node:perf_hooks';
+import { Worker } from 'node:worker_threads';
+import type { ThreadHealth } from '../measure/generator.ts';
+import type { Priority } from '../servers/priority.ts';
+import { type Bell, BellFlag, createBell, ring } from './bell.ts';
+import { nowUs } from './clock.ts';
+import type { Share } from './departures.ts';
+import { type DispatchOutcome, type DispatchServices, delayFigures, graceEnd, type RunningSlice } from './dispatch.ts';
+import { type Lane, Replies } from './replies.ts';
+import type { FromSender, SenderSetup, ToSender } from './sender.ts';
+
+/** How often the event loop looks whether the probe is due, and whether the slice is over. */
+const LOOK_MS = 5;
+
+/** The sender thread of a load thread. */
+export class Sender {
+  readonly bell: Bell = createBell();
+  readonly #worker: Worker;
+  #onMessage: (message: FromSender) => void = () => {};
+
+  constructor(priority: Priority) {
+    this.#worker = new Worker(new URL(`./sender${extname(import.meta.filename)}`, import.meta.url), {
+      workerData: { bell: this.bell, priority } satisfies SenderSetup,
+    });
+    this.#worker.on('message', (message: FromSender) => this.#onMessage(message));
+    // Whoever drives the load thread hears of it: there is nothing to measure without a sender.
+    this.#worker.on('error', (error) => {
+      throw error;
+    });
+  }
+
+  /** Resolves when the sender could start at once. */
+  prepare(share: Share): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onMessage = () => resolve();
+      this.#tell({ type: 'prepare', share });
+    });
+  }
+
+  run(epochUs: number, onSent: (message: Extract<FromSender, { type: 'sent' }>) => void): void {
+    this.bell.flags.fill(0);
+    this.#onMessage = (message) => {
+      if (message.type === 'sent') onSent(message);
+    };
+    this.#tell({ type: 'run', epochUs });
+  }
+
+  close(): void {
+    void this.#worker.terminate();
+  }
+
+  #tell(message: ToSender): void {
+    this.#worker.postMessage(message);
+  }
+}
+
+export class SplitDispatch implements RunningSlice {
+  readonly #share: Share;
+  readonly #lanes: Lane[];
+  readonly #services: DispatchServices;
+  readonly #sender: Sender;
+  readonly #graceEndsUs: number;
+  readonly #onEnd: (outcome: DispatchOutcome, sender: ThreadHealth | undefined) => void;
+  readonly #delays = createHistogram();
+  #epochUs = 0;
+  #replies: Replies | undefined;
+  #expectedUs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #sent: Extract<FromSender, { type: 'sent' }> | undefined;
+  #endedUs: number | undefined;
+
+  constructor(
+    { share, lanes, graceMs, sender }: { share: Share; lanes: Lane[]; graceMs: number; sender: Sender },
+    services: DispatchServices,
+    onEnd: (outcome: DispatchOutcome, sender: ThreadHealth | undefined) => void,
+  ) {
+    this.#share = share;
+    this.#lanes = lanes;
+    this.#services = services;
+    this.#sender = sender;
+    this.#graceEndsUs = graceEnd(share, graceMs);
+    this.#onEnd = onEnd;
+  }
+
+  start(epochUs: number): void {
+    this.#epochUs = epochUs;
+    const { bell } = this.#sender;
+    const onProgress = () => {
+      if (Atomics.load(bell.flags, BellFlag.listening) === 1) ring(bell);
+    };
+    this.#replies = new Replies(this.#share, this.#lanes, { ...this.#services, onProgress }, epochUs);
+    this.#sender.run(epochUs, (sent) => {
+      this.#sent = sent;
+      if (this.#endedUs !== undefined) this.#conclude(this.#endedUs);
+    });
+    this.#expectedUs = this.#elapsedUs();
+    this.#look();
+  }
+
+  stop(): void {
+    if (this.#endedUs !== undefined) return;
+    this.#endedUs = this.#elapsedUs();
+    clearTimeout(this.#timer);
+    this.#replies?.end();
+    const { bell } = this.#sender;
+    Atomics.store(bell.flags, BellFlag.stop, 1);
+    ring(bell);
+    if (this.#sent || !this.#replies) this.#conclude(this.#endedUs);
+  }
+
+  #elapsedUs(): number {
+    return nowUs() - this.#epochUs;
+  }
+
+  #look = (): void => {
+    const elapsedUs = this.#elapsedUs();
+    this.#delays.record(Math.max(1, Math.round(elapsedUs - this.#expectedUs)));
+    this.#services.probe?.tick(elapsedUs);
+    const allDue = Atomics.load(this.#sender.bell.flags, BellFlag.allDue) === 1;
+    if (elapsedUs > this.#graceEndsUs || (allDue && this.#replies!.settled)) {
+      this.stop();
+      return;
+    }
+    this.#expectedUs = elapsedUs + LOOK_MS * 1000;
+    this.#timer = setTimeout(this.#look, LOOK_MS);
+  };
+
+  #conclude(endedUs: number): void {
+    const { counts = { heldByCap: 0, outOfOrder: 0 }, health } = this.#sent ?? {};
+    this.#onEnd(
+      {
+        endedUs,
+        ...counts,
+        scriptsResent: this.#replies?.scriptsResent ?? 0,
+        outages: this.#replies?.outagesUntil(endedUs) ?? [],
+        eventLoopDelayUs: delayFigures(this.#delays),
+      },
+      health,
+    );
+  }
+}
