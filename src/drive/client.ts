@@ -20,7 +20,7 @@ export interface LoadClient {
 }
 
 /** A socket that other threads can write to, by its descriptor, whenever nobody else does (`LaneTable.lock`). */
-export interface WritableSocket {
+interface WritableSocket {
   readonly descriptor: number;
   /** Bytes that this thread wrote and the kernel has not taken yet. */
   readonly unwritten: number;

@@ -1,0 +1,97 @@
+/**
+ * Is what is measured true? A server with scripted delays, and the percentiles that arithmetic predicts of it, beside those
+ * that the load generator reports: constant delays of 1 and 5 ms, and a stall of 100 ms every two seconds. Options: --rounds
+ * N (3), --seconds S (4). The machine must be calm: the scripted server polls, which takes a core.
+ */
+import { parseArgs } from 'node:util';
+import { Driver } from '../src/drive/driver.ts';
+import type { Pacing } from '../src/drive/pacer.ts';
+import { LatencyHistogram } from '../src/measure/histogram.ts';
+import { summarize } from '../src/measure/latency-log.ts';
+import type { Slice } from '../src/plan/plan.ts';
+import { type Priority, realtimeRefusal } from '../src/servers/priority.ts';
+import { type FakeServerScript, startFakeServer } from '../test/support/fake-server.ts';
+import { sliceOf } from '../test/support/slice.ts';
+
+const { values: options } = parseArgs({
+  options: { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '4' } },
+});
+const ROUNDS = Number(options.rounds);
+const SECONDS = Number(options.seconds);
+const RATE = 5000;
+const CONNECTIONS = 50;
+const STALL_MS = 100;
+const STALL_AFTER_MS = 1000;
+const STALL_SECONDS = 2;
+const plan = {
+  labels: [{ family: 'k', command: 'get' }],
+  connections: Array.from({ length: CONNECTIONS }, () => ({ db: 0 })),
+};
+
+/** Poisson arrivals of a rate: given their number, they are uniform. */
+function poisson(seconds: number): Slice {
+  const times = Array.from({ length: RATE * seconds }, () => Math.random() * seconds * 1e6).sort((a, b) => a - b);
+  return sliceOf(
+    times.map((atUs, i) => ({ args: ['GET', 'k'], atUs, connection: i % CONNECTIONS })),
+    seconds * 1e6,
+  );
+}
+
+async function respond(
+  script: FakeServerScript,
+  seconds: number,
+  way: { pacing: Pacing; priority: Priority },
+): Promise<{ measured: LatencyHistogram; theory: LatencyHistogram }> {
+  const measured = LatencyHistogram.empty();
+  const theory = LatencyHistogram.empty();
+  const { afterMs = 0, ms = 0 } = script.stall ?? {};
+  for (let round = 0; round < ROUNDS; round++) {
+    await using server = await startFakeServer(script);
+    await using driver = await Driver.open({ host: '127.0.0.1', port: server.port }, plan, {
+      ...{ client: 'raw', workers: 1 },
+      ...way,
+    });
+    const slice = poisson(seconds);
+    const record = await driver.run(slice);
+    if (record.replied !== slice.count) throw new Error(`${slice.count - record.replied} ops without a reply`);
+    measured.add(summarize(slice, record, plan.labels)[0]!.response);
+    // An op that arrives t into the stall waits for the rest of it.
+    const stallsAtUs = slice.intendedUs[0]! + afterMs * 1000;
+    for (const atUs of slice.intendedUs) {
+      const restUs = stallsAtUs + ms * 1000 - atUs;
+      theory.record(Math.max(script.delayMs * 1000, restUs <= ms * 1000 ? restUs : 0));
+    }
+  }
+  return { measured, theory };
+}
+
+const ways: { pacing: Pacing; priority: Priority }[] = [
+  { pacing: 'split', priority: 'normal' },
+  { pacing: 'nap', priority: 'normal' },
+  { pacing: 'spin', priority: 'normal' },
+  ...(realtimeRefusal() === undefined ? [{ pacing: 'split' as const, priority: 'realtime' as const }] : []),
+];
+const say = (cells: (string | number)[]) =>
+  console.log(cells.map((cell, i) => (i === 0 ? `${cell}`.padEnd(18) : `${cell}`.padStart(14))).join(''));
+
+console.log(`${RATE} ops/s, Poisson, ${CONNECTIONS} connections, ${ROUNDS} rounds; response times`);
+console.log(
+  'delay: µs more than the delay at P50; stall: ms, and % beside what arithmetic says of the same arrivals\n',
+);
+say(['', '1 ms', '5 ms', 'stall P99', 'theory', 'off', 'stall P98', 'theory', 'off']);
+for (const way of ways) {
+  const cells: (string | number)[] = [`${way.pacing}, ${way.priority}`];
+  for (const delayMs of [1, 5])
+    cells.push(`+${Math.round((await respond({ delayMs }, SECONDS, way)).measured.quantile(0.5) - delayMs * 1000)} µs`);
+  const { measured, theory } = await respond(
+    { delayMs: 0, stall: { afterMs: STALL_AFTER_MS, ms: STALL_MS } },
+    STALL_SECONDS,
+    way,
+  );
+  for (const quantile of [0.99, 0.98]) {
+    const [theoryMs, measuredMs] = [theory, measured].map((of) => of.quantile(quantile) / 1000) as [number, number];
+    const off = `${(((measuredMs - theoryMs) / theoryMs) * 100).toFixed(1)} %`;
+    cells.push(measuredMs.toFixed(1), theoryMs.toFixed(1), off);
+  }
+  say(cells);
+}
