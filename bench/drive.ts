@@ -1,13 +1,14 @@
 /**
- * What the load generator can do on this machine, beside redis-benchmark and valkey-benchmark on the same server in the
- * same minutes: closed loop at pipeline 1 and 16, then how late an open loop sends, beside the host's own jitter.
- * The machine must be calm: everything here competes for the cores. Options: --rounds N (5), --seconds S (2).
+ * What the load generator can do on this machine, beside redis-benchmark, valkey-benchmark, memtier_benchmark (where they
+ * are installed) and the client libraries used bare, on the same server in the same minutes: closed loop at pipeline 1 and
+ * 16, then how late an open loop sends, beside the host's own jitter. The machine must be calm: everything here competes
+ * for the cores. Options: --rounds N (5), --seconds S (2), --only closed|open.
  */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { Redis } from 'ioredis';
-import { Redis as Valkey } from 'iovalkey';
+import { Worker } from 'node:worker_threads';
 import type { ClientName } from '../src/drive/clients/index.ts';
 import { Driver, type DriverOptions } from '../src/drive/driver.ts';
 import { JitterProbe } from '../src/measure/jitter-probe.ts';
@@ -17,10 +18,16 @@ import { RespWriter, share } from '../src/plan/resp.ts';
 import { realtimeRefusal } from '../src/servers/priority.ts';
 import { findBinary, processProvider } from '../src/servers/process.ts';
 import type { ServerAddress } from '../src/servers/server.ts';
+import type { LibraryFigures, LibrarySetup } from './library-thread.ts';
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' } },
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    only: { type: 'string' },
+  },
 });
+if (![undefined, 'closed', 'open'].includes(options.only)) throw new Error('--only takes closed or open');
 const ROUNDS = Number(options.rounds);
 const SECONDS = Number(options.seconds);
 const CONNECTIONS = 50;
@@ -31,6 +38,8 @@ const plan: Pick<Plan, 'labels' | 'connections'> = {
   labels: [{ family: 'key:{id}', command: 'get' }],
   connections: Array.from({ length: CONNECTIONS }, () => ({ db: 0 })),
 };
+
+const PROGRAMS = ['redis-benchmark', 'valkey-benchmark', 'memtier_benchmark'];
 
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 const say = (line = '') => process.stdout.write(`${line}\n`);
@@ -90,32 +99,26 @@ function ofProgram(program: string, { host, port }: ServerAddress, pipeline: num
   return { opsPerSecond: Number(figure[1]), cpuUsPerOp: ((user + system) * 1e6) / count };
 }
 
-type Library = new (options: {
-  host: string;
-  port: number;
-  lazyConnect: true;
-}) => {
-  connect(): Promise<void>;
-  get(key: string): Promise<unknown>;
-  disconnect(): void;
-};
+/** A library used bare, in a thread like a load thread. */
+class BareLibrary implements AsyncDisposable {
+  readonly #worker: Worker;
 
-/** A library used bare: each of the connections asks again when it has its answer. No count, no clock. */
-async function ofLibrary(Library: Library, { host, port }: ServerAddress, count: number): Promise<Throughput> {
-  const clients = Array.from({ length: CONNECTIONS }, () => new Library({ host, port, lazyConnect: true }));
-  await Promise.all(clients.map((client) => client.connect()));
-  const cpuBefore = process.threadCpuUsage();
-  const startedMs = performance.now();
-  let left = count;
-  await Promise.all(
-    clients.map(async (client) => {
-      while (left-- > 0) await client.get(`key:${left % KEYS}`);
-    }),
-  );
-  const seconds = (performance.now() - startedMs) / 1000;
-  const { user, system } = process.threadCpuUsage(cpuBefore);
-  for (const client of clients) client.disconnect();
-  return { opsPerSecond: count / seconds, cpuUsPerOp: (user + system) / count };
+  constructor(library: LibrarySetup['library'], { host, port }: ServerAddress) {
+    const setup: LibrarySetup = { library, host, port, connections: CONNECTIONS, keys: KEYS };
+    this.#worker = new Worker(new URL('./library-thread.ts', import.meta.url), { workerData: setup });
+  }
+
+  async run(count: number): Promise<Throughput> {
+    this.#worker.postMessage(count);
+    const [{ seconds, cpuUs }] = (await once(this.#worker, 'message')) as [LibraryFigures];
+    return { opsPerSecond: count / seconds, cpuUsPerOp: cpuUs / count };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const exited = once(this.#worker, 'exit');
+    this.#worker.postMessage(0);
+    await exited;
+  }
 }
 
 async function closedLoop(address: ServerAddress, pipeline: number): Promise<void> {
@@ -129,14 +132,15 @@ async function closedLoop(address: ServerAddress, pipeline: number): Promise<voi
   const runs: [string, () => Promise<Throughput> | Throughput][] = [];
   const raw = await open('raw');
   runs.push(['cutover raw', () => ofDriver(raw, slice)]);
-  for (const program of ['redis-benchmark', 'valkey-benchmark', 'memtier_benchmark'])
+  for (const program of PROGRAMS)
     if (findBinary(program)) runs.push([program, () => ofProgram(program, address, pipeline, count)]);
   if (pipeline === 1) {
-    const [ioredis, iovalkey] = [await open('ioredis'), await open('iovalkey')];
-    runs.push(['cutover ioredis', () => ofDriver(ioredis, slice)]);
-    runs.push(['ioredis bare', () => ofLibrary(Redis, address, count)]);
-    runs.push(['cutover iovalkey', () => ofDriver(iovalkey, slice)]);
-    runs.push(['iovalkey bare', () => ofLibrary(Valkey, address, count)]);
+    for (const library of ['ioredis', 'iovalkey'] as const) {
+      const driver = await open(library);
+      const bare = stack.use(new BareLibrary(library, address));
+      runs.push([`cutover ${library}`, () => ofDriver(driver, slice)]);
+      runs.push([`${library} bare`, () => bare.run(count)]);
+    }
   }
   const results = new Map<string, Throughput[]>(runs.map(([name]) => [name, []]));
   for (let round = -1; round < ROUNDS; round++) {
@@ -147,7 +151,7 @@ async function closedLoop(address: ServerAddress, pipeline: number): Promise<voi
     }
   }
   say(
-    `closed loop, pipeline ${pipeline}: medians of ${ROUNDS} interleaved rounds of ${count.toLocaleString('en')} GETs`,
+    `closed loop, ${pipeline} in flight per connection: medians of ${ROUNDS} interleaved rounds of ${count.toLocaleString('en')} GETs`,
   );
   const rateOf = (name: string) => median(results.get(name)!.map(({ opsPerSecond }) => opsPerSecond));
   for (const [name, figures] of results) {
@@ -163,19 +167,14 @@ async function closedLoop(address: ServerAddress, pipeline: number): Promise<voi
   say();
 }
 
+/** Microseconds, but for the last two. */
 const OPEN_COLUMNS = [
-  'lag p50',
-  'p99',
-  'p99.9',
-  'response',
-  'p99',
-  'p99.9',
-  'jitter',
-  'p99',
-  'p99.9',
-  'gc max',
-  'cores',
+  ...['lag p50', 'p99', 'p99.9'],
+  ...['response', 'p99', 'p99.9'],
+  ...['jitter', 'p99', 'p99.9'],
+  ...['gc max', 'lag/jit', 'cores'],
 ];
+const DECIMALS = OPEN_COLUMNS.map((name) => (name === 'lag/jit' || name === 'cores' ? 2 : 0));
 
 /** Lag, response and the host's jitter in the same seconds, of one kind of load thread. */
 async function openLoop(rate: number, variants: [string, Driver][], probe: JitterProbe): Promise<void> {
@@ -193,52 +192,63 @@ async function openLoop(rate: number, variants: [string, Driver][], probe: Jitte
         .push([
           ...[lagUs.p50, lagUs.p99, lagUs.p999],
           ...[response.quantile(0.5), response.quantile(0.99), response.quantile(0.999)],
-          ...[
-            jitter.p50,
-            jitter.p99,
-            jitter.p999,
-            gcPauses.maxMs * 1000,
-            threadCores!.reduce((sum, part) => sum + part, 0),
-          ],
+          ...[jitter.p50, jitter.p99, jitter.p999],
+          ...[gcPauses.maxMs * 1000, lagUs.p999 / jitter.p999, threadCores!.reduce((sum, part) => sum + part, 0)],
         ]);
     }
   }
   for (const [name, figures] of rows) {
     const medians = figures[0]!.map((_, column) => median(figures.map((row) => row[column]!)));
-    const text = medians.map((figure, column) => figure.toFixed(column === medians.length - 1 ? 2 : 0).padStart(9));
-    say(`${`${rate / 1000}k/s ${name}`.padEnd(22)}${text.join('')}`);
+    const text = medians.map((figure, column) => figure.toFixed(DECIMALS[column]).padStart(9));
+    say(`${`${rate / 1000}k/s ${name}`.padEnd(24)}${text.join('')}`);
   }
 }
 
-say(
-  `${availableParallelism()} cores, load average ${loadavg()
-    .map((load) => load.toFixed(2))
-    .join(' ')}`,
-);
-await using stack = new AsyncDisposableStack();
-const server = stack.use(await processProvider.start('process:redis-server', {}));
-say(`redis-server ${server.identity.version}, ${CONNECTIONS} connections, 1 load thread\n`);
-for (const pipeline of [1, 16]) await closedLoop(server.address, pipeline);
-
-const variants: [string, Driver][] = [];
-const kinds: [string, Partial<DriverOptions>][] = [
-  ['normal, nap', { pacing: 'nap' }],
-  ['normal, spin', { pacing: 'spin' }],
-  ...(realtimeRefusal() === undefined
-    ? [['realtime, nap', { priority: 'realtime' }] as [string, Partial<DriverOptions>]]
-    : []),
-];
-for (const [name, kind] of kinds) {
-  const limits = kind.priority ? { priority: kind.priority } : {};
-  const own = stack.use(await processProvider.start('process:redis-server', limits));
-  variants.push([name, stack.use(await Driver.open(own.address, plan, { client: 'raw', workers: 1, ...kind }))]);
+async function openLoops(): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const kinds: Pick<DriverOptions, 'pacing' | 'priority'>[] = [
+    { pacing: 'nap' },
+    { pacing: 'split' },
+    { pacing: 'spin' },
+  ];
+  const refusal = realtimeRefusal();
+  if (refusal === undefined)
+    kinds.push({ pacing: 'nap', priority: 'realtime' }, { pacing: 'split', priority: 'realtime' });
+  const variants: [string, Driver][] = [];
+  for (const kind of kinds) {
+    // Its server has the same priority.
+    const { priority = 'normal', pacing } = kind;
+    const own = stack.use(await processProvider.start('process:redis-server', { priority }));
+    const driver = await Driver.open(own.address, plan, { client: 'raw', workers: 1, ...kind });
+    variants.push([`${priority}, ${pacing}`, stack.use(driver)]);
+  }
+  const probe = stack.use(new JitterProbe());
+  say(`open loop, GET and SET by cutover raw: medians of ${ROUNDS} interleaved rounds of ${SECONDS} s, microseconds`);
+  say(
+    '  lag: actual less intended send. response: reply less intended send. jitter: how late the host wakes a thread of',
+  );
+  say(
+    '  lowest priority in the same seconds. lag/jit: lag P99.9 ÷ jitter P99.9, by round. cores: of the load threads.',
+  );
+  if (refusal !== undefined) say(`  without real-time priority: ${refusal}`);
+  say(`${''.padEnd(24)}${OPEN_COLUMNS.map((name) => name.padStart(9)).join('')}`);
+  for (const rate of [5000, 20_000, 50_000]) await openLoop(rate, variants, probe);
 }
-const probe = stack.use(new JitterProbe());
-say(`open loop, GET and SET: medians of ${ROUNDS} interleaved rounds of ${SECONDS} s, microseconds`);
-say(`${''.padEnd(22)}${OPEN_COLUMNS.map((name) => name.padStart(9)).join('')}`);
-for (const rate of [5000, 20_000, 50_000]) await openLoop(rate, variants, probe);
-say(
-  `load average ${loadavg()
-    .map((load) => load.toFixed(2))
-    .join(' ')}`,
-);
+
+const load = () => loadavg().map((figure) => figure.toFixed(2));
+
+say(`${availableParallelism()} cores, load average ${load().join(' ')}`);
+if (options.only !== 'open') {
+  await using server = await processProvider.start('process:redis-server', {});
+  say(`redis-server ${server.identity.version}, ${CONNECTIONS} connections, 1 load thread`);
+  say(
+    '"cutover CLIENT" counts and times each op; "LIBRARY bare" only awaits replies, in a thread that is set up alike,',
+  );
+  say('garbage collected before each run. CPU: of the load threads, or of the other program as a whole.');
+  const missing = PROGRAMS.filter((program) => !findBinary(program));
+  if (missing.length > 0) say(`not installed, so left out: ${missing.join(', ')}`);
+  say();
+  for (const pipeline of [1, 16]) await closedLoop(server.address, pipeline);
+}
+if (options.only !== 'closed') await openLoops();
+say(`load average ${load().join(' ')}`);
