@@ -26,6 +26,11 @@ interface LibraryConnection<Command> {
 
 const CLOSE_TIMEOUT_MS = 1000;
 
+/** A capture may have any number of words that are no commands. */
+const MAX_NAMES = 1000;
+/** Names as applications have them: the same string for every call, by which a library looks up properties of a command. */
+const names = new Map<string, string>();
+
 /**
  * Whatever would hide or delay an op is off: a command on a broken connection fails at once instead of waiting in a
  * queue, being sent again or being batched with others (https://github.com/redis/ioredis/issues/1239). All else,
@@ -54,6 +59,15 @@ const asText = (bytes: Buffer, from: number, to: number): string | Buffer => byt
 function asArgument(bytes: Buffer, from: number, to: number): string | Buffer {
   const arg = bytes.subarray(from, to);
   return isAscii(arg) ? arg.toString('latin1') : arg;
+}
+
+function nameOf(word: string): string {
+  let name = names.get(word);
+  if (name === undefined) {
+    name = word.toLowerCase();
+    if (names.size < MAX_NAMES) names.set(word, name);
+  }
+  return name;
 }
 
 export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenClient {
@@ -109,7 +123,7 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
     };
     const commandAt = (bytes: Buffer, start: number, read: typeof asArgument) => {
       const args = decodeCommand(bytes, start, read);
-      return commandOf(String(args.shift()).toLowerCase(), args);
+      return commandOf(nameOf(String(args.shift())), args);
     };
     return {
       prepare: (prepared) => {
