@@ -21,10 +21,15 @@ interface Quantiles {
 
 type SlicePair = Record<Arm, Record<Part, Quantiles>>;
 
-/** Requests of one slice, and those of them that miss an SLO: too slow, answered by an error, or never. */
+/** Requests, and those of them that miss an SLO: too slow, answered by an error, or never. */
 export interface SloCount {
   total: number;
   bad: number;
+}
+
+/** Of one slice, and of the equal parts of its time that the log has: at least one. */
+export interface SloSlice extends SloCount {
+  windows: SloCount[];
 }
 
 export interface Evidence {
@@ -35,7 +40,7 @@ export interface Evidence {
   /** `scopeName` of an objective → per judged round its slice pairs. */
   latency: Map<string, SlicePair[][]>;
   /** The same for SLOs. */
-  slo: Map<string, Record<Arm, SloCount>[][]>;
+  slo: Map<string, Record<Arm, SloSlice>[][]>;
   /** All families and rounds together. */
   spectra: Record<Arm, Record<Part, Spectrum>>;
   /** Per judged round: `FAMILY COMMAND` → ops sent. */
@@ -64,7 +69,7 @@ export function gatherEvidence(rehearsal: Rehearsal, rounds: Round[], latencyOf:
   const scopes = new Map([{ family: ALL_FAMILIES }, ...budget.latency].map((scope) => [scopeName(scope), scope]));
   const latency = new Map([...scopes.keys()].map((name) => [name, [] as SlicePair[][]]));
   const objectives = budget.slo?.objectives ?? [];
-  const slo = new Map(objectives.map((objective) => [scopeName(objective), [] as Record<Arm, SloCount>[][]]));
+  const slo = new Map(objectives.map((objective) => [scopeName(objective), [] as Record<Arm, SloSlice>[][]]));
   const totals = perArm(emptyParts);
   const calls = perArm((): Map<string, number>[] => rounds.map(() => new Map()));
   const families = new Set<string>();
@@ -126,28 +131,46 @@ export function gatherEvidence(rehearsal: Rehearsal, rounds: Round[], latencyOf:
   };
 }
 
-/** Lost replies are not counted by label: a scope has its share of them. */
+/**
+ * Lost replies are not counted by label: a scope has its share of them. Neither they nor errors are counted by window: each
+ * window of a label has as large a part of them as of the label's ops without a latency.
+ */
 function countSlo(
-  objective: SloObjective,
+  { thresholdUs, ...scope }: SloObjective,
   log: LabelledHistograms[],
   { errorsByLabel, lost }: SliceResult,
   { allowed }: Budget,
   day: string,
-): SloCount {
-  const matches = scopeMatcher(objective);
-  const own = log.filter(matches);
-  const sent = (entries: LabelledHistograms[]) => entries.reduce((sum, { lag }) => sum + lag.count, 0);
-  const failed = own.reduce((sum, { family, command }) => {
+): SloSlice {
+  const matches = scopeMatcher(scope);
+  const sentInAll = log.reduce((sum, { lag }) => sum + lag.count, 0);
+  const windows = new Map<number, SloCount>();
+  for (const { family, command, lag, response, windows: parts = [{ fromSeconds: 0, lag, response }] } of log) {
+    if (!matches({ family, command })) continue;
     const prefixes = Object.entries(errorsByLabel[`${family} ${command}`] ?? {});
-    return (
-      sum + prefixes.reduce((n, [prefix, times]) => (excuses(allowed, { command, prefix }, day) ? n : n + times), 0)
-    );
-  }, 0);
-  const unanswered = lost === 0 ? 0 : (lost * sent(own)) / sent(log);
-  const answered = own.reduce((sum, { response }) => sum + response.count, 0);
-  const late = own.reduce((sum, { response }) => sum + response.countAbove(objective.thresholdUs), 0);
-  return { total: answered + failed + unanswered, bad: late + failed + unanswered };
+    const failed = prefixes
+      .filter(([prefix]) => !excuses(allowed, { command, prefix }, day))
+      .reduce((sum, [, times]) => sum + times, 0);
+    const missing = failed + (lost === 0 ? 0 : (lost * lag.count) / sentInAll);
+    const without = (part: typeof lag, answered: typeof response) => part.count - answered.count;
+    const apart = without(lag, response);
+    for (const part of parts) {
+      const share = apart > 0 ? without(part.lag, part.response) / apart : part.lag.count / lag.count;
+      const count = windows.get(part.fromSeconds) ?? { total: 0, bad: 0 };
+      const [own, late] = [missing > 0 ? missing * share : 0, part.response.countAbove(thresholdUs)];
+      windows.set(part.fromSeconds, {
+        ...{ total: count.total + part.response.count + own, bad: count.bad + late + own },
+      });
+    }
+  }
+  const counts = [...windows.entries()].sort(([a], [b]) => a - b).map(([, count]) => count);
+  return { ...sloTotal(counts), windows: counts };
 }
+
+export const sloTotal = (counts: SloCount[]): SloCount => ({
+  total: counts.reduce((sum, { total }) => sum + total, 0),
+  bad: counts.reduce((sum, { bad }) => sum + bad, 0),
+});
 
 function scopeMatcher({ family, commands }: RequestScope): (label: { family: string; command: string }) => boolean {
   const matches = globMatcher(family);

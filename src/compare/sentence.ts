@@ -80,6 +80,7 @@ export function figureOf({ unit }: JudgedRule, value: number | null): string {
   if (value === null) return '-';
   if (unit === 'us') return duration(value);
   if (unit === 'share') return percent(value);
+  if (unit === 'perHour') return `${digits(value)}/h`;
   return unit === 'count' ? count(value) : digits(value);
 }
 

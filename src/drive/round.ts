@@ -15,7 +15,7 @@ import { startServer } from '../servers/index.ts';
 import { priorityOf } from '../servers/priority.ts';
 import type { RunningServer, ServerLimits } from '../servers/server.ts';
 import { type ClientName, clientsOf } from './clients/index.ts';
-import { configDifferences } from './configuration.ts';
+import { compareConfiguration } from './configuration.ts';
 import { Driver, type DriverOptions, type SliceRecord } from './driver.ts';
 import { measureFloor } from './floor.ts';
 import { canDefragment, settledSample } from './memory-protocol.ts';
@@ -140,7 +140,12 @@ class RunningRound implements AsyncDisposable {
     if (index > 0) return;
     for (const arm of ARMS) rehearsal.arms[arm] = arms[arm].server.identity;
     const { baseline, candidate } = arms;
-    rehearsal.configDifferences = await configDifferences({ baseline: baseline.server, candidate: candidate.server });
+    const { configDifferences, caveats } = await compareConfiguration({
+      baseline: baseline.server,
+      candidate: candidate.server,
+    });
+    rehearsal.configDifferences = configDifferences;
+    rehearsal.caveats.push(...caveats);
     if (ARMS.some((arm) => !arms[arm].server.ours)) rehearsal.caveats.push(NOT_FRESH);
   }
 

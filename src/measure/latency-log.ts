@@ -23,9 +23,7 @@ export interface OpTimes {
   outages?: readonly Outage[];
 }
 
-export interface LabelledHistograms {
-  family: string;
-  command: string;
+interface Latencies extends Record<Part, LatencyHistogram> {
   /** Actual send − the time at which the op could leave: the generator's own share. */
   lag: LatencyHistogram;
   /** Reply − actual send. */
@@ -34,7 +32,28 @@ export interface LabelledHistograms {
   response: LatencyHistogram;
 }
 
+export interface LabelledHistograms extends Latencies {
+  family: string;
+  command: string;
+  /** The same by the time at which ops were due, of slices that are longer than a window; in order of time. */
+  windows?: LatencyWindow[];
+}
+
+export interface LatencyWindow extends Latencies {
+  fromSeconds: number;
+}
+
+/** Slices are kept in equal parts as near to this as they come: what the shortest windows of alerts look at. */
+export const WINDOW_SECONDS = 10;
+
 const PARTS = ['lag', 'service', 'response'] as const satisfies Part[];
+const emptyLatencies = (): Latencies => ({
+  ...{ lag: LatencyHistogram.empty(), service: LatencyHistogram.empty(), response: LatencyHistogram.empty() },
+});
+
+function addLatencies(sum: Latencies, more: Latencies): void {
+  for (const part of PARTS) sum[part].add(more[part]);
+}
 
 /** When an op was over for those that have to follow it (`Slice.order`); NaN while it is not. */
 export function overUs(op: number, { flags }: Pick<Slice, 'flags'>, { sentUs, repliedUs }: OpTimes): number {
@@ -70,18 +89,27 @@ export function leavableUs(
  * - blocking ops, which wait for data, and ops sent while a blocking op held up their connection.
  */
 export function summarize(
-  slice: Pick<Slice, 'count' | 'intendedUs' | 'connection' | 'label' | 'flags' | 'order'>,
+  slice: Pick<Slice, 'count' | 'durationUs' | 'intendedUs' | 'connection' | 'label' | 'flags' | 'order'>,
   times: OpTimes,
   labels: Label[],
 ): LabelledHistograms[] {
   const byLabel: (LabelledHistograms | undefined)[] = [];
   const meaningOf = opTimeReader(slice, times);
+  const windowCount = Math.max(1, Math.round(slice.durationUs / 1e6 / WINDOW_SECONDS));
+  const windowUs = slice.durationUs / windowCount;
+  const emptyWindow = (_: unknown, i: number): LatencyWindow => ({
+    ...{ fromSeconds: (i * windowUs) / 1e6, ...emptyLatencies() },
+  });
   for (let op = 0; op < slice.count; op++) {
     const status = times.status[op]!;
     if (status === OpStatus.unsent) continue;
     const label = slice.label[op]!;
-    byLabel[label] ??= { ...labels[label]!, lag: LatencyHistogram.empty(), ...emptyLatencies() };
-    const entry = byLabel[label];
+    byLabel[label] ??= {
+      ...{ ...labels[label]!, ...emptyLatencies() },
+      ...(windowCount > 1 ? { windows: Array.from({ length: windowCount }, emptyWindow) } : {}),
+    };
+    const { windows } = byLabel[label];
+    const entry = windows?.[Math.min(windowCount - 1, Math.floor(slice.intendedUs[op]! / windowUs))] ?? byLabel[label];
     const sentUs = times.sentUs[op]!;
     entry.lag.record(sentUs - leavableUs(op, slice, times));
     if (meaningOf(op) === 'latency') {
@@ -90,7 +118,33 @@ export function summarize(
       entry.response.record(repliedUs - slice.intendedUs[op]!);
     }
   }
-  return byLabel.filter((entry) => entry !== undefined);
+  const entries = byLabel.filter((entry) => entry !== undefined);
+  for (const entry of entries) for (const window of entry.windows ?? []) addLatencies(entry, window);
+  return entries;
+}
+
+/** What several logs hold of the same slice, by label. */
+export function addLogs(logs: LabelledHistograms[][]): LabelledHistograms[] {
+  const sums = new Map<string, LabelledHistograms>();
+  for (const { family, command, windows = [], ...latencies } of logs.flat()) {
+    const label = JSON.stringify([family, command]);
+    const sum = sums.get(label) ?? { family, command, ...emptyLatencies() };
+    sums.set(label, sum);
+    addLatencies(sum, latencies);
+    for (const { fromSeconds, ...own } of windows) addLatencies(windowOf(sum, fromSeconds), own);
+  }
+  return [...sums.values()];
+}
+
+/** The window that begins then, made where there was none. */
+function windowOf(entry: LabelledHistograms, fromSeconds: number): LatencyWindow {
+  entry.windows ??= [];
+  const known = entry.windows.find((window) => window.fromSeconds === fromSeconds);
+  if (known) return known;
+  const made = { fromSeconds, ...emptyLatencies() };
+  entry.windows.push(made);
+  entry.windows.sort((a, b) => a.fromSeconds - b.fromSeconds);
+  return made;
 }
 
 /**
@@ -115,8 +169,6 @@ export function opTimeReader(
   };
 }
 
-const emptyLatencies = () => ({ service: LatencyHistogram.empty(), response: LatencyHistogram.empty() });
-
 /** Letters, digits and these stay as they are in a tag; every other byte becomes %XX, so no name can break a line. */
 const encodeName = (name: string) =>
   encodeURIComponent(name.toWellFormed()).replace(
@@ -124,15 +176,16 @@ const encodeName = (name: string) =>
     (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   );
 
-/** One interval of a log: what a tag's histogram holds. */
+/** One line of a log: what a tag's histogram holds of an interval; without one, of all of the log's time. */
 interface TaggedHistogram {
   /** Without comma or line break. */
   tag: string;
   histogram: LatencyHistogram;
+  interval?: { fromSeconds: number; seconds: number };
 }
 
 /**
- * An HdrHistogram log, format 1.3 (https://github.com/HdrHistogram/HdrHistogram, HistogramLogWriter), one interval, one
+ * An HdrHistogram log, format 1.3 (https://github.com/HdrHistogram/HdrHistogram, HistogramLogWriter), one
  * line per histogram that is not empty. Histogram values are microseconds; `Interval_Max` is their maximum in
  * milliseconds, which is what a reader with the usual output scale of 1000 expects. Timestamps are seconds after
  * `BaseTime`. `tagForm` says what tags are made of.
@@ -151,49 +204,51 @@ export function writeHistogramLog(
     '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
     ...histograms
       .filter(({ histogram }) => histogram.count > 0)
-      .map(
-        ({ tag, histogram }) =>
-          `Tag=${tag},0.000,${seconds.toFixed(3)},${(histogram.max / 1000).toFixed(3)},${histogram.encode()}`,
+      .map(({ tag, histogram, interval = { fromSeconds: 0, seconds } }) =>
+        [
+          ...[`Tag=${tag}`, interval.fromSeconds.toFixed(3), interval.seconds.toFixed(3)],
+          ...[(histogram.max / 1000).toFixed(3), histogram.encode()],
+        ].join(','),
       ),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-/** The log of one slice: a line per label and part. */
+/** The log of one slice: a line per label, part and window. */
 export function writeLatencyLog(
   entries: LabelledHistograms[],
   { startedAtMs, seconds }: { startedAtMs: number; seconds: number },
 ): string {
-  const histograms = entries.flatMap((entry) =>
-    PARTS.map((part) => ({
-      tag: `${part}:${encodeName(entry.family)}:${encodeName(entry.command)}`,
-      histogram: entry[part],
-    })),
-  );
+  const histograms = entries
+    .flatMap(({ family, command, windows, ...whole }) =>
+      (windows ?? [{ fromSeconds: 0, ...whole }]).flatMap(({ fromSeconds, ...latencies }) =>
+        PARTS.map((part) => ({
+          tag: `${part}:${encodeName(family)}:${encodeName(command)}`,
+          histogram: latencies[part],
+          interval: { fromSeconds, seconds: seconds / (windows?.length ?? 1) },
+        })),
+      ),
+    )
+    .sort((a, b) => a.interval.fromSeconds - b.interval.fromSeconds);
   const tagForm = 'PART:FAMILY:COMMAND, family and command percent-encoded';
   return writeHistogramLog(histograms, { startedAtMs, seconds, tagForm });
 }
 
-/** Reads what `writeLatencyLog` wrote; intervals of the same tag are added up. Throws E_LATENCY_LOG on anything else. */
+/** Reads what `writeLatencyLog` wrote; lines of one tag and interval are added up. Throws E_LATENCY_LOG on anything else. */
 export function readLatencyLog(text: string): LabelledHistograms[] {
+  const lines: { label: string; part: Part; fromSeconds: number; histogram: LatencyHistogram }[] = [];
   const entries = new Map<string, LabelledHistograms>();
   for (const [index, line] of text.split('\n').entries()) {
     if (line === '' || line.startsWith('#') || line.startsWith('"')) continue;
     try {
-      const [, part, family, command, base64] =
-        /^Tag=(lag|service|response):([^:,]*):([^:,]*),[^,]*,[^,]*,[^,]*,(.+)$/.exec(line)!;
-      const key = `${family}:${command}`;
-      let entry = entries.get(key);
-      if (!entry) {
-        entry = {
-          family: decodeURIComponent(family!),
-          command: decodeURIComponent(command!),
-          lag: LatencyHistogram.empty(),
-          ...emptyLatencies(),
-        };
-        entries.set(key, entry);
-      }
-      entry[part as Part].add(LatencyHistogram.decode(base64!));
+      const [, part, family, command, from, base64] =
+        /^Tag=(lag|service|response):([^:,]*):([^:,]*),([\d.]+),[^,]*,[^,]*,(.+)$/.exec(line)!;
+      const label = `${family}:${command}`;
+      const histogram = LatencyHistogram.decode(base64!);
+      lines.push({ label, part: part as Part, fromSeconds: Number(from), histogram });
+      if (entries.has(label)) continue;
+      const [familyName, commandName] = [decodeURIComponent(family!), decodeURIComponent(command!)];
+      entries.set(label, { family: familyName, command: commandName, ...emptyLatencies() });
     } catch (error) {
       throw new CutoverError(
         'usage',
@@ -202,6 +257,12 @@ export function readLatencyLog(text: string): LabelledHistograms[] {
         'The file was cut or changed. Run the rehearsal again, or restore the folder from a copy.',
       );
     }
+  }
+  const hasWindows = lines.some(({ fromSeconds }) => fromSeconds !== lines[0]!.fromSeconds);
+  for (const { label, part, fromSeconds, histogram } of lines) {
+    const entry = entries.get(label)!;
+    entry[part].add(histogram);
+    if (hasWindows) windowOf(entry, fromSeconds)[part].add(histogram);
   }
   return [...entries.values()];
 }

@@ -4,7 +4,7 @@ import { type Caveat, CutoverError } from '../errors.ts';
 import { printable } from '../printable.ts';
 import type { StoredRehearsal } from './folder.ts';
 import { LatencyHistogram } from './histogram.ts';
-import { type LabelledHistograms, writeLatencyLog } from './latency-log.ts';
+import { addLogs, type LabelledHistograms, writeLatencyLog } from './latency-log.ts';
 import {
   ARMS,
   type Arm,
@@ -329,22 +329,6 @@ function joinStalls(stalls: Stall[]): Stall[] {
     }
   }
   return joined;
-}
-
-/** Histograms by label and part, added up. */
-function addLogs(logs: LabelledHistograms[][]): LabelledHistograms[] {
-  const entries = new Map<string, LabelledHistograms>();
-  for (const { family, command, lag, service, response } of logs.flat()) {
-    const label = `${family} ${command}`;
-    const known = entries.get(label);
-    if (!known) entries.set(label, { family, command, lag, service, response });
-    else {
-      known.lag.add(lag);
-      known.service.add(service);
-      known.response.add(response);
-    }
-  }
-  return [...entries.values()];
 }
 
 /** Each once, and one that says what this is. */

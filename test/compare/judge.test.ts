@@ -160,7 +160,9 @@ test('memory: more RSS per byte fails, differing allocators and foreign servers 
   assert.match(unequal.sentence, /not judged: memory$/);
 
   fat.rehearsal.arms.baseline.provider = 'url';
-  assert.deepEqual(caveatIds(judged(fat)), ['memory-of-foreign-server']);
+  assert.deepEqual(caveatIds(judged(fat)), ['allocators-differ', 'memory-of-foreign-server']);
+  // Nothing is judged of memory: the difference is said all the same.
+  assert.deepEqual(caveatIds(judged(fat, budgetOf('memory: off\n'))), ['allocators-differ']);
 });
 
 test('memory: a dataset that RSS does not show, and samples that are missing, are said', () => {

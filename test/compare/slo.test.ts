@@ -98,9 +98,45 @@ test('a burst within one slice shows in the peak', () => {
   const peak = ruleOf('slo.peak_burn/session:*')!;
   assert.equal(peak.outcome, 'fail');
   assert.equal(peak.candidate!.toFixed(0), '30');
-  assert.match(peak.note!, /over slices of 3 s; alerts look at windows of 10 s/);
+  assert.match(peak.note!, /over windows of 6 s; alerts look at windows of 10 s/);
   const paging = judged(OBJECTIVE, () => 6000).ruleOf('slo.peak_burn/session:*')!;
   assert.equal(paging.outcome, 'not-judged');
+});
+
+test('a burst of ten seconds within a longer slice shows in the peak, and lost replies and errors in it', () => {
+  const windowed = (late: number[], apart: number[]): LabelledHistograms => {
+    const windows = late.map((some, i) => {
+      const [lag, response] = [histogram(20_000, 0), histogram(20_000 - apart[i]!, some)];
+      return { fromSeconds: 10 * i, lag, service: response, response };
+    });
+    const whole = {
+      lag: LatencyHistogram.empty(),
+      service: LatencyHistogram.empty(),
+      response: LatencyHistogram.empty(),
+    };
+    for (const { lag, response } of windows) {
+      whole.lag.add(lag);
+      whole.response.add(response);
+    }
+    return { family: 'session:{id}', command: 'get', ...whole, windows };
+  };
+  const peakOf = (late: (round: number) => number[], apart: number[], errors = {}) => {
+    const { rehearsal } = rehearse((_, arm) => (arm === 'candidate' ? { errors } : {}), { sliceSeconds: 30 });
+    const latencyOf = (round: number, arm: Arm) => [
+      arm === 'candidate' ? windowed(late(round), apart) : windowed([0, 0, 0], [0, 0, 0]),
+    ];
+    const { rules } = judge(rehearsal, latencyOf, parseBudget(HEAD + OBJECTIVE, 'budget.yaml'), 'rehearsals/x');
+    return rules.find(({ id }) => id === 'slo.peak_burn/session:*')!;
+  };
+  // 4,000 of 20,000 late burn 20 times the budget of 1 % for ten seconds, and 7 times over half a minute.
+  const burst = peakOf((round) => [0, 4000 + round, 0], [0, 0, 0]);
+  assert.equal(burst.candidate!.toFixed(1), '20.0');
+  assert.equal(burst.outcome, 'fail');
+  assert.equal(burst.note, undefined);
+  assert.equal(peakOf((round) => [1333, 1333 + round, 1334], [0, 0, 0]).outcome, 'pass');
+  // 5,000 errors, all in the last ten seconds, where nothing else has no latency.
+  const failing = peakOf(() => [0, 0, 0], [0, 0, 5000], { 'session:{id} get': { LOADING: 5000 } });
+  assert.equal(failing.candidate!.toFixed(1), '25.0');
 });
 
 test('of several objectives the weighted sum decides, and key ones by themselves', () => {

@@ -238,26 +238,22 @@ test('user, password and a unix socket are used; a wrong password is refused wit
 });
 
 test('through the proxy the injected delays and errors are what is measured', async () => {
-  const proxy = await startProxy({
+  await using proxy = await startProxy({
     target: server.address,
     delayShare: 0.02,
     delayMs: 60,
     errorShare: 0.05,
     errorText: 'INJECTED on purpose',
   });
-  try {
-    await using driver = await Driver.open({ host: '127.0.0.1', port: proxy.port }, plan, {
-      client: 'raw',
-      workers: 1,
-    });
-    const slice = increments(400, 1);
-    const record = await driver.run(slice);
-    assertAccounted(record, slice);
-    assert.deepEqual(record.errors, { INJECTED: 20 });
-    const { response } = summarize(slice, record, LABELS)[0]!;
-    assert.ok(response.quantile(0.5) < 60_000);
-    assert.ok(response.quantile(0.985) >= 60_000);
-  } finally {
-    await proxy.close();
-  }
+  await using driver = await Driver.open({ host: '127.0.0.1', port: proxy.port }, plan, {
+    client: 'raw',
+    workers: 1,
+  });
+  const slice = increments(400, 1);
+  const record = await driver.run(slice);
+  assertAccounted(record, slice);
+  assert.deepEqual(record.errors, { INJECTED: 20 });
+  const { response } = summarize(slice, record, LABELS)[0]!;
+  assert.ok(response.quantile(0.5) < 60_000);
+  assert.ok(response.quantile(0.985) >= 60_000);
 });

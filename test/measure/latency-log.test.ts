@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { HistogramLogReader, listTags } from 'hdr-histogram-js';
 import { LatencyHistogram, MAX_LATENCY_US } from '../../src/measure/histogram.ts';
 import {
+  addLogs,
   type LabelledHistograms,
   OpStatus,
   readLatencyLog,
@@ -18,9 +19,12 @@ const LABELS = [
 ];
 
 /** Ops with their fates: `[op, sentUs, repliedUs, status]`. */
-function summaryOf(fates: [TestOp, number, number, number][]) {
+function summaryOf(fates: [TestOp, number, number, number][], durationUs = 5e6) {
   return summarize(
-    sliceOf(fates.map(([op]) => op)),
+    sliceOf(
+      fates.map(([op]) => op),
+      durationUs,
+    ),
     {
       sentUs: Float64Array.from(fates, ([, sentUs]) => sentUs),
       repliedUs: Float64Array.from(fates, ([, , repliedUs]) => repliedUs),
@@ -118,6 +122,28 @@ test('intervals of one tag add up', () => {
   const text = writeLatencyLog(summaryOf([[get(0), 10, 2010, OpStatus.replied]]), { startedAtMs: 0, seconds: 5 });
   const [entry] = readLatencyLog(text + text);
   assert.equal(entry!.response.count, 2);
+});
+
+test('of a slice that is longer than an alert’s window each part is kept, and all of them together', () => {
+  const ops = [0, 9_999_999, 20_000_000, 30_000_000].map((atUs): [TestOp, number, number, number] => [
+    get(atUs),
+    atUs,
+    atUs + 2000,
+    OpStatus.replied,
+  ]);
+  const entries = summaryOf(ops, 30e6);
+  const figures = ([entry]: LabelledHistograms[]) => [
+    entry!.response.count,
+    ...(entry!.windows ?? []).map(({ fromSeconds, response }) => [fromSeconds, response.count]),
+  ];
+  // The reply that came in the second ten seconds counts where its op was due.
+  assert.deepEqual(figures(entries), [4, [0, 2], [10, 0], [20, 2]]);
+  const text = writeLatencyLog(entries, { startedAtMs: 0, seconds: 30 });
+  assert.match(text, /^Tag=response:\S+?,20\.000,10\.000,2\.000,/m);
+  const read = readLatencyLog(text);
+  assert.deepEqual(figures(read), [4, [0, 2], [20, 2]]);
+  assert.deepEqual(figures(addLogs([read, read])), [8, [0, 4], [20, 4]]);
+  assert.equal(summaryOf(ops, 14e6)[0]!.windows, undefined);
 });
 
 test('a damaged log names its line and what to do', () => {

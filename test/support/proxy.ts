@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { firstArgumentOf, nameOf, onFrames } from './frames.ts';
 
-export interface ProxyOptions {
-  target: { host: string; port: number };
+export interface Fault {
   /** This share of the replies (0 … 1) arrives `delayMs` late. */
   delayShare?: number;
   delayMs?: number;
@@ -16,6 +15,12 @@ export interface ProxyOptions {
   /** This share of the commands is answered `-errorText` instead of reaching the server. */
   errorShare?: number;
   errorText?: string;
+}
+
+export interface Proxy extends AsyncDisposable {
+  port: number;
+  /** How many of its stalls began in this time, Unix milliseconds. */
+  stallsBetween(fromMs: number, untilMs: number): number;
 }
 
 /** Left alone: the tool's own commands, and those that would change what later commands mean. */
@@ -41,7 +46,7 @@ interface Answer {
 }
 
 /** Starts the proxy on a free loopback port. Which commands are hit is counted over all connections. */
-export async function startProxy(options: ProxyOptions): Promise<{ port: number; close(): Promise<void> }> {
+export async function startProxy(options: Fault & { target: { host: string; port: number } }): Promise<Proxy> {
   const {
     target,
     delayShare = 0,
@@ -115,7 +120,12 @@ export async function startProxy(options: ProxyOptions): Promise<{ port: number;
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    close: async () => {
+    stallsBetween(fromMs, untilMs) {
+      const begunBefore = (ms: number) =>
+        Math.max(0, Math.ceil((ms - performance.timeOrigin - startedAt) / stallEveryMs) - 1);
+      return stallMs === 0 ? 0 : begunBefore(untilMs) - begunBefore(fromMs);
+    },
+    [Symbol.asyncDispose]: async () => {
       const closed = once(server, 'close');
       server.close();
       for (const socket of sockets) socket.destroy();

@@ -31,7 +31,8 @@ interface Subject {
  */
 export const judgeMemory: Metric = (evidence) => {
   const subjects = subjectsOf(evidence);
-  if (subjects.length === 0) return { assessments: [], caveats: [] };
+  // Said even where memory is not judged: what a server costs is no longer its own alone.
+  if (subjects.length === 0) return { assessments: [], caveats: allocatorCaveats(evidence) };
   const { obstacle, caveats } = comparability(evidence);
   const results = subjects.map((subject) => assess(evidence, subject, obstacle));
   const found = [...caveats, ...results.flatMap(({ caveat }) => caveat ?? [])];
@@ -143,39 +144,48 @@ function assess(
 }
 
 /** Whether memory of these two servers can be compared at all. */
-function comparability({ rehearsal, budget }: Evidence): { obstacle?: Caveat; caveats: Caveat[] } {
-  const { baseline, candidate } = rehearsal.arms;
-  const foreign = ARMS.filter((arm) => rehearsal.arms[arm].provider === 'url');
+function comparability(evidence: Evidence): { obstacle?: Caveat; caveats: Caveat[] } {
+  const { arms } = evidence.rehearsal;
+  const caveats = allocatorCaveats(evidence);
+  const foreign = ARMS.filter((arm) => arms[arm].provider === 'url');
   if (foreign.length > 0) {
     const obstacle = {
       id: 'memory-of-foreign-server',
       message: `memory of ${foreign.join(' and ')} is not ours to measure: the server was not started for this run`,
       advice: 'Judge memory with docker: or process: servers, which start empty in each round.',
     };
-    return { obstacle, caveats: [] };
+    return { obstacle, caveats };
   }
+  const [differ] = caveats;
+  return differ && evidence.budget.memory?.allocatorsDifferBecause === undefined
+    ? { obstacle: differ, caveats: [] }
+    : { caveats };
+}
+
+/** One where the allocators differ, by name or, on servers that we started, by how they were built. */
+function allocatorCaveats({ rehearsal, budget }: Evidence): Caveat[] {
+  const { baseline, candidate } = rehearsal.arms;
   const [first, second] = ARMS.map(
     (arm) => rehearsal.rounds.find(({ arms }) => arms[arm].canDefragment !== undefined)?.arms[arm],
   );
   const namesDiffer = baseline.allocator !== candidate.allocator;
-  const buildsDiffer = first?.canDefragment !== second?.canDefragment;
-  if (!namesDiffer && !buildsDiffer) return { caveats: [] };
+  const buildsDiffer = first && second && first.canDefragment !== second.canDefragment;
+  if (!namesDiffer && !buildsDiffer) return [];
   const built = (can: boolean | undefined) => (can ? 'with active defragmentation' : 'without');
   const difference = namesDiffer
     ? `the allocators differ (${quote(baseline.allocator)}, ${quote(candidate.allocator)})`
     : `the allocators are built differently (${quote(baseline.allocator)} ${built(first?.canDefragment)}, ${built(second?.canDefragment)}), with other size classes`;
-  const caveat = {
-    id: 'allocators-differ',
-    message: `${difference}, so a difference in memory would not be the server's`,
-  };
   const because = budget.memory?.allocatorsDifferBecause;
-  if (because === undefined) {
-    const advice =
-      'Compare builds with the same allocator, for example both official images or both packages of one distribution; or say in the budget why they are compared nevertheless: memory.allocators_differ_because.';
-    return { obstacle: { ...caveat, advice }, caveats: [] };
-  }
-  const advice = `The budget has memory judged nevertheless: ${quote(because)}.`;
-  return { caveats: [{ ...caveat, advice }] };
+  return [
+    {
+      id: 'allocators-differ',
+      message: `${difference}, so a difference in memory would not be the server's`,
+      advice:
+        because === undefined
+          ? 'Compare builds with the same allocator, for example both official images or both packages of one distribution; or say in the budget why they are compared nevertheless: memory.allocators_differ_because.'
+          : `The budget has memory judged nevertheless: ${quote(because)}.`,
+    },
+  ];
 }
 
 /** Why this figure cannot be judged, if so. */

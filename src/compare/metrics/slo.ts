@@ -1,25 +1,19 @@
 /** Turns requests that miss an SLO into rules on how much more of its error budget the candidate would use up. */
+import { WINDOW_SECONDS } from '../../measure/latency-log.ts';
 import { ARMS, type Arm } from '../../measure/rehearsal.ts';
 import type { Assessment, Metric } from '../assessment.ts';
 import { ALL_FAMILIES, type SloObjective, scopeName } from '../budget.ts';
-import type { Evidence, SloCount } from '../evidence.ts';
+import { type Evidence, type SloCount, type SloSlice, sloTotal } from '../evidence.ts';
 import { meanOf, rateWithoutEvents, testMargin } from '../statistics.ts';
 import { count, duration, percent, quote } from '../wording.ts';
 
-/** The shortest window over which alerts on burn rates look, in seconds; slices are what we have. */
-const PEAK_WINDOW_SECONDS = 10;
-
 /** Counts of one objective per judged round, one entry per slice. */
-type Rounds = Record<Arm, SloCount>[][];
+type Rounds = Record<Arm, SloSlice>[][];
 
 const share = ({ bad, total }: SloCount) => (total === 0 ? 0 : bad / total);
-const totalOf = (counts: SloCount[]): SloCount => ({
-  bad: counts.reduce((sum, { bad }) => sum + bad, 0),
-  total: counts.reduce((sum, { total }) => sum + total, 0),
-});
 /** As it was written: 99.95, not 100. */
 const plain = (value: number) => String(Number(value.toPrecision(8)));
-const arm = (name: Arm) => (pair: Record<Arm, SloCount>) => pair[name];
+const arm = (name: Arm) => (pair: Record<Arm, SloSlice>) => pair[name];
 
 /**
  * Burn = share of requests that miss the SLO / share that may: 1 uses up the error budget exactly in its window. What
@@ -55,7 +49,7 @@ const blankOf = (objective: SloObjective, metric: 'burn' | 'peak_burn', rounds: 
     family,
     unit: 'share',
     scale: 'difference',
-    samples: Math.round(Math.min(...ARMS.map((name) => totalOf(rounds.flat().map(arm(name))).total))),
+    samples: Math.round(Math.min(...ARMS.map((name) => sloTotal(rounds.flat().map(arm(name))).total))),
   } as const;
 };
 
@@ -71,7 +65,7 @@ function judgeBurn(
     const message = `no request of ${quote(scopeName(objective))} was sent on both arms`;
     return { ...blank, inconclusive: { cause: 'missing', message } };
   }
-  const burnIn = (name: Arm) => rounds.map((pairs) => share(totalOf(pairs.map(arm(name)))) / (1 - target));
+  const burnIn = (name: Arm) => rounds.map((pairs) => share(sloTotal(pairs.map(arm(name)))) / (1 - target));
   const [baseline, candidate] = [burnIn('baseline'), burnIn('candidate')];
   const test = testMargin(
     candidate.map((burn, k) => burn - baseline[k]!),
@@ -102,8 +96,10 @@ function judgeBurn(
 }
 
 /**
- * The highest burn rate within a slice, per round. What is allowed is an absolute rate (it pages somebody), shown as a
- * difference to the baseline's: the test is of the candidate's rates alone.
+ * The highest burn rate within a window, per round. A window is as many consecutive parts of an arm's workload (slices, or
+ * parts of long ones) as come nearest to what alerts look at; between two slices the other arm had its turn, which no
+ * request of this one saw. What is allowed is an absolute rate (it pages somebody), shown as a difference to the
+ * baseline's: the test is of the candidate's rates alone.
  */
 function judgePeak(
   { budget: { alpha }, rehearsal }: Evidence,
@@ -112,24 +108,34 @@ function judgePeak(
   level: SloObjective['level'],
 ): Assessment {
   const { target, peakBurn } = objective;
-  const { sliceSeconds } = rehearsal.settings;
   const blank = { ...blankOf(objective, 'peak_burn', rounds), level };
-  const peaks = (name: Arm) =>
-    rounds.map((pairs) => Math.max(0, ...pairs.map((pair) => share(pair[name]) / (1 - target))));
+  const parts = (name: Arm) => rounds.map((pairs) => pairs.flatMap((pair) => pair[name].windows));
+  const most = Math.max(1, ...ARMS.flatMap((name) => rounds.flat().map((pair) => pair[name].windows.length)));
+  const partSeconds = rehearsal.settings.sliceSeconds / most;
+  const length = Math.min(
+    Math.max(1, Math.round(WINDOW_SECONDS / partSeconds)),
+    Math.max(1, ...ARMS.flatMap((name) => parts(name).map((some) => some.length))),
+  );
+  const peakIn = (counts: SloCount[]) => {
+    const starts = Array.from({ length: Math.max(1, counts.length - length + 1) }, (_, i) => i);
+    return Math.max(...starts.map((i) => share(sloTotal(counts.slice(i, i + length)))));
+  };
+  const peaks = (name: Arm) => parts(name).map((counts) => peakIn(counts) / (1 - target));
   const [baseline, candidate] = [meanOf(peaks('baseline')), meanOf(peaks('candidate'))];
   const figures = { ...blank, baseline, candidate };
   if (baseline >= peakBurn) return { ...figures, note: 'not judged: the baseline burns as fast here' };
   const test = testMargin(peaks('candidate'), peakBurn, alpha);
   const shift = (value: number) => value - baseline;
+  const seconds = length * partSeconds;
   return {
     ...figures,
     test: {
       ...test,
       ...{ estimate: shift(test.estimate), low: shift(test.low), high: shift(test.high), margin: shift(test.margin) },
     },
-    ...(sliceSeconds === PEAK_WINDOW_SECONDS
+    ...(Math.abs(seconds - WINDOW_SECONDS) <= WINDOW_SECONDS / 4
       ? {}
-      : { note: `over slices of ${plain(sliceSeconds)} s; alerts look at windows of ${PEAK_WINDOW_SECONDS} s` }),
+      : { note: `over windows of ${plain(seconds)} s; alerts look at windows of ${WINDOW_SECONDS} s` }),
   };
 }
 
@@ -142,14 +148,14 @@ function judgeSum(
   const burns = (name: Arm) =>
     objectives[0]!.rounds.map((_, k) => {
       const terms = objectives.map(({ objective, rounds }) => ({
-        weight: objective.weight * totalOf(rounds[k]!.map(arm('baseline'))).total,
-        burn: share(totalOf(rounds[k]!.map(arm(name)))) / (1 - objective.target),
+        weight: objective.weight * sloTotal(rounds[k]!.map(arm('baseline'))).total,
+        burn: share(sloTotal(rounds[k]!.map(arm(name)))) / (1 - objective.target),
       }));
       const whole = terms.reduce((sum, { weight }) => sum + weight, 0);
       return terms.reduce((sum, { weight, burn }) => sum + (whole === 0 ? 0 : (weight / whole) * burn), 0);
     });
   const [baseline, candidate] = [burns('baseline'), burns('candidate')];
-  const totals = objectives.map(({ rounds }) => totalOf(rounds.flat().map(arm('baseline'))).total);
+  const totals = objectives.map(({ rounds }) => sloTotal(rounds.flat().map(arm('baseline'))).total);
   return {
     ...{ id: 'slo.burn_sum', label: 'SLO burn, all', family: ALL_FAMILIES, level: 'error', unit: 'share' },
     ...{ scale: 'difference', samples: Math.round(totals.reduce((sum, total) => sum + total, 0)) },
