@@ -62,6 +62,7 @@ export function joinRuns(then: StoredRehearsal, now: StoredRehearsal): StoredReh
     rehearsal,
     latencyOf: (round, arm, slice) => of(arm).latencyOf(round, arm, slice),
     timelineOf: (round, arm, slice) => of(arm).timelineOf(round, arm, slice),
+    samplesOf: (round, arm) => of(arm).samplesOf(round, arm),
   };
 }
 

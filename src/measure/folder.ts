@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { CutoverError, messageOf } from '../errors.ts';
 import { type LabelledHistograms, readLatencyLog } from './latency-log.ts';
 import { type Arm, COURSE_PHASES, MEMORY_PROTOCOLS, type Rehearsal } from './rehearsal.ts';
+import { readServerSamples, type ServerSample } from './server-samples.ts';
 import { readTimeline, type Timeline } from './timeline.ts';
 
 const DOCUMENT = 'rehearsal.json';
@@ -26,6 +27,9 @@ type LatencyReader = (round: number, arm: Arm, slice: number) => LabelledHistogr
 /** The time line of a slice, named as its latency log is; undefined of a run that kept none, or a copy without them. */
 type TimelineReader = (round: number, arm: Arm, slice: number) => Timeline | undefined;
 
+/** INFO of a round's server each second; undefined as above. */
+type SamplesReader = (round: number, arm: Arm) => ServerSample[] | undefined;
+
 export interface StoredRehearsal {
   path: string;
   rehearsal: Rehearsal;
@@ -33,6 +37,7 @@ export interface StoredRehearsal {
   budgetText: string;
   latencyOf: LatencyReader;
   timelineOf: TimelineReader;
+  samplesOf: SamplesReader;
 }
 
 /**
@@ -122,7 +127,9 @@ export async function loadFolder(path: string): Promise<StoredRehearsal> {
     modelText: readPart(path, rehearsal.files.model),
     budgetText: readPart(path, rehearsal.files.budget),
     latencyOf: latencyReader(path, rehearsal),
-    timelineOf: timelineReader(path, rehearsal),
+    timelineOf: (round, arm, slice) =>
+      readIfKept(path, rehearsal.rounds[round]!.arms[arm].slices[slice]!.timeline, readTimeline),
+    samplesOf: (round, arm) => readIfKept(path, rehearsal.rounds[round]!.arms[arm].samples, readServerSamples),
   };
 }
 
@@ -134,13 +141,8 @@ export function latencyReader(path: string, rehearsal: Rehearsal): LatencyReader
   };
 }
 
-const timelineReader =
-  (path: string, rehearsal: Rehearsal): TimelineReader =>
-  (round, arm, slice) => {
-    const { timeline } = rehearsal.rounds[round]!.arms[arm].slices[slice]!;
-    const kept = timeline !== undefined && existsSync(join(path, timeline));
-    return kept ? parsePart(path, timeline, readTimeline) : undefined;
-  };
+const readIfKept = <Part>(path: string, name: string | undefined, read: (text: string) => Part): Part | undefined =>
+  name !== undefined && existsSync(join(path, name)) ? parsePart(path, name, read) : undefined;
 
 function parsePart<Part>(path: string, name: string, read: (text: string) => Part): Part {
   const text = readPart(path, name);

@@ -1,4 +1,5 @@
-/** INFO → one line of the series that a rehearsal keeps of each server: what it held and did, second by second. */
+/** INFO → one line of the series that a rehearsal keeps of each server, what it held and did second by second; and back. */
+import { z } from 'zod';
 import { keyCount, memorySample } from './server-memory.ts';
 
 /** Counters and levels under the names that INFO has for them; what a server does not say is left out. */
@@ -19,3 +20,18 @@ export function serverSampleLine(info: Record<string, string>, atMs: number): st
   });
   return `${JSON.stringify({ atMs, keys: keyCount(info), ...memory, ...Object.fromEntries(figures) })}\n`;
 }
+
+const seconds = z.number().min(0).exactOptional();
+const SampleSchema = z.object({
+  ...{ atMs: z.number(), rssBytes: z.number().min(0), used_cpu_user: seconds, used_cpu_sys: seconds },
+});
+
+/** What reports show of a line. */
+export type ServerSample = z.output<typeof SampleSchema>;
+
+/** Reads lines that `serverSampleLine` wrote. Throws on anything else. */
+export const readServerSamples = (text: string): ServerSample[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => SampleSchema.parse(JSON.parse(line)));

@@ -11,11 +11,13 @@ import { lintSection } from './html/sections/lint.ts';
 import { memorySection } from './html/sections/memory.ts';
 import { readingSection } from './html/sections/reading.ts';
 import { rulesSection } from './html/sections/rules.ts';
+import { serversSection } from './html/sections/servers.ts';
 import { shiftSection } from './html/sections/shift.ts';
 import { partsSection, spectrumSection } from './html/sections/spectrum.ts';
 import { timeSection } from './html/sections/time.ts';
 import { verdictSection } from './html/sections/verdict.ts';
 import { workloadSection } from './html/sections/workload.ts';
+import { gatherServerLines } from './html/server-lines.ts';
 import { gatherRoundLines } from './html/timelines.ts';
 import type { ReportSource } from './source.ts';
 
@@ -26,6 +28,7 @@ const CONTENTS: [string, string][] = [
   ['latency', 'Latency'],
   ['parts', 'Parts'],
   ['time', 'Over time'],
+  ['servers', 'Servers'],
   ['drill-down', 'Families'],
   ['shift', 'Shift'],
   ['memory', 'Memory'],
@@ -57,6 +60,7 @@ export function reportHtml(source: ReportSource): string {
             html`<section id="latency"><h2>Latency by percentile</h2><p>No request of a judged round was answered on both arms: there is nothing to draw.</p></section><section id="parts"></section>`,
           ]),
       timeSection(gatherRoundLines(source), figures),
+      serversSection(gatherServerLines(source), figures),
       drillDownSection(distributions, figures),
       shiftSection(distributions, judgement),
       memorySection(rehearsal),

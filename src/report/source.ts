@@ -2,6 +2,7 @@
 import type { Judgement } from '../compare/judgement.ts';
 import type { StoredRehearsal } from '../measure/folder.ts';
 
-export interface ReportSource extends Pick<StoredRehearsal, 'rehearsal' | 'modelText' | 'latencyOf' | 'timelineOf'> {
+export interface ReportSource
+  extends Pick<StoredRehearsal, 'rehearsal' | 'modelText' | 'latencyOf' | 'timelineOf' | 'samplesOf'> {
   judgement: Judgement;
 }

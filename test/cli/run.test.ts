@@ -136,18 +136,19 @@ for (const { name, args, code, message, advice } of cases) {
     assert.match(result.stderr, /^ {2}→ /m, 'says what to do next');
     assert.match(result.stderr.split('→ ').slice(1).join(' '), advice);
     assert.doesNotMatch(result.stderr, /hunter2| {4}at /);
-    const json = await cutover([
-      'run',
-      '--json',
-      ...(args.some((arg) => arg === '--candidate') ? ['--baseline', 'process:redis-server'] : local),
-      ...args,
-    ]);
-    assert.equal(json.code, code);
+  });
+}
+
+test('the same as JSON: one document with the exit code and the message', async () => {
+  for (const { name, args, code, message } of cases.filter(({ name }) => /budget line|not there/.test(name))) {
+    const arms = args.includes('--candidate') ? ['--baseline', 'process:redis-server'] : local;
+    const json = await cutover(['run', '--json', ...arms, ...args]);
+    assert.equal(json.code, code, name);
     const { error } = JSON.parse(json.stdout);
     assert.equal(error.exitCode, code);
     assert.match(error.message, message);
-  });
-}
+  }
+});
 
 test('a server by URL that is not empty is refused, and left as it was', async () => {
   await using server = await startServer('process:redis-server', {});

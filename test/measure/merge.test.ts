@@ -107,6 +107,7 @@ function stored(number: number, change: (rehearsal: Rehearsal) => void = () => {
       return summarize(ops, times, LABELS);
     },
     timelineOf: () => undefined,
+    samplesOf: () => undefined,
   };
 }
 

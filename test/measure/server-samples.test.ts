@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keyCount } from '../../src/measure/server-memory.ts';
-import { serverSampleLine } from '../../src/measure/server-samples.ts';
+import { readServerSamples, serverSampleLine } from '../../src/measure/server-samples.ts';
 
 test('figures under their names; what is missing or no number is left out', () => {
   const info = {
@@ -23,4 +23,14 @@ test('figures under their names; what is missing or no number is left out', () =
 test('keys of no database are none', () => {
   assert.equal(keyCount({}), 0);
   assert.equal(keyCount({ db0: 'garbage' }), 0);
+});
+
+test('what was written is read; a line that is cut or no sample is refused', () => {
+  const lines = [1000, 2000].map((atMs) => serverSampleLine({ used_memory_rss: '7', used_cpu_sys: '1.5' }, atMs));
+  assert.deepEqual(
+    readServerSamples(lines.join('')),
+    [1000, 2000].map((atMs) => ({ atMs, rssBytes: 7, used_cpu_sys: 1.5 })),
+  );
+  assert.throws(() => readServerSamples(lines.join('').slice(0, -5)));
+  assert.throws(() => readServerSamples('{"atMs":1}\n'));
 });

@@ -138,7 +138,11 @@ for (const [verdict, source] of Object.entries(REPORTS)) {
       assert.equal(Math.max(...drawn), Math.max(...measured.map(({ max }) => max)));
       for (const id of ['spectrum', 'parts-candidate']) assert.ok((await inked(page, id)) > 500, id);
     }
-    for (const id of ['time-p99', 'time-longest', 'time-throughput']) assert.ok((await inked(page, id)) > 500, id);
+    // Half a core, from the second sample on.
+    const cores = plots['server-cores']!.series.map(({ y }) => y.map((value) => value && Number(value.toFixed(6))));
+    assert.deepEqual(new Set(cores.flatMap((y) => y.slice(1))), new Set([0.5]));
+    for (const id of ['time-p99', 'time-longest', 'time-throughput', 'server-memory', 'server-cores'])
+      assert.ok((await inked(page, id)) > 500, id);
     nothing();
     await page.close();
   });
@@ -288,9 +292,10 @@ test('a rehearsal without one complete round says so instead of drawing nothing'
     judgement: judge(rehearsal, latencyOf, parseBudget('apiVersion: cutover/budget@1\n', 'b'), 'x'),
   };
   assert.notDeepEqual(bare.judgement, judgement);
-  const { page, nothing } = await open({ ...bare, timelineOf: () => undefined });
+  const { page, nothing } = await open({ ...bare, timelineOf: () => undefined, samplesOf: () => undefined });
   assert.match(await textOf(page, '#latency'), /nothing to draw/);
   assert.match(await textOf(page, '#time'), /keeps no time lines/);
+  assert.match(await textOf(page, '#servers'), /keeps no samples of the servers/);
   assert.equal(await page.locator('canvas').count(), 0);
   nothing();
   await page.close();

@@ -58,7 +58,7 @@ async function rehearseOnce({ faults, budget, args }: Planted): Promise<Omit<Pla
   schedule(['--reset-on-fork', '--fifo'], 10, process.pid, baseline.identity.pid!, candidate.identity.pid!);
   try {
     const { code, stdout, stderr } = await cutover([
-      ...['run', capture, '--json', '--output', output, '--budget', budgetFile],
+      ...['run', capture, '--json', '--output', output, '--budget', budgetFile, '--memory-protocol', 'off'],
       ...Object.entries(urls).flatMap(([arm, port]) => [`--${arm}`, `redis://127.0.0.1:${port}`]),
       ...args,
     ]);

@@ -3,6 +3,7 @@ import { createFolder, type StoredRehearsal } from '../../src/measure/folder.ts'
 import { LatencyHistogram } from '../../src/measure/histogram.ts';
 import { type LabelledHistograms, writeLatencyLog } from '../../src/measure/latency-log.ts';
 import { ARMS, type Arm, type ArmRound, type Rehearsal, type SliceResult } from '../../src/measure/rehearsal.ts';
+import type { ServerSample } from '../../src/measure/server-samples.ts';
 import { type Timeline, writeTimeline } from '../../src/measure/timeline.ts';
 
 /** Uniform in [0, 1): mulberry32, so that a test's data is the same on every machine. */
@@ -63,7 +64,7 @@ const ORDINARY: ArmBehaviour = {
 
 export type Behaviour = (round: number, arm: Arm) => Partial<ArmBehaviour>;
 
-export type Synthetic = Pick<StoredRehearsal, 'rehearsal' | 'modelText' | 'latencyOf' | 'timelineOf'>;
+export type Synthetic = Pick<StoredRehearsal, 'rehearsal' | 'modelText' | 'latencyOf' | 'timelineOf' | 'samplesOf'>;
 
 const LOGICAL_BYTES = 200 * 2 ** 20;
 const START_BYTES = 8 * 2 ** 20;
@@ -140,8 +141,17 @@ export function rehearse(
     modelText,
     latencyOf: (round, arm, slice) => histograms(behaviour(round, arm), round * SLICE_PAIRS + slice),
     timelineOf: (round, arm, slice) => timeline(behaviour(round, arm), sliceSeconds, round * SLICE_PAIRS + slice),
+    samplesOf: (round, arm) => serverSamples(behaviour(round, arm), rehearsal.rounds[round]!.arms[arm].slices),
   };
 }
+
+/** A second apart, while the round goes on: half a core each, and memory that stays. */
+const serverSamples = ({ rssPerByte }: ArmBehaviour, slices: SliceResult[]): ServerSample[] =>
+  Array.from({ length: 20 }, (_, second) => ({
+    atMs: (slices[0]?.startedAtMs ?? 0) + 1000 * second,
+    rssBytes: START_BYTES + rssPerByte * LOGICAL_BYTES,
+    ...{ used_cpu_user: 0.3 * second, used_cpu_sys: 0.2 * second },
+  }));
 
 /** Bins that wave a little around the slice's percentiles. */
 function timeline({ ops, serviceUs, tail, lagUs, spikeUs }: ArmBehaviour, seconds: number, ripple: number): Timeline {

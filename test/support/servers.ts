@@ -115,7 +115,8 @@ export async function startForeignServer(
     ['--port', `${port}`, '--bind', '127.0.0.1', '--unixsocket', socket, '--save', '', ...tls, ...args],
     { cwd: folder, stdio: 'ignore' },
   );
-  while (!existsSync(socket)) {
+  // The socket is there a moment before it is listened on.
+  while (spawnSync('redis-cli', ['-s', socket, 'ping'], { stdio: 'ignore' }).status !== 0) {
     if (child.exitCode !== null) throw new Error(`${binary} ended with code ${child.exitCode}`);
     await sleep(10);
   }

@@ -52,6 +52,7 @@ export function explore(Chart: typeof uPlot, window: Window, plots: Record<strin
       us < 999.5 ? `${Math.round(us)} µs` : us < 999_500 ? `${rounded(us / 1000)} ms` : `${rounded(us / 1e6)} s`,
     seconds: (seconds) => `${rounded(seconds)} s`,
     perSecond: (rate) => Math.round(rate).toLocaleString('en-US'),
+    number: rounded,
     percentile: (x) => `${Number((100 - 100 / x).toPrecision(7))}`,
     ordinal: String,
   };

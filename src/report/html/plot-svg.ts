@@ -64,7 +64,7 @@ function scaleOf({ scale, unit }: Axis, values: readonly (number | null)[], from
     const place = (value: number) => from + ((to - from) * Math.log(Math.max(value, low) / low)) / Math.log(high / low);
     return { place, ticks: scale === 'percentile' ? NINES.filter((x) => x >= low && x <= high) : decades(low, high) };
   }
-  const low = unit === 'perSecond' ? Math.min(0, least) : least;
+  const low = unit === 'perSecond' || unit === 'number' ? Math.min(0, least) : least;
   const high = most > low ? most : low + 1;
   const place = (value: number) => from + ((to - from) * (value - low)) / (high - low);
   return { place, ticks: unit === 'ordinal' ? values.flatMap((value) => value ?? []) : rounds(low, high) };

@@ -5,7 +5,7 @@ import type { Arm } from '../../measure/rehearsal.ts';
 export interface Axis {
   label: string;
   scale: 'linear' | 'log' | 'percentile';
-  unit: 'us' | 'seconds' | 'perSecond' | 'percentile' | 'ordinal';
+  unit: 'us' | 'seconds' | 'perSecond' | 'number' | 'percentile' | 'ordinal';
 }
 
 /** By name in the page's style: an arm has the same colour everywhere; `older` are rehearsals before the newest. */
