@@ -39,7 +39,7 @@ export interface LabelledHistograms extends Latencies {
   windows?: LatencyWindow[];
 }
 
-export interface LatencyWindow extends Latencies {
+interface LatencyWindow extends Latencies {
   fromSeconds: number;
 }
 
