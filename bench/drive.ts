@@ -44,8 +44,11 @@ const PROGRAMS = ['redis-benchmark', 'valkey-benchmark', 'memtier_benchmark'];
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 const say = (line = '') => process.stdout.write(`${line}\n`);
 
-/** GETs, and half SETs if mixed, of random keys: all due at once, or at Poisson arrivals of a rate. */
-function sliceOf(count: number, { rate, mixed = false }: { rate?: number; mixed?: boolean }): Slice {
+/** GETs, and half SETs if mixed, of random keys: all due at once in pipelines, or at Poisson arrivals of a rate. */
+function sliceOf(
+  count: number,
+  { rate, pipeline = 1, mixed = false }: { rate?: number; pipeline?: number; mixed?: boolean },
+): Slice {
   const writer = new RespWriter();
   const offset = new Uint32Array(count + 1);
   for (let op = 0; op < count; op++) {
@@ -63,7 +66,7 @@ function sliceOf(count: number, { rate, mixed = false }: { rate?: number; mixed?
     ...{ seed: '', durationUs, count, intendedUs: intendedUs.sort(), offset, bytes: share(writer.view()) },
     connection: Uint16Array.from(
       { length: count },
-      (_, op) => (rate === undefined ? op : Math.random() * 2 ** 16) % CONNECTIONS,
+      (_, op) => (rate === undefined ? op / pipeline : Math.random() * 2 ** 16) % CONNECTIONS,
     ),
     label: new Uint16Array(count),
     flags: new Uint8Array(count),
@@ -128,7 +131,7 @@ async function closedLoop(address: ServerAddress, pipeline: number): Promise<voi
       await Driver.open(address, plan, { client, workers: 1, inFlightCap: pipeline, pacing: 'nap', graceMs: 120_000 }),
     );
   const count = (pipeline === 1 ? 60_000 : 400_000) * SECONDS;
-  const slice = sliceOf(count, {});
+  const slice = sliceOf(count, { pipeline });
   const runs: [string, () => Promise<Throughput> | Throughput][] = [];
   const raw = await open('raw');
   runs.push(['cutover raw', () => ofDriver(raw, slice)]);

@@ -30,7 +30,7 @@ export class ReplyOrder {
 
   /** A reply came: which op's? Undefined: nobody's, nothing is pending. */
   take(): number | undefined {
-    if (this.#again[0]?.after === this.#next) return this.#again.shift()!.op;
+    if (this.#again.length > 0 && this.#again[0]!.after === this.#next) return this.#again.shift()!.op;
     return this.#next < this.#sent() ? this.#next++ : undefined;
   }
 }
