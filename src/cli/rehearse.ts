@@ -246,6 +246,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   }
   if (shard) shard.document.clockOffsetMs = shard.schedule.clockOffsetMs;
   rehearsal.caveats.push(...clusterCaveats(slicesOf(rehearsal)), ...(shard?.workload.sliceCaveats() ?? []));
+  rehearsal.caveats.push(...(shard?.schedule.caveats() ?? []));
   rehearsal.finishedAt = new Date().toISOString();
   await folder.save(rehearsal);
   const judged = await judgeSaved(folder.path);
@@ -341,13 +342,15 @@ const slicesOf = ({ rounds }: Rehearsal) => rounds.flatMap(({ arms }) => ARMS.fl
 
 /** What one arm did in all slices of all rounds. */
 function doneBy({ rounds }: Rehearsal, arm: Arm): Done {
-  const done: Done = { commands: {}, hits: 0, misses: 0 };
+  const done: Done = { commands: {}, hits: 0, misses: 0, committed: 0, aborted: 0 };
   for (const { arms } of rounds) {
     for (const [name, n] of Object.entries(arms[arm].commands ?? {}))
       done.commands[name] = (done.commands[name] ?? 0) + n;
-    for (const { hits, misses } of arms[arm].slices) {
+    for (const { hits, misses, transactions } of arms[arm].slices) {
       done.hits += hits;
       done.misses += misses;
+      done.committed += transactions?.committed ?? 0;
+      done.aborted += transactions?.aborted ?? 0;
     }
   }
   return done;

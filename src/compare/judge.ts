@@ -7,6 +7,7 @@ import { clientEffects } from './client-effect.ts';
 import { gatherEvidence, type LatencyOf } from './evidence.ts';
 import type { JudgedRule, Judgement, MemoryFigures, Verdict } from './judgement.ts';
 import { levelAt } from './levels.ts';
+import { replayCaveats } from './replay.ts';
 import { sentenceOf } from './sentence.ts';
 import { meanOf } from './statistics.ts';
 import { assessValidity, type Validity } from './validity.ts';
@@ -36,7 +37,13 @@ export function judge(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: Budget
     exitCode: EXIT_CODES[verdict === 'inconclusive' ? (budget.onInconclusive ?? verdict) : verdict].code,
     reasons,
     rules,
-    caveats: [...rehearsal.caveats, ...validity.caveats, ...clientEffects(evidence), ...caveats],
+    caveats: [
+      ...rehearsal.caveats,
+      ...validity.caveats,
+      ...replayCaveats(validity.rounds),
+      ...clientEffects(evidence),
+      ...caveats,
+    ],
     findings: rehearsal.findings ?? [],
     arms: { baseline: described(rehearsal.arms.baseline), candidate: described(rehearsal.arms.candidate) },
     seed: rehearsal.seed,

@@ -44,15 +44,15 @@ export async function searchCapacity(
   return kept;
 }
 
-/** The first ops of a slice, at most `seconds` of them at this rate, in the time that they take at it. */
+/** The first ops of a slice, at most `seconds` of them at this rate, in the time that they take at it; nobody listens. */
 export function atRate(slice: Slice, rate: number, seconds: number): Slice {
   const count = Math.min(slice.count, Math.ceil(rate * seconds));
   const spanUs = slice.intendedUs[count] ?? slice.durationUs;
   const factor = (count / spanUs) * 1e6;
   const speed = rate / factor;
-  const { order } = slice;
+  const { order, subscriptions: _, ...ops } = slice;
   return {
-    ...slice,
+    ...ops,
     count,
     durationUs: spanUs / speed,
     intendedUs: slice.intendedUs.slice(0, count).map((us) => us / speed),

@@ -18,6 +18,7 @@ import type { ClusterCounts } from './cluster-map.ts';
 import type { SharedTimes } from './departures.ts';
 import { canSplit, type Pacing } from './pacer.ts';
 import { encodeCommands } from './resp-command.ts';
+import type { MessageCounts } from './subscribers.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
 
 /** So far ahead lies a slice's start: each thread has the message by then and waits for the same instant. */
@@ -73,6 +74,8 @@ export interface SliceRecord
       | 'generator'
       | 'connectionLost'
       | 'cluster'
+      | 'transactions'
+      | 'messages'
     > {
   heldByCap: number;
   outOfOrder: number;
@@ -221,6 +224,7 @@ export class Driver implements AsyncDisposable {
       planned: slice.count,
       ...this.#count(slice, times),
       ...(this.#address.cluster ? { cluster: sumCounts(health.map(({ cluster }) => cluster)) } : {}),
+      ...messagesOf(health.map(({ messages }) => messages)),
       heldByCap: health.reduce((sum, { outcome }) => sum + outcome.heldByCap, 0),
       outOfOrder: health.reduce((sum, { outcome }) => sum + outcome.outOfOrder, 0),
       scriptsResent: health.reduce((sum, { outcome }) => sum + outcome.scriptsResent, 0),
@@ -245,6 +249,8 @@ export class Driver implements AsyncDisposable {
     let unsent = 0;
     const errors = new Map<string, number>();
     const byLabel = new Map<number, Map<string, number>>();
+    const isExec = this.#plan.labels.map(({ command }) => command === 'exec');
+    const transactions = { committed: 0, aborted: 0 };
     /** Per connection: a blocking op waits, and what comes behind waits with it. */
     const waiting: boolean[] = [];
     for (let op = 0; op < slice.count; op++) {
@@ -272,6 +278,7 @@ export class Driver implements AsyncDisposable {
         }
         default:
           replied++;
+          if (isExec[slice.label[op]!]) transactions[status[op] === OpStatus.nil ? 'aborted' : 'committed']++;
       }
     }
     const nameOf = (label: number) => `${this.#plan.labels[label]!.family} ${this.#plan.labels[label]!.command}`;
@@ -280,6 +287,7 @@ export class Driver implements AsyncDisposable {
       lost,
       blocked,
       unsent,
+      ...(transactions.committed + transactions.aborted > 0 ? { transactions } : {}),
       // Words come from the server: fromEntries makes even `__proto__` a plain property.
       errors: Object.fromEntries(errors),
       errorsByLabel: Object.fromEntries(
@@ -362,6 +370,18 @@ function allocateTimes(count: number, connections: number): SharedTimes {
 function sumCounts(counts: (ClusterCounts | undefined)[]): ClusterCounts {
   const sum = (of: keyof ClusterCounts) => counts.reduce((total, count) => total + (count?.[of] ?? 0), 0);
   return { moved: sum('moved'), asked: sum('asked'), crossSlot: sum('crossSlot') };
+}
+
+function messagesOf(counts: (MessageCounts | undefined)[]): Pick<SliceRecord, 'messages'> {
+  const listening = counts.filter((count) => count !== undefined);
+  if (listening.length === 0) return {};
+  const sum = (of: keyof MessageCounts) => listening.reduce((total, count) => total + count[of], 0);
+  return {
+    messages: {
+      ...{ subscribers: sum('subscribers'), received: sum('received') },
+      ...{ refused: sum('refused'), interrupted: sum('interrupted') },
+    },
+  };
 }
 
 function progressOf({ status }: SharedTimes, seconds: number): SliceProgress {

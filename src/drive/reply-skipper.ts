@@ -157,6 +157,11 @@ export class ReplySkipper {
     if (this.kind !== PUSH) onReply(position);
   }
 
+  /** The type byte of the last value in it, which for an aggregate is its last element's. */
+  get lastKind(): number {
+    return this.#type;
+  }
+
   get isError(): boolean {
     return this.kind === ERROR || this.kind === BULK_ERROR;
   }

@@ -278,6 +278,8 @@ class RunningRound implements AsyncDisposable {
       ...(record.connectionLost === undefined ? {} : { connectionLost: record.connectionLost }),
       ...outagesOf(record),
       ...(record.cluster ? { cluster: record.cluster } : {}),
+      ...(record.transactions ? { transactions: record.transactions } : {}),
+      ...(record.messages ? { messages: record.messages } : {}),
       stalls: findStalls(slice, record),
       ...{ hits: since('keyspace_hits'), misses: since('keyspace_misses') },
     });

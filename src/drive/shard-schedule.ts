@@ -1,6 +1,6 @@
 /** A start time that several machines agree on → when each of them begins every step of every round. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CutoverError } from '../errors.ts';
+import { type Caveat, CutoverError } from '../errors.ts';
 import type { Preload } from '../plan/plan.ts';
 import type { RunningServer } from '../servers/server.ts';
 
@@ -33,6 +33,8 @@ export class ShardSchedule {
   private readonly timing: ShardTiming;
   /** The clock of the baseline less our own. */
   clockOffsetMs = 0;
+  /** The baseline does not tell the time: shards go by clocks of their own. */
+  private unset = false;
 
   constructor(timing: ShardTiming) {
     this.timing = timing;
@@ -49,10 +51,25 @@ export class ShardSchedule {
    */
   async begin(round: number, baseline: Pick<RunningServer, 'info'>, signal: AbortSignal): Promise<void> {
     if (round === 0) {
-      this.clockOffsetMs = (await readClockOffset(baseline)) ?? 0;
+      const offsetMs = await readClockOffset(baseline);
+      this.unset = offsetMs === undefined;
+      this.clockOffsetMs = offsetMs ?? 0;
       assertAhead(this.timing.startAtMs, Date.now() + this.clockOffsetMs);
     }
     await sleep(Math.max(0, this.local(this.roundStart(round)) - Date.now()), undefined, { signal });
+  }
+
+  /** What the reader must know of when the shards began. */
+  caveats(): Caveat[] {
+    if (!this.unset) return [];
+    return [
+      {
+        id: 'shard-clock',
+        message:
+          'The baseline does not tell the time (no server_time_usec in its INFO): this shard began by the clock of its own machine.',
+        advice: `Keep the machines' clocks together (NTP): shards that are more than ${MAX_APART_MS} ms apart do not load the servers together, and none of them can tell.`,
+      },
+    ];
   }
 
   /** When step n of a round begins, in Unix milliseconds of our own clock: the two warm-ups, then the slices. */

@@ -18,6 +18,7 @@ import { Probe } from './probe.ts';
 import { Lane } from './replies.ts';
 import { ScriptSources } from './script-sources.ts';
 import { Sender, SplitDispatch } from './split-dispatch.ts';
+import { type MessageCounts, Subscribers } from './subscribers.ts';
 import { Wire } from './wire.ts';
 
 export interface WorkerSetup {
@@ -57,6 +58,7 @@ export type FromWorker =
       threads: ThreadHealth[];
       lostReason: string | undefined;
       cluster: ClusterCounts | undefined;
+      messages: MessageCounts | undefined;
     }
   | { type: 'closed' };
 
@@ -68,6 +70,7 @@ const thread = new LoadThread(priority);
 const pacer = new Pacer(pacing, thread.priority === 'realtime');
 const sender = pacing === 'split' ? new Sender(priority) : undefined;
 const sources = new ScriptSources(scripts);
+const subscribers = new Subscribers(address, (subscriber) => subscriber % workers === worker);
 
 const prefixes = new ErrorPrefixes((id, word) => tell({ type: 'error-word', id, word }));
 const isOwn = (connection: number) => connection % workers === worker;
@@ -145,6 +148,8 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): P
     }),
   );
 
+  await subscribers.listen(slice.subscriptions ?? []);
+
   const own = opsByConnection(slice, connections.length, isOwn);
   for (const lane of lanes) {
     const [from, to] = [own.from[lane.connection], own.from[lane.connection + 1]];
@@ -158,15 +163,17 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): P
     errorId === noscript ? sources.inFull(ops.run(k, k + 1)) : undefined;
   const services = { connect: open, replacementOf, probe };
   const work = { share, lanes, graceMs: limits.graceMs };
-  const onEnd = (outcome: DispatchOutcome, ofSender?: ThreadHealth) => {
+  const onEnd = async (outcome: DispatchOutcome, ofSender?: ThreadHealth) => {
     running = undefined;
     const { eventLoopDelayUs } = outcome;
     const threads = [{ ...thread.end(), eventLoopDelayUs, probe: probe?.take() }, ...(ofSender ? [ofSender] : [])];
+    const messages = await subscribers.leave();
     tell({
       type: 'ended',
       outcome,
       threads,
       cluster: address.cluster && ClusterMap.of(address).takeCounts(),
+      messages,
       lostReason: lanes.find(({ lostReason }) => lostReason !== undefined)?.lostReason,
     });
   };
@@ -184,6 +191,7 @@ async function closeAll(): Promise<void> {
     }),
   );
   probe?.destroy();
+  subscribers.destroy();
   thread.close();
   sender?.close();
   tell({ type: 'closed' });

@@ -277,6 +277,8 @@ const Slice = z.object({
   outOfOrder: total.exactOptional(),
   scriptsResent: total.exactOptional(),
   cluster: z.object({ moved: total, asked: total, crossSlot: total }).exactOptional(),
+  transactions: z.object({ committed: total, aborted: total }).exactOptional(),
+  messages: z.object({ subscribers: total, received: total, refused: total, interrupted: total }).exactOptional(),
   connectionLost: z.string().exactOptional(),
   outages: z.object({ count: total, longestMs: total, totalMs: total }).exactOptional(),
   host: z.object({ jitterUs: Quantiles, stealShare: total, throttledMs: total }).exactOptional(),

@@ -237,7 +237,6 @@ function mergeSlices(parts: SliceResult[]): SliceResult {
   const lost = [...new Set(parts.flatMap(({ connectionLost }) => connectionLost ?? []))];
   const outages = parts.flatMap((slice) => slice.outages ?? []);
   const hosts = parts.flatMap(({ host }) => host ?? []);
-  const clusters = parts.flatMap(({ cluster }) => cluster ?? []);
   return {
     ...common,
     startedAtMs: Math.min(...parts.map(({ startedAtMs }) => startedAtMs)),
@@ -255,15 +254,9 @@ function mergeSlices(parts: SliceResult[]): SliceResult {
     ...addOptional('heldByCap', parts),
     ...addOptional('outOfOrder', parts),
     ...addOptional('scriptsResent', parts),
-    ...(clusters.length > 0
-      ? {
-          cluster: {
-            moved: sum(clusters, ({ moved }) => moved),
-            asked: sum(clusters, ({ asked }) => asked),
-            crossSlot: sum(clusters, ({ crossSlot }) => crossSlot),
-          },
-        }
-      : {}),
+    ...addNamed('cluster', parts),
+    ...addNamed('transactions', parts),
+    ...addNamed('messages', parts),
     ...(lost.length > 0 ? { connectionLost: lost.join('; ') } : {}),
     ...(outages.length > 0
       ? {
@@ -371,6 +364,18 @@ function addOptional<Name extends 'heldByCap' | 'outOfOrder' | 'scriptsResent'>(
 ): Partial<Record<Name, number>> {
   if (parts.every((part) => part[name] === undefined)) return {};
   return { [name]: sum(parts, (part) => part[name] ?? 0) } as Record<Name, number>;
+}
+
+/** Counts by name, of the parts that have them. */
+function addNamed<Name extends 'cluster' | 'transactions' | 'messages'>(
+  name: Name,
+  parts: SliceResult[],
+): Pick<SliceResult, Name> {
+  const counts = parts.flatMap((part) => part[name] ?? []);
+  return (counts.length > 0 ? { [name]: addCounts(counts as Record<string, number>[]) } : {}) as Pick<
+    SliceResult,
+    Name
+  >;
 }
 
 const refusal = (message: string, advice: string) => new CutoverError('usage', 'E_NOT_MERGEABLE', message, advice);

@@ -267,6 +267,13 @@ export interface SliceResult {
   scriptsResent?: number;
   /** On a cluster: ops sent again because their slot had moved (MOVED) or was moving (ASK), and ops of several slots. */
   cluster?: { moved: number; asked: number; crossSlot: number };
+  /** EXECs that were answered: those that ran, and those that a watched key stopped (nil). */
+  transactions?: { committed: number; aborted: number };
+  /**
+   * Where the workload has subscribers: their connections, the messages that they were sent, subscriptions that the server
+   * refused, and how often one of the connections was cut.
+   */
+  messages?: { subscribers: number; received: number; refused: number; interrupted: number };
   /** Which connections, or load threads, were lost, and why. */
   connectionLost?: string;
   /** What the host did in the same seconds. */

@@ -10,9 +10,10 @@ import { Birth, KeyTable, NEVER, Presence } from './keyspace.ts';
 import { PairCounts, PairTable } from './pair-table.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';
-import { latin1 } from './roles.ts';
+import { LITERAL, latin1 } from './roles.ts';
 import { ScriptBook } from './scripts.ts';
 import { EXPIRES, type FindKeys, keyFinderOf, NumberList, ShapeTable, ttlSeconds, valueIndex } from './shapes.ts';
+import { addListener, type ListenerCount, noListeners, SubscriptionFollower } from './subscriptions.ts';
 import { intern, tally } from './tally.ts';
 import { TemplateMiner } from './template/miner.ts';
 import { touchGroup } from './template/touch.ts';
@@ -134,6 +135,8 @@ const MAX_HABITS = 200_000;
 const MAX_PAIRS = 100_000;
 const EVERY_PAIR = 200_000;
 const NO_KEYS = new NumberList();
+/** Channels and patterns whose listeners are counted. */
+const MAX_CHANNELS = 1000;
 /** Longer pipelines, which only long transactions are, count as so long. */
 const MAX_DEPTH = 4096;
 
@@ -177,6 +180,14 @@ export class Fit {
   readonly sizes = new ValueHistogram();
   readonly transactions = { committed: 0, empty: 0, discarded: 0 };
   readonly scriptCommands = new Map<string, number>();
+  /** By `KIND NAME`. */
+  readonly listeners = new Map<string, ListenerCount>();
+  private readonly subscriptions = new SubscriptionFollower((kind, name, begins) => {
+    const entry = `${kind} ${name}`;
+    // The rule for texts in arguments: PUBLISH must name the same, or nobody hears it.
+    if (!LITERAL.test(name) || (this.listeners.size >= MAX_CHANNELS && !this.listeners.has(entry))) return;
+    addListener(intern(this.listeners, entry, noListeners), begins);
+  });
   /** Units that call scripts whose arguments are kept. */
   readonly stretch: { startUs: number; kind: number; calls: number[] }[] = [];
   private readonly calls = new Calls();
@@ -231,6 +242,7 @@ export class Fit {
     command.count++;
     if (command.treatment !== 'replay') {
       if (command.loadsScripts) this.scripts.noteBodies(op);
+      if (command.treatment === 'subscription') this.subscriptions.add(op);
       return;
     }
     const client = this.client(op);

@@ -10,6 +10,7 @@ import { addCounts, mergeRoles } from './merge/roles.ts';
 import type { Family, Model, Role, Script, Shape, Unit, UnitOp } from './model.ts';
 import { rounded } from './rounding.ts';
 import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './scripts.ts';
+import { joinListeners } from './subscriptions.ts';
 import { CURVES, descending } from './summarize.ts';
 import { intern, tally } from './tally.ts';
 import { KeyState, POPULARITIES } from './units.ts';
@@ -106,9 +107,21 @@ function mergePair(a: Model, b: Model): Model {
       sizes: addCounts(a.transactions.sizes, b.transactions.sizes),
     },
     pipelines: { depths: addCounts(a.pipelines.depths, b.pipelines.depths) },
+    ...joinSubscriptions(a, b),
     leftOut: addRecords(a.leftOut, b.leftOut),
     ...(overrides ? { overrides } : {}),
   };
+}
+
+function joinSubscriptions(a: Model, b: Model): Pick<Model, 'subscriptions'> {
+  if (!a.subscriptions && !b.subscriptions) return {};
+  const listeners = new Map<string, NonNullable<Model['subscriptions']>[number]>();
+  for (const own of [...(a.subscriptions ?? []), ...(b.subscriptions ?? [])]) {
+    const name = `${own.kind} ${own.name}`;
+    const before = listeners.get(name);
+    listeners.set(name, before ? { ...own, ...joinListeners(before, own) } : own);
+  }
+  return { subscriptions: [...listeners.values()] };
 }
 
 type Side = 'a' | 'b';

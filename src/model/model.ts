@@ -1,5 +1,6 @@
 /** The statistics of a workload: one versioned JSON document that holds no raw key and no value. */
 import { z } from 'zod';
+import { SUBSCRIPTION_KINDS } from './subscriptions.ts';
 import { PLACEHOLDERS } from './template/parts.ts';
 
 /** Values ascending, each with how often it came. */
@@ -186,6 +187,18 @@ export const modelSchema = z.strictObject({
   }),
   transactions: z.strictObject({ committed: count, empty: count, discarded: count, sizes: counts }),
   pipelines: z.strictObject({ depths: counts }),
+  /** Channels and patterns with short plain names, and how many connections listened to each (see `ListenerCount`). */
+  subscriptions: z
+    .array(
+      z.strictObject({
+        kind: z.enum(SUBSCRIPTION_KINDS),
+        name: z.string(),
+        change: z.number().int(),
+        peak: count,
+        low: z.number().int().nonpositive(),
+      }),
+    )
+    .optional(),
   /** Commands that are never replayed, with how often they came. */
   leftOut: z.record(z.string(), count),
   /** What a person had changed: who, why, and which families it was. */

@@ -1,5 +1,6 @@
 /** Which commands a rehearsal replays, which belong to connection set-up, and which must never be sent. */
 import { COMMANDS } from '../capture/commands.ts';
+import { isSubscription } from './subscriptions.ts';
 
 /** Handshakes and monitoring: done once per connection or by other tools; no part of the mix. */
 const SET_UP = new Set([
@@ -66,14 +67,16 @@ const NEVER = new Set([
   ...['script', 'function', 'wait', 'waitaof', 'pfdebug', 'pfselftest', 'move', 'clusterscan'],
 ]);
 
-export type Treatment = 'replay' | 'set-up' | 'left-out';
+/** `subscription`: what a connection listens to is held while a slice runs, not sent as one of its ops. */
+export type Treatment = 'replay' | 'set-up' | 'subscription' | 'left-out';
 
 /** What happens to a command (lower case) in a rehearsal. Unknown commands are left out: they could be anything. */
 export function treatmentOf(command: string): Treatment {
   if (SET_UP.has(command)) return 'set-up';
+  if (isSubscription(command)) return 'subscription';
   const info = COMMANDS.get(command);
   if (!info || NEVER.has(command) || info.admin) return 'left-out';
-  // Subscriptions change a connection's protocol state; PUBLISH is an ordinary command.
+  // PUBSUB asks about the server's state; PUBLISH is an ordinary command.
   if (info.pubsub && command !== 'publish' && command !== 'spublish') return 'left-out';
   return 'replay';
 }

@@ -6,7 +6,7 @@ import type { Role } from './model.ts';
 /** At most this many different texts are kept as they are … */
 export const MAX_LITERALS = 24;
 /** … and only short plain ones: options, field names, small numbers. Longer ones could be secrets. */
-const LITERAL = /^[\w.:+\-*()[\]$>~=!#@/ ]{0,24}$/;
+export const LITERAL = /^[\w.:+\-*()[\]$>~=!#@/ ]{0,24}$/;
 /** A whole number this close to the op's own time, in seconds or milliseconds, is taken for a time. */
 const TIME_WINDOW_SECONDS = 400 * 86_400;
 const UNITS = ['s', 'ms', 'stream-id'] as const;

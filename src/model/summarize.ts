@@ -11,6 +11,7 @@ import { zipfExponent } from './popularity.ts';
 import { mulberry32 } from './random.ts';
 import { latin1, RoleLearner } from './roles.ts';
 import { type LearntShape, NumberList } from './shapes.ts';
+import type { SubscriptionKind } from './subscriptions.ts';
 import { intern, tally } from './tally.ts';
 import { templateText } from './template/parts.ts';
 import { KeyState, POPULARITIES } from './units.ts';
@@ -101,8 +102,16 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     stretch: stretchOf(fit, unitOf),
     transactions: { ...fit.transactions, sizes: fit.sizes.entries() },
     pipelines: { depths: fit.depths },
+    ...(fit.listeners.size > 0 ? { subscriptions: subscriptionsOf(fit) } : {}),
     leftOut: Object.fromEntries(fit.commandCounts(true)),
   };
+}
+
+function subscriptionsOf({ listeners }: Fit): NonNullable<Model['subscriptions']> {
+  return [...listeners].map(([entry, count]) => {
+    const space = entry.indexOf(' ');
+    return { kind: entry.slice(0, space) as SubscriptionKind, name: entry.slice(space + 1), ...count };
+  });
 }
 
 /** What the templates of one family counted together. */

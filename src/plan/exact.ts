@@ -8,6 +8,7 @@ import { intern } from '../model/tally.ts';
 import { creation, payloadEnd, typeOf } from './contents.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import type { FamilyMatcher } from './family-matcher.ts';
+import { listenerCaveats } from './listeners.ts';
 import type { Plan, Preload, Slice } from './plan.ts';
 import type { PresentKey } from './presence.ts';
 import { Sampler, stream } from './random.ts';
@@ -100,7 +101,7 @@ export class ExactWorkload implements Workload {
       preload: preloadOf(recording.presence.present(atStart), recording.matcher, options),
       scripts: scriptsOf(model),
     };
-    this.caveats = caveatsOf(model, recording.losses);
+    this.caveats = [...caveatsOf(model, recording.losses), ...listenerCaveats(model, { modelled: false })];
   }
 
   /** Every round is the same: what was captured, but for times that the server holds against its clock. */
@@ -122,7 +123,19 @@ export class ExactWorkload implements Workload {
       offset: share(Uint32Array.from(ops.offset.subarray(first, end + 1), (offset) => offset - base)),
       bytes: this.bytesOf(first, end, laterSeconds),
       ...this.orderOf(first, end),
+      ...this.listenersBetween(fromUs * speed, (fromSeconds + seconds) * 1e6 * speed),
     };
+  }
+
+  /** Held for the whole window by whoever held it at any time in it. */
+  private listenersBetween(fromUs: number, untilUs: number): Pick<Slice, 'subscriptions'> {
+    const held = this.ops.subscriptions.filter((stay) => stay.fromUs < untilUs && stay.untilUs > fromUs);
+    if (held.length === 0) return {};
+    // Who left a channel and came back within the window listens to it once.
+    const once = new Map(
+      held.map(({ subscriber, kind, name }) => [`${subscriber} ${kind} ${name}`, { subscriber, kind, name }]),
+    );
+    return { subscriptions: [...once.values()] };
   }
 
   /** Times in it are `laterSeconds` later, in as many digits: a rehearsal does not last until they are one more. */

@@ -117,10 +117,13 @@ export interface Done {
   commands: Record<string, number>;
   hits: number;
   misses: number;
+  /** EXECs that ran, and that a watched key stopped. */
+  committed: number;
+  aborted: number;
 }
 
 /** The outcome of a rehearsal beside what the capture says that its own server did. */
-export function outcomeOf(model: Model, { commands, hits, misses }: Done) {
+export function outcomeOf(model: Model, { commands, hits, misses, committed, aborted }: Done) {
   const captured = new Map(Object.entries(model.commands).map(([name, { count }]) => [name, count]));
   for (const [name, n] of Object.entries(model.scriptCommands)) tally(captured, name, n);
   for (const name of captured.keys()) if (treatmentOf(name) !== 'replay') captured.delete(name);
@@ -135,6 +138,16 @@ export function outcomeOf(model: Model, { commands, hits, misses }: Done) {
       metric: 'hit ratio',
       value: Math.abs(hits / (hits + misses) - before),
       target: 0.01,
+    });
+  }
+  if (model.commands.watch && committed + aborted > 0) {
+    // A capture shows no replies, and nothing between the MULTI and the EXEC of a transaction that did not run.
+    const before = model.transactions.empty / Math.max(1, model.transactions.committed + model.transactions.empty);
+    rows.push({
+      aspect: 'outcome',
+      metric: 'transactions aborted',
+      value: Math.abs(aborted / (committed + aborted) - before),
+      target: 0.05,
     });
   }
   return rows;

@@ -1,4 +1,5 @@
 /** What will be sent and when: the same bytes to both arms, as typed arrays that worker threads share. */
+import type { SubscriptionKind } from '../model/subscriptions.ts';
 
 /** One thing to be recorded apart: a family and a command. Ops point into the plan's list of labels. */
 export interface Label {
@@ -37,6 +38,17 @@ export interface Slice {
   bytes: Uint8Array;
   /** Where ops on different connections keep their order; undefined: each leaves at its time whatever the others do. */
   order?: Order;
+  /** What is listened to while the slice runs, by connections of their own; undefined: nobody listens. */
+  subscriptions?: Subscription[];
+}
+
+/** One of a subscriber's channels or patterns. */
+export interface Subscription {
+  /** Equal for what one connection listens to. */
+  subscriber: number;
+  kind: SubscriptionKind;
+  /** Latin1 text. */
+  name: string;
 }
 
 /**

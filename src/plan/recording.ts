@@ -7,18 +7,20 @@ import { continuesPipeline } from '../model/pipeline.ts';
 import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
 import { describe, ttlSeconds } from '../model/shapes.ts';
+import { SubscriptionFollower } from '../model/subscriptions.ts';
 import { intern } from '../model/tally.ts';
 import { readsClock, type ShiftedTime, shiftScriptTimes, shiftTimes } from './clock-shift.ts';
 import { assignConnections, type Stay } from './connections.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import { FamilyMatcher } from './family-matcher.ts';
 import { Labels, NO_FAMILY, OTHER_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
-import { OpFlag, type Order, type Plan } from './plan.ts';
+import { OpFlag, type Order, type Plan, type Subscription } from './plan.ts';
 import { type Access, Precedence } from './precedence.ts';
 import { Presence } from './presence.ts';
 import { RespWriter } from './resp.ts';
 
 const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
+const PUBLISHES = new Set(['publish', 'spublish']);
 const CURSORS = new Set(['scan', 'hscan', 'sscan', 'zscan']);
 /** Commands that name stream entries by the ids that the captured server gave them. */
 const NAMES_ENTRIES = new Set(['xack', 'xackdel', 'xdel', 'xdelex', 'xclaim']);
@@ -53,6 +55,13 @@ export interface RecordedOps {
   order: Order;
   /** Where bytes hold times that the server holds against its clock, in the order of their ops. */
   times: PlannedTime[];
+  subscriptions: RecordedSubscription[];
+}
+
+/** Held from one captured time until another, in µs since the start of the recording. */
+interface RecordedSubscription extends Subscription {
+  fromUs: number;
+  untilUs: number;
 }
 
 /** Digits of a time, `at` bytes into an op's, in units of so many milliseconds. */
@@ -101,6 +110,23 @@ export class Recording {
   private together = { stay: -1, atUs: 0, first: 0 };
   private readonly stayNumbers = new Map<string, number>();
   private readonly clients = new Map<number, Client>();
+  /** That have ended, and that are held: by client, kind and name as captured. */
+  private readonly ended: RecordedSubscription[] = [];
+  private readonly held = new Map<string, RecordedSubscription>();
+  private readonly follower = new SubscriptionFollower((kind, name, begins, { clientId, atUs }) => {
+    const entry = `${clientId} ${kind} ${name}`;
+    const sinceUs = Math.max(0, atUs - this.startUs);
+    // What was held when the capture began.
+    const stay = this.held.get(entry) ?? {
+      subscriber: clientId,
+      kind,
+      name: this.channel(name),
+      fromUs: 0,
+      untilUs: 0,
+    };
+    if (begins) this.held.set(entry, { ...stay, fromUs: sinceUs, untilUs: Number.POSITIVE_INFINITY });
+    else if (this.held.delete(entry) || sinceUs > 0) this.ended.push({ ...stay, untilUs: sinceUs });
+  });
   /** The pipeline that the last command belongs to. */
   private pipeline = { clientId: -1, startUs: 0, lastUs: 0, lastBytes: 0 };
   /** The transaction that the last command belongs to: its MULTI's op, and what its body uses. */
@@ -188,6 +214,7 @@ export class Recording {
         (a, b) => connection[a] === connection[b],
       ),
       times: this.times.map((time) => ({ ...time, op: numbers[time.op]! })),
+      subscriptions: [...this.ended, ...this.held.values()],
     };
     return { ops, connections };
   }
@@ -201,6 +228,7 @@ export class Recording {
     client.lastUs = op.atUs;
     const startUs = this.follow(op);
     this.noteBody(op, client);
+    if (treatmentOf(op.command) === 'subscription') this.follower.add(op);
     if (treatmentOf(op.command) !== 'replay') return;
     const open = this.transaction;
     const ends = op.command === 'exec' || op.command === 'discard';
@@ -245,10 +273,7 @@ export class Recording {
     if (CURSORS.has(op.command) && textOf(args[op.command === 'scan' ? 1 : 2]) !== '0') this.losses.cursors++;
     if (NAMES_ENTRIES.has(op.command)) this.losses.entries++;
     const times = shiftTimes(op.command, args, op.atUs / 1000, this.plannedMs(atUs));
-    this.disguise?.plain(
-      args,
-      keys.map(({ index }) => index),
-    );
+    this.disguise?.plain(args, PUBLISHES.has(op.command) ? [1] : keys.map(({ index }) => index));
     const number = this.emit(stay, atUs, template, op.command, blocking ? OpFlag.blocking : OpFlag.none, args, times);
     this.noteAccesses(accesses, number, op.command === 'watch');
   }
@@ -331,6 +356,11 @@ export class Recording {
       if (op.atUs - call.atUs <= RETRY_US) this.writer.view().set(NO_SCRIPT, call.nameOffset);
       return false;
     });
+  }
+
+  /** A channel is disguised as a key is, in PUBLISH and here alike. */
+  private channel(name: string): string {
+    return this.disguise ? latin1(this.disguise.key(Buffer.from(name, 'latin1'))) : name;
   }
 
   /** The transaction that is being read was none: what looked like its body stays. */

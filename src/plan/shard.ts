@@ -129,6 +129,9 @@ export class ShardedWorkload implements Workload {
       offset: share(offset),
       bytes: share(bytes),
       ...(slice.order ? { order: this.orderOf(slice.order, slice.count, kept) } : {}),
+      ...(slice.subscriptions
+        ? { subscriptions: slice.subscriptions.filter(({ subscriber }) => this.owns(subscriber)) }
+        : {}),
     };
   }
 

@@ -10,7 +10,8 @@ import { type CallContext, type CompiledShape, compileShapes } from './calls.ts'
 import { existedBefore, IndependentKeys, type KeySource, KeyTrace, requestsByRank } from './key-trace.ts';
 import { type KeyMaker, keyMakers } from './keys.ts';
 import { Labels } from './labels.ts';
-import { OpFlag, type Order, type Plan, type Preload, type Slice } from './plan.ts';
+import { listenerCaveats, listenersOf } from './listeners.ts';
+import { OpFlag, type Order, type Plan, type Preload, type Slice, type Subscription } from './plan.ts';
 import { Precedence } from './precedence.ts';
 import { preloadOf } from './preload.ts';
 import { Alias, type Random, stream } from './random.ts';
@@ -74,6 +75,7 @@ export class Synthesis implements Workload {
   private readonly classes: CompiledClass[];
   private readonly unitLabels: string[];
   private readonly opsPerUnit: number;
+  private readonly subscriptions: Subscription[];
   private current: { round: number; state: Round } | undefined;
 
   constructor(model: Model, options: SynthesisOptions) {
@@ -98,6 +100,7 @@ export class Synthesis implements Workload {
       units += unit.count;
     }
     this.opsPerUnit = ops / Math.max(1, units);
+    this.subscriptions = listenersOf(model);
     const { makers } = this;
     let preload: Preload | undefined;
     this.plan = {
@@ -131,7 +134,12 @@ export class Synthesis implements Workload {
       if (fromUs > 0) this.current.state.take(0, fromUs);
     }
     const slice = this.current.state.take(fromUs, untilUs);
-    return { seed: `${this.options.seed} round ${round} ${fromUs}..${untilUs} us`, ...slice };
+    const { subscriptions } = this;
+    return {
+      seed: `${this.options.seed} round ${round} ${fromUs}..${untilUs} us`,
+      ...slice,
+      ...(subscriptions.length > 0 ? { subscriptions } : {}),
+    };
   }
 
   private round(round: number, laterSeconds: number): Round {
@@ -227,6 +235,7 @@ export class Synthesis implements Workload {
         numbers: Object.fromEntries(left),
       });
     }
+    this.caveats.push(...listenerCaveats(this.model, { modelled: true }));
     const speed = this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(this.model));
     const expiring = this.model.families.filter((family) => family.ttlSeconds.length > 0);
     if (expiring.length > 0 && Math.abs(Math.log(speed)) > SAME_SPEED) {

@@ -108,6 +108,18 @@ function outcome({ outcome: rows, rounds }: Rehearsal): Markup {
     const all = slices.reduce((sum, slice) => sum + slice.hits + slice.misses, 0);
     return all === 0 ? '–' : percent(hits / all);
   });
+  const transactions = ARMS.map((arm) => {
+    const all = rounds.flatMap(({ arms }) => arms[arm].slices.flatMap((slice) => slice.transactions ?? []));
+    const aborted = all.reduce((sum, slice) => sum + slice.aborted, 0);
+    const answered = all.reduce((sum, slice) => sum + slice.aborted + slice.committed, 0);
+    return answered === 0 ? undefined : `${count(aborted)} of ${count(answered)}`;
+  });
+  const messages = ARMS.map((arm) => {
+    const all = rounds.flatMap(({ arms }) => arms[arm].slices.flatMap((slice) => slice.messages ?? []));
+    return all.length === 0 ? undefined : count(all.reduce((sum, { received }) => sum + received, 0));
+  });
+  const row = (name: string, figures: (string | undefined)[]) =>
+    figures.some((figure) => figure) ? [[name, '', ...figures.map((figure) => figure ?? '–')]] : [];
   return html`<h3 id="replay">Capture against replay</h3>
 <p class="reading">What the servers did in the rehearsal, beside what the captured server did. A distance above its target means that the servers were not asked the same.</p>
 ${table(
@@ -120,6 +132,8 @@ ${table(
       ...ARMS.map((arm) => rows![arm][i]?.value.toFixed(3) ?? '–'),
     ]),
     ['hit ratio', '', ...lookups],
+    ...row('transactions stopped by a watched key (EXEC nil)', transactions),
+    ...row('messages received by subscribers', messages),
   ],
 )}`;
 }

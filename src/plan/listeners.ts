@@ -1,0 +1,50 @@
+/** A model → who listens to which channel all the time, and what the reader must know of messages. */
+import type { Caveat } from '../errors.ts';
+import type { Model } from '../model/model.ts';
+import type { Subscription } from './plan.ts';
+
+/** As many subscribers as a channel or pattern had at most at once; subscriber 0 listens to all of them. */
+export function listenersOf({ subscriptions = [] }: Model): Subscription[] {
+  return subscriptions.flatMap(({ kind, name, peak, low }) =>
+    Array.from({ length: peak - low }, (_, subscriber) => ({ subscriber, kind, name })),
+  );
+}
+
+const PUBLISH = ['publish', 'spublish'];
+const KEYSPACE = /^__key(space|event)@/;
+
+/** Of both modes; `modelled`: channels are named by the model, which keeps few and short names. */
+export function listenerCaveats(model: Model, { modelled }: { modelled: boolean }): Caveat[] {
+  const caveats: Caveat[] = [];
+  const published = PUBLISH.reduce((sum, name) => sum + (model.commands[name]?.count ?? 0), 0);
+  const subscribed = ['subscribe', 'psubscribe', 'ssubscribe'].some((name) => model.commands[name]);
+  if (published > 0 && !subscribed) {
+    caveats.push({
+      id: 'messages-unheard',
+      message: `${published} messages are published, and the capture shows nobody who subscribes: nobody hears them in the rehearsal either.`,
+      advice:
+        'Who subscribed before a capture began is not in it. Where fan-out is a good part of the load, begin the capture before the subscribers connect.',
+      numbers: { published },
+    });
+  }
+  const invented = model.shapes.filter(
+    ({ command, roles }) => PUBLISH.includes(command) && !(roles[0] && 'literals' in roles[0]),
+  );
+  if (modelled && subscribed && invented.length > 0) {
+    caveats.push({
+      id: 'channels-invented',
+      message:
+        'Some messages are published to channels that the model does not name, because they are many or long: nobody hears these.',
+      advice: '--mode exact keeps every channel and who listens to it.',
+      numbers: { shapes: invented.length },
+    });
+  }
+  if (model.subscriptions?.some(({ name }) => KEYSPACE.test(name))) {
+    caveats.push({
+      id: 'keyspace-notifications',
+      message: 'Subscribers listen to keyspace notifications, which servers that cutover starts do not send.',
+      advice: 'Rehearse against servers of your own (a URL) with notify-keyspace-events as in production.',
+    });
+  }
+  return caveats;
+}
