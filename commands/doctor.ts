@@ -185,7 +185,7 @@ function checkMachine(): Check[] {
 
 /** Containers or binaries: one of them must be there for both products. */
 async function checkServers(): Promise<Check[]> {
-  const { engine, products } = await findServerSources();
+  const { engine, products, orphans } = await findServerSources();
   const imagesMissing = products.filter(({ imageHere }) => !imageHere).map(({ image }) => image);
   const binariesMissing = products.filter(({ binaryPath }) => !binaryPath).map(({ binary }) => binary);
   const usableBinaries = binariesMissing.length === 0;
@@ -214,6 +214,15 @@ async function checkServers(): Promise<Check[]> {
             ].join('\n'),
           },
     );
+  }
+  if (orphans.length > 0) {
+    checks.push({
+      id: 'leftovers',
+      status: 'warn',
+      message: `${orphans.length} ${orphans.length === 1 ? 'container of a run that was' : 'containers of runs that were'} killed still ${orphans.length === 1 ? 'runs' : 'run'}`,
+      cure: `The next run with containers removes them. By hand: docker rm --force --volumes ${orphans.map((id) => id.slice(0, 12)).join(' ')}`,
+      numbers: { containers: orphans.length },
+    });
   }
   for (const { binary, binaryPath, version } of products) {
     checks.push(

@@ -15,8 +15,9 @@ const PING = encodeCommands([['PING']]);
 const [ARRAY, BULK] = [...Buffer.from('*$')] as [number, number];
 /** `message CHANNEL TEXT`, and one more with its pattern; `pong TEXT` is shorter. */
 const MESSAGE_LENGTH = 3;
-/** A server that does not answer a connection without ops within this time is not waited for. */
-const ANSWER_TIMEOUT_MS = 2000;
+/** So long confirmations are waited for before a slice, and the last messages after it: less than a thread may take to stop. */
+const CONFIRM_TIMEOUT_MS = 5000;
+const LAST_WORDS_TIMEOUT_MS = 1000;
 /** As the lanes: at the nth try after n · 50 ms, at most 2 s. */
 const RETRY_STEP_MS = 50;
 const MAX_RETRY_MS = 2000;
@@ -29,16 +30,17 @@ const MAX_RETRY_MS = 2000;
 export class Subscribers {
   readonly #address: ServerAddress;
   readonly #owns: (subscriber: number) => boolean;
-  /** By subscriber and, in a cluster, node. */
-  readonly #listeners = new Map<string, Listener>();
+  #listeners: Listener[] = [];
 
   constructor(address: ServerAddress, owns: (subscriber: number) => boolean) {
     this.#address = { ...address, protocol: 2 };
     this.#owns = owns;
   }
 
-  /** From now on exactly these are held, as far as the server grants it: what it does not is counted. */
+  /** Until `leave` these are held, as far as the server grants it: what it does not is counted. */
   async listen(subscriptions: readonly Subscription[]): Promise<void> {
+    this.destroy();
+    /** By subscriber and, in a cluster, node. */
     const wanted = new Map<string, { address: ServerAddress; commands: Map<string, string[]> }>();
     for (const { subscriber, kind, name } of subscriptions) {
       if (!this.#owns(subscriber)) continue;
@@ -48,47 +50,33 @@ export class Subscribers {
       wanted.set(id, own);
       own.commands.set(`${kind} ${name}`, [VERBS[kind], name]);
     }
-    await Promise.all([
-      ...[...this.#listeners].map(async ([id, listener]) => {
-        if (sameKeys(listener.commands, wanted.get(id)?.commands)) return;
-        listener.destroy();
-        this.#listeners.delete(id);
-      }),
-      ...[...wanted].map(async ([id, { address, commands }]) => {
-        let listener = this.#listeners.get(id);
-        if (!listener || !sameKeys(listener.commands, commands)) {
-          listener = new Listener(address, commands);
-          this.#listeners.set(id, listener);
-        }
-        await listener.ready();
-      }),
-    ]);
-    this.#take();
+    this.#listeners = [...wanted.values()].map(
+      ({ address, commands }) => new Listener(address, [...commands.values()]),
+    );
+    await Promise.all(this.#listeners.map((listener) => listener.open()));
   }
 
-  /** What came since `listen`: all that was published before, on a single server. */
-  async take(): Promise<MessageCounts | undefined> {
-    if (this.#listeners.size === 0) return undefined;
+  /**
+   * Disconnects; what came since `listen`, which on a single server is all that was published. Nobody listens between
+   * slices: of two clients in turn, the other's subscribers would hear this one's messages.
+   */
+  async leave(): Promise<MessageCounts | undefined> {
+    if (this.#listeners.length === 0) return undefined;
     // What a server had to say to a connection before it answers this, it has said then.
-    await Promise.all([...this.#listeners.values()].map((listener) => listener.ping()));
-    return this.#take();
+    await Promise.all(this.#listeners.map((listener) => listener.ping()));
+    const sum = (of: (listener: Listener) => number) =>
+      this.#listeners.reduce((total, listener) => total + of(listener), 0);
+    const counts = {
+      ...{ subscribers: this.#listeners.length, received: sum(({ received }) => received) },
+      ...{ refused: sum(({ refused }) => refused), interrupted: sum(({ interrupted }) => interrupted) },
+    };
+    this.destroy();
+    return counts;
   }
 
   destroy(): void {
-    for (const listener of this.#listeners.values()) listener.destroy();
-    this.#listeners.clear();
-  }
-
-  #take(): MessageCounts {
-    const counts = { subscribers: this.#listeners.size, received: 0, refused: 0, interrupted: 0 };
-    for (const listener of this.#listeners.values()) {
-      counts.received += listener.received;
-      counts.refused += listener.refused;
-      counts.interrupted += listener.interrupted;
-      listener.received = 0;
-      listener.interrupted = 0;
-    }
-    return counts;
+    for (const listener of this.#listeners) listener.destroy();
+    this.#listeners = [];
   }
 
   async #nodeOf(channel: string): Promise<ServerAddress | undefined> {
@@ -99,9 +87,6 @@ export class Subscribers {
   }
 }
 
-const sameKeys = (a: Map<string, unknown>, b: Map<string, unknown> | undefined) =>
-  a.size === b?.size && [...a.keys()].every((key) => b.has(key));
-
 /** One connection that listens; when it is cut it comes back by itself, as client libraries do. */
 class Listener {
   received = 0;
@@ -109,30 +94,40 @@ class Listener {
   refused = 0;
   /** How often the connection was cut. */
   interrupted = 0;
-  readonly commands: Map<string, string[]>;
   readonly #address: ServerAddress;
+  readonly #commands: string[][];
   #wire: Wire | undefined;
-  #opening: Promise<void> | undefined;
   #over = false;
   /** Answers to come, and who waits for the last of them. */
   #awaited = 0;
   #answered: () => void = () => {};
 
-  constructor(address: ServerAddress, commands: Map<string, string[]>) {
+  constructor(address: ServerAddress, commands: string[][]) {
     this.#address = address;
-    this.commands = commands;
+    this.#commands = commands;
   }
 
-  /** Stands, or has been tried once. */
-  async ready(): Promise<void> {
-    if (this.#wire) return;
-    this.#opening ??= this.#open();
-    await this.#opening;
+  /** Stands afterwards, or has been tried; what cannot be opened is tried again. */
+  async open(attempt = 1): Promise<void> {
+    try {
+      const wire = await Wire.open(this.#address, 0);
+      if (this.#over) return wire.destroy();
+      wire.onReply = (reply) => this.#read(reply);
+      wire.onLost = () => this.#lose();
+      this.#wire = wire;
+      this.refused = 0;
+      // Each by itself: one that is refused takes no other with it.
+      const bytes = encodeCommands(this.#commands.map(([verb, name]) => [verb!, Buffer.from(name!, 'latin1')]));
+      await this.#ask(wire, bytes, this.#commands.length, CONFIRM_TIMEOUT_MS);
+    } catch {
+      // A server that is down is said by the lanes; this one comes back when it does.
+      this.#retry(attempt);
+    }
   }
 
   async ping(): Promise<void> {
     if (!this.#wire) return;
-    await this.#ask(this.#wire, PING, 1);
+    await this.#ask(this.#wire, PING, 1, LAST_WORDS_TIMEOUT_MS);
   }
 
   destroy(): void {
@@ -141,34 +136,12 @@ class Listener {
     this.#answered();
   }
 
-  async #open(attempt = 1): Promise<void> {
-    try {
-      const wire = await Wire.open(this.#address, 0);
-      if (this.#over) return wire.destroy();
-      wire.onReply = (reply) => this.#read(reply);
-      wire.onLost = () => this.#lose();
-      this.#wire = wire;
-      this.#opening = undefined;
-      this.refused = 0;
-      // Each by itself: one that is refused takes no other with it.
-      const bytes = encodeCommands(
-        [...this.commands.values()].map(([verb, name]) => [verb!, Buffer.from(name!, 'latin1')]),
-      );
-      await this.#ask(wire, bytes, this.commands.size);
-    } catch {
-      // A server that is down is said by the lanes; this one comes back when it does.
-      this.#retry(attempt);
-    }
-  }
-
   #retry(attempt: number): void {
     if (this.#over) return;
-    setTimeout(
-      () => {
-        if (!this.#over) this.#opening = this.#open(attempt + 1);
-      },
-      Math.min(attempt * RETRY_STEP_MS, MAX_RETRY_MS),
-    ).unref();
+    const tryAgain = () => {
+      if (!this.#over) void this.open(attempt + 1);
+    };
+    setTimeout(tryAgain, Math.min(attempt * RETRY_STEP_MS, MAX_RETRY_MS)).unref();
   }
 
   #lose(): void {
@@ -180,12 +153,12 @@ class Listener {
   }
 
   /** Waits for the answers to these commands, one each. */
-  async #ask(wire: Wire, bytes: Uint8Array, answers: number): Promise<void> {
+  async #ask(wire: Wire, bytes: Uint8Array, answers: number, timeoutMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#awaited = answers;
     this.#answered = resolve;
     wire.write(bytes);
-    const timer = setTimeout(resolve, ANSWER_TIMEOUT_MS);
+    const timer = setTimeout(resolve, timeoutMs);
     await promise;
     clearTimeout(timer);
   }

@@ -8,6 +8,7 @@ import { CutoverError, messageOf } from '../errors.ts';
 import { CLUSTER_ARGUMENTS, SERVER_ARGUMENTS } from './control/arguments.ts';
 import { askOrReport, type ControlConnection, connectWhenReady } from './control/connection.ts';
 import { tailLines } from './control/log.ts';
+import { isGone, ownName } from './owner.ts';
 import { cannotRaise, makeRealtime, REALTIME_ALL_THREADS } from './priority.ts';
 import type { RunningServer, ServerExit, ServerLimits, ServerProvider } from './server.ts';
 
@@ -17,8 +18,9 @@ const START_TIMEOUT_MS = 30_000;
 const ENGINE_TIMEOUT_MS = 5000;
 /** A registry that has not said a word for this long is taken for unreachable. */
 const PULL_SILENCE_MS = 10_000;
-/** Every container of ours carries it: `docker ps --filter label=cutover` finds what a killed run left behind. */
+/** Every container of ours carries it, and who started it: what a killed run left behind is removed by the next one. */
 const CONTAINER_LABEL = 'cutover';
+const OWNER_LABEL = 'cutover.owner';
 
 type Testcontainers = typeof import('testcontainers');
 type Runtime = Awaited<ReturnType<Testcontainers['getContainerRuntimeClient']>>;
@@ -43,6 +45,7 @@ async function prepare(spec: string): Promise<Engine> {
   if (!engine) {
     throw new CutoverError('cannotRun', 'E_NO_ENGINE', `${spec} needs a container engine: ${problem}`, ENGINE_ADVICE);
   }
+  await removeOrphans(engine);
   const image = imageIn(spec);
   const missing = await obtainImage(image);
   if (missing) {
@@ -84,6 +87,33 @@ function findEngine() {
     }
   })();
   return found;
+}
+
+/** Containers of runs on this machine that were killed before they could remove them. */
+async function listOrphans({ runtime }: Engine): Promise<string[]> {
+  const ours = await runtime.container.dockerode.listContainers({ all: true, filters: { label: [OWNER_LABEL] } });
+  return ours.flatMap(({ Id, Labels }) => (isGone(Labels[OWNER_LABEL]!) ? Id : []));
+}
+
+/** The same, as the engine names them; empty without an engine. */
+export async function findOrphans(): Promise<string[]> {
+  const { engine } = await findEngine();
+  return engine ? listOrphans(engine) : [];
+}
+
+let removal: Promise<void> | undefined;
+
+/** Once: what is killed while this process runs is for the next one. That it fails is no reason not to run. */
+function removeOrphans(engine: Engine): Promise<void> {
+  removal ??= (async () => {
+    for (const id of await listOrphans(engine)) await removeContainer(engine, id);
+  })().catch(() => {});
+  return removal;
+}
+
+/** `v`: the official images declare a volume for /data, which would stay behind. */
+async function removeContainer({ runtime }: Engine, id: string): Promise<void> {
+  await runtime.container.dockerode.getContainer(id).remove({ force: true, v: true }).catch(ignoreGone);
 }
 
 /** The engine's version, or one clause on why there is none. */
@@ -151,8 +181,8 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
       super(image);
       this.withCommand([...SERVER_ARGUMENTS, ...(limits.clusterNode ? CLUSTER_ARGUMENTS : [])]);
       this.withExposedPorts(PORT);
-      this.withLabels({ [CONTAINER_LABEL]: '1' });
-      // No Ryuk: it is one more image to pull, and dispose() removes the container.
+      this.withLabels({ [CONTAINER_LABEL]: '1', [OWNER_LABEL]: ownName() });
+      // No Ryuk: it is one more image to pull, and dispose() or the next run removes the container.
       this.withAutoCleanup(false);
       // We wait for PING ourselves; the library's own check needs a shell in the image.
       this.withWaitStrategy(AT_ONCE);
@@ -178,9 +208,7 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
   const dispose = () => {
     disposal ??= (async () => {
       control?.close();
-      if (!id) return;
-      // `v`: the official images declare a volume for /data, which would stay behind.
-      await dockerode.getContainer(id).remove({ force: true, v: true }).catch(ignoreGone);
+      if (id) await removeContainer(engine, id);
     })();
     return disposal;
   };
@@ -251,7 +279,23 @@ async function raise(spec: string, container: Container, processId: number): Pro
   const output = await exec.start({});
   await finished(output.resume()).catch(() => {});
   const { ExitCode } = await exec.inspect();
-  if (ExitCode !== 0) throw cannotRaise(spec, 'neither this user nor the container may set it');
+  if (ExitCode === 0) return;
+  throw cannotRaise(
+    spec,
+    hasNoBudget(processId)
+      ? 'its control group has no real-time budget, which is so for every container where the kernel has RT_GROUP_SCHED and control groups are of version 1'
+      : 'neither this user nor the container may set it',
+  );
+}
+
+/** Whether the kernel keeps every thread of the process's control group from real-time priority, whoever asks. */
+function hasNoBudget(pid: number): boolean {
+  try {
+    const [, path] = /^\d+:[^:]*\bcpu\b[^:]*:(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))!;
+    return readFileSync(`/sys/fs/cgroup/cpu${path}/cpu.rt_runtime_us`, 'utf8').trim() === '0';
+  } catch {
+    return false;
+  }
 }
 
 /** What the engine said, without the library's HTTP envelope. */

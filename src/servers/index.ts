@@ -2,7 +2,7 @@
 import { CutoverError } from '../errors.ts';
 import { startCluster } from './cluster.ts';
 import defaults from './defaults.json' with { type: 'json' };
-import { describeEngine, dockerProvider, ENGINE_ADVICE, hasImage, obtainImage } from './docker.ts';
+import { describeEngine, dockerProvider, ENGINE_ADVICE, findOrphans, hasImage, obtainImage } from './docker.ts';
 import { cannotRaise, type Priority, realtimeRefusal } from './priority.ts';
 import { binaryVersion, findBinary, installAdvice, processProvider } from './process.ts';
 import type { RunningServer, ServerLimits, ServerProvider } from './server.ts';
@@ -142,6 +142,8 @@ export interface ServerSources {
     binaryPath?: string;
     version?: string;
   }[];
+  /** Containers that killed runs left behind: the next run removes them. */
+  orphans: string[];
 }
 
 export async function findServerSources(): Promise<ServerSources> {
@@ -162,5 +164,6 @@ export async function findServerSources(): Promise<ServerSources> {
   return {
     engine: problem === undefined ? { version } : { problem, advice: ENGINE_ADVICE },
     products: await Promise.all(products),
+    orphans: await findOrphans().catch(() => []),
   };
 }

@@ -1,6 +1,16 @@
 /** `process:PATH-or-NAME` → a server binary running in a temporary directory on a free loopback port. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
@@ -9,6 +19,7 @@ import { CutoverError, messageOf } from '../errors.ts';
 import { BUS_PORT_OFFSET, CLUSTER_ARGUMENTS, SERVER_ARGUMENTS } from './control/arguments.ts';
 import { askOrReport, type ControlConnection, connectWhenReady } from './control/connection.ts';
 import { tailLines } from './control/log.ts';
+import { isGone, ownName } from './owner.ts';
 import { REALTIME_LAUNCHER, requireRealtime } from './priority.ts';
 import type { RunningServer, ServerExit, ServerLimits, ServerProvider } from './server.ts';
 
@@ -16,6 +27,9 @@ const PREFIX = 'process:';
 const START_TIMEOUT_MS = 20_000;
 /** A port can be taken between finding it free and the server's bind; three times in a row is not chance. */
 const PORT_ATTEMPTS = 3;
+
+const FOLDER_PREFIX = 'cutover-';
+const OWNER_FILE = 'owner';
 
 /** Servers that run now and their directories: killed and removed when this process exits without having disposed. */
 const running = new Map<ChildProcess, string>();
@@ -132,7 +146,9 @@ function canFollowParent(): boolean {
 
 async function launch(spec: string, binary: string, command: string[], clusterNode: boolean): Promise<RunningServer> {
   const port = clusterNode ? await findNodePort() : await findFreePort();
-  const folder = mkdtempSync(join(tmpdir(), 'cutover-'));
+  if (running.size === 0) removeOrphans();
+  const folder = mkdtempSync(join(tmpdir(), FOLDER_PREFIX));
+  writeFileSync(join(folder, OWNER_FILE), ownName());
   const logPath = join(folder, 'server.log');
   const log = openSync(logPath, 'a');
   const [file, ...words] = command;
@@ -213,6 +229,20 @@ async function launch(spec: string, binary: string, command: string[], clusterNo
     throw new Failure('cannotRun', 'E_SERVER_START', `${spec} could not be started: ${reason}`, [
       `Try it by hand: ${binary} --port ${port}`,
     ]);
+  }
+}
+
+/** Directories of runs that were killed; the kernel ended their servers. Where it does not, they are still in use. */
+function removeOrphans(): void {
+  if (!canFollowParent()) return;
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(FOLDER_PREFIX)) continue;
+    const folder = join(tmpdir(), name);
+    try {
+      if (isGone(readFileSync(join(folder, OWNER_FILE), 'utf8'))) rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // Not one of these, or another user's.
+    }
   }
 }
 

@@ -12,8 +12,9 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { SERVER_ARGUMENTS } from '../../src/servers/control/arguments.ts';
 import defaults from '../../src/servers/defaults.json' with { type: 'json' };
 import { assertEmpty, startServer } from '../../src/servers/index.ts';
+import { realtimeRefusal } from '../../src/servers/priority.ts';
 import type { RunningServer, ServerLimits } from '../../src/servers/server.ts';
-import { root } from '../support/cli.ts';
+import { cutover, root } from '../support/cli.ts';
 import {
   compose,
   composeFile,
@@ -371,13 +372,13 @@ describe('docker-compose.yml', () => {
 describe('when cutover itself ends', () => {
   const follow =
     process.platform === 'linux' ? false : 'needs setpriv (Linux): elsewhere a SIGKILL of cutover leaves the server';
-  const script = (then: string) => `
+  const script = (then: string, spec: string, limits: ServerLimits) => `
     import { startServer } from ${JSON.stringify(join(root, 'src/servers/index.ts'))};
-    const server = await startServer('process:valkey-server');
-    console.log(server.identity.pid + ' ' + (await server.config()).dir);
+    const server = await startServer(${JSON.stringify(spec)}, ${JSON.stringify(limits)});
+    console.log((server.identity.pid ?? 0) + ' ' + (await server.config()).dir);
     ${then}`;
-  const startChild = async (then: string) => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script(then)], {
+  const startChild = async (then: string, spec = 'process:valkey-server', limits: ServerLimits = {}) => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script(then, spec, limits)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
@@ -393,9 +394,41 @@ describe('when cutover itself ends', () => {
     assert.equal(dirname(folder), tmpdir());
   });
 
-  test('by SIGKILL, its servers are gone', { skip: follow }, async () => {
-    const { child, pid } = await startChild('setInterval(() => {}, 1000)');
+  for (const priority of ['normal', ...(realtimeRefusal() === undefined ? (['realtime'] as const) : [])] as const) {
+    test(`by SIGKILL, its servers are gone, and their directories with the next run (${priority})`, {
+      skip: follow,
+    }, async () => {
+      const forever = 'setInterval(() => {}, 1000)';
+      const { child, pid, folder } = await startChild(forever, 'process:redis-server', { priority });
+      await using other = await startServer('process:valkey-server');
+      assert.ok(existsSync(folder), 'the owner is there');
+      child.kill('SIGKILL');
+      if (child.signalCode === null) await once(child, 'exit');
+      while (isRunning(pid)) await sleep(10);
+      await other[Symbol.asyncDispose]();
+      await using _next = await startServer('process:valkey-server');
+      assert.ok(!existsSync(folder));
+    });
+  }
+
+  test('by SIGKILL, its containers are named by doctor and removed by the next run', {
+    skip: noContainers,
+  }, async () => {
+    const spec = `docker:${imageOf('redis')}`;
+    const ours = () => (docker('ps', '-aq', '--filter', 'label=cutover.owner') ?? '').split('\n').filter(Boolean);
+    const before = ours();
+    await using living = await startServer(spec);
+    const { child } = await startChild('setInterval(() => {}, 1000)', spec);
+    const [orphan] = ours().filter((id) => !before.includes(id) && id !== containerOf(living));
+    assert.ok(orphan);
     child.kill('SIGKILL');
-    while (isRunning(pid)) await sleep(10);
+    if (child.signalCode === null) await once(child, 'exit');
+    const doctor = await cutover(['doctor', '--json']);
+    const { checks } = JSON.parse(doctor.stdout) as { checks: { id: string; cure?: string }[] };
+    assert.match(checks.find(({ id }) => id === 'leftovers')!.cure!, new RegExp(orphan));
+    const next = await startChild('await server[Symbol.asyncDispose](); process.exit(0)', spec);
+    if (next.child.exitCode === null) await once(next.child, 'exit');
+    assert.ok(!ours().includes(orphan), 'its owner is gone');
+    assert.ok(ours().includes(containerOf(living)), 'whose owner lives stays');
   });
 });

@@ -1,0 +1,41 @@
+/** This process → a name that a later process of this machine can look up: is the owner of what it finds still there? */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+
+/** `MACHINE PID STARTED`. */
+export function ownName(): string {
+  return [machine(), process.pid, startOf(process.pid) ?? 0].join(' ');
+}
+
+/** False also where it cannot be told: for an owner on another machine, or in another container. */
+export function isGone(owner: string): boolean {
+  const [where, pid, started] = owner.split(' ');
+  if (where !== machine() || !/^\d+$/.test(pid ?? '')) return false;
+  try {
+    process.kill(Number(pid), 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+  // Another process may have the number by now.
+  return String(startOf(Number(pid)) ?? 0) !== started;
+}
+
+/** Process ids mean something within one boot and, on Linux, one namespace only. */
+function machine(): string {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${boot}/${readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}`;
+  } catch {
+    return hostname();
+  }
+}
+
+/** Clock ticks from boot to the process's start; undefined where the system does not say. */
+function startOf(pid: number): number | undefined {
+  try {
+    // The name, in parentheses, may hold anything; the start is the 22nd field, the 20th behind it (proc_pid_stat(5)).
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[19]);
+  } catch {
+    return undefined;
+  }
+}

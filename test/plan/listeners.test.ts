@@ -1,0 +1,144 @@
+/** Captured subscribers → who listens in a slice: in both modes, disguised as the channels of PUBLISH are. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { mergeModels } from '../../src/model/merge.ts';
+import { ArgumentDisguise } from '../../src/plan/disguise.ts';
+import { ExactWorkload } from '../../src/plan/exact.ts';
+import type { Slice } from '../../src/plan/plan.ts';
+import { readCommand } from '../../src/plan/planned-ops.ts';
+import { ShardedWorkload } from '../../src/plan/shard.ts';
+import { Synthesis } from '../../src/plan/synthesize.ts';
+import { temporaryFile } from '../support/capture.ts';
+import { type Line, modelOf, monitorLine } from '../support/workload.ts';
+
+const T0 = 1_700_000_000e6;
+const at = (seconds: number, client: number, ...args: string[]): Line => ({
+  atUs: T0 + seconds * 1e6,
+  client: `10.0.0.${client}:1000`,
+  args,
+});
+
+const lines = [
+  at(0, 1, 'subscribe', 'news:ann', 'cache'),
+  at(0.1, 2, 'psubscribe', 'news:*'),
+  at(0.2, 9, 'publish', 'news:ann', 'one'),
+  at(0.3, 3, 'subscribe', 'cache'),
+  at(0.9, 3, 'unsubscribe'),
+  // It subscribed before the capture began.
+  at(1.2, 4, 'unsubscribe', 'cache'),
+  at(1.5, 9, 'publish', 'cache', 'two'),
+  at(1.6, 9, 'spublish', 'shard', 'three'),
+  at(1.7, 5, 'ssubscribe', 'shard'),
+  at(2, 9, 'ping'),
+];
+const textOf = ({ subscriptions = [] }: Slice) =>
+  subscriptions.map(({ subscriber, kind, name }) => `${subscriber} ${kind} ${name}`).sort();
+const idsOf = (workload: { caveats: { id: string }[] }) => workload.caveats.map(({ id }) => id);
+
+async function exactOf(disguise?: ArgumentDisguise): Promise<ExactWorkload> {
+  const model = await modelOf(lines);
+  const capture = temporaryFile('capture.log', `OK\n${lines.map(monitorLine).join('')}`);
+  return ExactWorkload.read({
+    capture,
+    model,
+    seed: '1',
+    epochSeconds: 1,
+    seconds: 2,
+    ...(disguise ? { disguise } : {}),
+  });
+}
+
+test('the model counts listeners at once, also those from before the capture', async () => {
+  const model = await modelOf(lines);
+  assert.deepEqual(model.subscriptions, [
+    { kind: 'channel', name: 'news:ann', change: 1, peak: 1, low: 0 },
+    { kind: 'channel', name: 'cache', change: 0, peak: 2, low: 0 },
+    { kind: 'pattern', name: 'news:*', change: 1, peak: 1, low: 0 },
+    { kind: 'shard', name: 'shard', change: 1, peak: 1, low: 0 },
+  ]);
+  assert.deepEqual(model.leftOut, {});
+  const before = await modelOf([at(0, 1, 'unsubscribe', 'a'), at(1, 1, 'publish', 'a', 'x')]);
+  assert.deepEqual(before.subscriptions, [{ kind: 'channel', name: 'a', change: -1, peak: 0, low: -1 }]);
+});
+
+test('parts of a capture, merged, count what the whole does', async () => {
+  const whole = await modelOf(lines);
+  const parts = await Promise.all([modelOf(lines.slice(0, 5)), modelOf(lines.slice(5))]);
+  assert.deepEqual(mergeModels(parts).subscriptions, whole.subscriptions);
+});
+
+test('modelled: as many listen as did at most, in every slice', async () => {
+  const workload = new Synthesis(await modelOf(lines), { seed: '1', epochSeconds: 1 });
+  for (const from of [0, 1])
+    assert.deepEqual(textOf(workload.slice(0, from, 1)), [
+      '0 channel cache',
+      '0 channel news:ann',
+      '0 pattern news:*',
+      '0 shard shard',
+      '1 channel cache',
+    ]);
+  assert.ok(!idsOf(workload).includes('commands-left-out'));
+});
+
+test('exact: in a window listens who did at any time in it', async () => {
+  const workload = await exactOf();
+  const clients = (slice: Slice) => textOf(slice).map((text) => text.slice(text.indexOf(' ') + 1));
+  assert.deepEqual(clients(workload.slice(0, 0, 1)).sort(), [
+    'channel cache',
+    'channel cache',
+    'channel cache',
+    'channel news:ann',
+    'pattern news:*',
+  ]);
+  assert.deepEqual(clients(workload.slice(0, 1, 1)).sort(), [
+    'channel cache',
+    'channel cache',
+    'channel news:ann',
+    'pattern news:*',
+    'shard shard',
+  ]);
+  const commands = new Set(workload.plan.labels.map(({ command }) => command));
+  assert.deepEqual([...commands].sort(), ['publish', 'spublish'], 'a subscription is no op');
+});
+
+test('exact and anonymised: channels of subscribers and of PUBLISH stay the same ones, and are named otherwise', async () => {
+  const long = `user:${'secretperson'.repeat(8)}`;
+  lines.splice(1, 0, at(0.05, 1, 'subscribe', long), at(0.06, 9, 'publish', long, 'x'));
+  try {
+    const workload = await exactOf(new ArgumentDisguise('secret', { families: [], scripts: [] }));
+    const slice = workload.slice(0, 0, 2);
+    const published = new Set<string>();
+    for (let op = 0; op < slice.count; op++)
+      published.add(Buffer.from(readCommand(slice.bytes, slice.offset[op]!)[1]!).toString('latin1'));
+    const heard = new Set(slice.subscriptions!.flatMap(({ kind, name }) => (kind === 'pattern' ? [] : name)));
+    assert.deepEqual([...published].sort(), [...heard].sort());
+    assert.equal(published.size, 4);
+    assert.doesNotMatch([...published, ...heard].join(), /secretperson|cache|shard|news/);
+    const pattern = slice.subscriptions!.find(({ kind }) => kind === 'pattern')!.name;
+    assert.ok([...published].some((name) => name.startsWith(pattern.slice(0, -1)) && pattern.endsWith(':*')));
+  } finally {
+    lines.splice(1, 2);
+  }
+});
+
+test('shards share the subscribers out', async () => {
+  const whole = await exactOf();
+  // One connection publishes: the shards' own ops do not matter here.
+  whole.plan.connections.push({ db: 0 });
+  const parts = [1, 2].map((number) => new ShardedWorkload(whole, { number, count: 2 }).slice(0, 0, 2));
+  const all = parts.flatMap(textOf).sort();
+  assert.deepEqual(all, textOf(whole.slice(0, 0, 2)));
+  assert.ok(parts.every((part) => textOf(part).length > 0));
+});
+
+test('what nobody can hear is said', async () => {
+  const silent = new Synthesis(await modelOf([at(0, 1, 'publish', 'a', 'x'), at(1, 1, 'publish', 'a', 'y')]), {
+    ...{ seed: '1', epochSeconds: 1 },
+  });
+  assert.ok(idsOf(silent).includes('messages-unheard'));
+  const many = Array.from({ length: 60 }, (_, i) => at(i / 100, 1, 'publish', `room:${i}:${'x'.repeat(30)}`, 'text'));
+  const model = await modelOf([at(0, 2, 'subscribe', 'a', '__keyspace@0__:*'), ...many]);
+  const ids = idsOf(new Synthesis(model, { seed: '1', epochSeconds: 1 }));
+  assert.ok(ids.includes('channels-invented') && ids.includes('keyspace-notifications'));
+  assert.ok(!ids.includes('messages-unheard'));
+});
