@@ -13,12 +13,12 @@ import type { ClientName } from '../src/drive/clients/index.ts';
 import { Driver, type DriverOptions } from '../src/drive/driver.ts';
 import { JitterProbe } from '../src/measure/jitter-probe.ts';
 import { summarize } from '../src/measure/latency-log.ts';
-import type { Plan, Slice } from '../src/plan/plan.ts';
-import { RespWriter, share } from '../src/plan/resp.ts';
+import type { Slice } from '../src/plan/plan.ts';
 import { realtimeRefusal } from '../src/servers/priority.ts';
 import { findBinary, processProvider } from '../src/servers/process.ts';
 import type { ServerAddress } from '../src/servers/server.ts';
 import type { LibraryFigures, LibrarySetup } from './library-thread.ts';
+import { CONNECTIONS, KEYS, plan, sliceOf } from './slice.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -30,48 +30,11 @@ const { values: options } = parseArgs({
 if (![undefined, 'closed', 'open'].includes(options.only)) throw new Error('--only takes closed or open');
 const ROUNDS = Number(options.rounds);
 const SECONDS = Number(options.seconds);
-const CONNECTIONS = 50;
-const KEYS = 10_000;
-const VALUE = 'x'.repeat(100);
-
-const plan: Pick<Plan, 'labels' | 'connections'> = {
-  labels: [{ family: 'key:{id}', command: 'get' }],
-  connections: Array.from({ length: CONNECTIONS }, () => ({ db: 0 })),
-};
 
 const PROGRAMS = ['redis-benchmark', 'valkey-benchmark', 'memtier_benchmark'];
 
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 const say = (line = '') => process.stdout.write(`${line}\n`);
-
-/** GETs, and half SETs if mixed, of random keys: all due at once in pipelines, or at Poisson arrivals of a rate. */
-function sliceOf(
-  count: number,
-  { rate, pipeline = 1, mixed = false }: { rate?: number; pipeline?: number; mixed?: boolean },
-): Slice {
-  const writer = new RespWriter();
-  const offset = new Uint32Array(count + 1);
-  for (let op = 0; op < count; op++) {
-    const set = mixed && Math.random() < 0.5;
-    const key = `key:${Math.floor(Math.random() * KEYS)}`;
-    const args = set ? ['SET', key, VALUE] : ['GET', key];
-    writer.begin(args.length);
-    for (const arg of args) writer.text(arg);
-    offset[op + 1] = writer.length;
-  }
-  const durationUs = rate === undefined ? 1 : (count / rate) * 1e6;
-  // Poisson arrivals, given their number, are uniform.
-  const intendedUs = Float64Array.from({ length: count }, () => (rate === undefined ? 0 : Math.random() * durationUs));
-  return {
-    ...{ seed: '', durationUs, count, intendedUs: intendedUs.sort(), offset, bytes: share(writer.view()) },
-    connection: Uint16Array.from(
-      { length: count },
-      (_, op) => (rate === undefined ? op / pipeline : Math.random() * 2 ** 16) % CONNECTIONS,
-    ),
-    label: new Uint16Array(count),
-    flags: new Uint8Array(count),
-  };
-}
 
 interface Throughput {
   opsPerSecond: number;

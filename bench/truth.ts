@@ -12,6 +12,7 @@ import type { Slice } from '../src/plan/plan.ts';
 import { type Priority, realtimeRefusal } from '../src/servers/priority.ts';
 import { type FakeServerScript, startFakeServer } from '../test/support/fake-server.ts';
 import { sliceOf } from '../test/support/slice.ts';
+import { CONNECTIONS, plan } from './slice.ts';
 
 const { values: options } = parseArgs({
   options: { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '4' } },
@@ -19,14 +20,9 @@ const { values: options } = parseArgs({
 const ROUNDS = Number(options.rounds);
 const SECONDS = Number(options.seconds);
 const RATE = 5000;
-const CONNECTIONS = 50;
 const STALL_MS = 100;
 const STALL_AFTER_MS = 1000;
 const STALL_SECONDS = 2;
-const plan = {
-  labels: [{ family: 'k', command: 'get' }],
-  connections: Array.from({ length: CONNECTIONS }, () => ({ db: 0 })),
-};
 
 /** Poisson arrivals of a rate: given their number, they are uniform. */
 function poisson(seconds: number): Slice {

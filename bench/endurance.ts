@@ -1,0 +1,100 @@
+/**
+ * What the load generator holds in memory: minute after minute at a steady rate against a real server, and for one slice of
+ * a million ops. Run it with --expose-gc, so that what is no longer needed is not counted:
+ * `node --expose-gc bench/endurance.ts`. Options: --minutes N (10), --rate OPS (20000), --million (only that).
+ */
+import { parseArgs } from 'node:util';
+import { Driver } from '../src/drive/driver.ts';
+import { summarize, writeLatencyLog } from '../src/measure/latency-log.ts';
+import type { Slice } from '../src/plan/plan.ts';
+import { processProvider } from '../src/servers/process.ts';
+import { plan, sliceOf } from './slice.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    rate: { type: 'string', default: '20000' },
+    million: { type: 'boolean', default: false },
+  },
+});
+const SLICE_SECONDS = 3;
+const MILLION = 1_000_000;
+/** At this rate it takes ten seconds: what counts is what is held meanwhile. */
+const MILLION_RATE = 100_000;
+const SAMPLE_MS = 200;
+
+const mib = (bytes: number) => (bytes / 1024 ** 2).toFixed(1);
+const say = (line = '') => process.stdout.write(`${line}\n`);
+const held = () => {
+  globalThis.gc?.();
+  const { rss, heapUsed, arrayBuffers, external } = process.memoryUsage();
+  return { rss, heapUsed, arrayBuffers, external };
+};
+
+/** Least squares, bytes a minute. */
+function slopeOf(points: { minute: number; bytes: number }[]): number {
+  const mean = (of: (point: (typeof points)[number]) => number) =>
+    points.reduce((sum, p) => sum + of(p), 0) / points.length;
+  const [x, y] = [mean(({ minute }) => minute), mean(({ bytes }) => bytes)];
+  const spread = mean(({ minute }) => (minute - x) ** 2);
+  return spread === 0 ? Number.NaN : mean(({ minute, bytes }) => (minute - x) * (bytes - y)) / spread;
+}
+
+async function endure(driver: Driver, minutes: number, rate: number): Promise<void> {
+  say(`${minutes} min at ${rate} ops/s: RSS and heap of this process, its load threads included`);
+  const points: { minute: number; bytes: number }[] = [];
+  const startedMs = performance.now();
+  let [slices, achieved, logBytes] = [0, 0, 0];
+  let nextMinute = 0;
+  for (;;) {
+    const slice = sliceOf(rate * SLICE_SECONDS, { rate, mixed: true });
+    const record = await driver.run(slice);
+    logBytes += writeLatencyLog(summarize(slice, record, plan.labels), record).length;
+    achieved += record.generator.achievedRate / record.generator.plannedRate;
+    slices++;
+    const minute = (performance.now() - startedMs) / 60_000;
+    if (minute >= nextMinute) {
+      const { rss, heapUsed, arrayBuffers } = held();
+      say(
+        `  minute ${minute.toFixed(1).padStart(4)}  RSS ${mib(rss).padStart(6)} MiB  heap ${mib(heapUsed).padStart(5)} MiB  buffers ${mib(arrayBuffers).padStart(5)} MiB`,
+      );
+      points.push({ minute, bytes: rss });
+      // In a run too short for minutes, the quarters.
+      nextMinute = minute + Math.min(1, minutes / 4);
+    }
+    if (minute >= minutes) break;
+  }
+  // What comes first fills caches and compiles.
+  const later = points.slice(1);
+  say(
+    `  slope ${mib(slopeOf(later))} MiB a minute from the second line on; ${slices} slices, ${((100 * achieved) / slices).toFixed(1)} % of the rate, ${mib(logBytes)} MiB of logs`,
+  );
+}
+
+const sizeOf = ({ intendedUs, connection, label, flags, offset }: Slice) =>
+  [intendedUs, connection, label, flags, offset].reduce((sum, array) => sum + array.byteLength, 0);
+
+async function million(driver: Driver): Promise<void> {
+  // Threads, connections and compiled code are there before.
+  await driver.run(sliceOf(50_000, { rate: MILLION_RATE, mixed: true }));
+  const slice = sliceOf(MILLION, { rate: MILLION_RATE, mixed: true });
+  const before = held();
+  let most = 0;
+  const sampling = setInterval(() => {
+    most = Math.max(most, process.memoryUsage.rss());
+  }, SAMPLE_MS);
+  const record = await driver.run(slice);
+  clearInterval(sampling);
+  const added = most - before.rss;
+  say('one slice of a million ops');
+  say(`  its commands ${mib(slice.bytes.byteLength)} MiB, when and where they go ${mib(sizeOf(slice))} MiB`);
+  say(
+    `  driving it added at most ${mib(added)} MiB: ${((100 * added) / slice.bytes.byteLength).toFixed(0)} % of the commands' bytes (${record.replied} replied)`,
+  );
+}
+
+await using server = await processProvider.start('process:redis-server', {});
+await using driver = await Driver.open(server.address, plan, { client: 'raw', workers: 1 });
+if (!globalThis.gc) say('without --expose-gc, garbage is counted too');
+if (!options.million) await endure(driver, Number(options.minutes), Number(options.rate));
+await million(driver);
