@@ -19,7 +19,7 @@ import { CutoverError, messageOf } from '../errors.ts';
 import { BUS_PORT_OFFSET, CLUSTER_ARGUMENTS, SERVER_ARGUMENTS } from './control/arguments.ts';
 import { askOrReport, type ControlConnection, connectWhenReady } from './control/connection.ts';
 import { tailLines } from './control/log.ts';
-import { isGone, ownName } from './owner.ts';
+import { isGone, ownName } from './control/owner.ts';
 import { REALTIME_LAUNCHER, requireRealtime } from './priority.ts';
 import type { RunningServer, ServerExit, ServerLimits, ServerProvider } from './server.ts';
 

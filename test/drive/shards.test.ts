@@ -88,6 +88,11 @@ test('a schedule is the same for all, by the clock of the baseline', async () =>
   const untold = new ShardSchedule({ ...timing, startAtMs: Date.now() + 50, preload });
   await untold.begin(0, { info: async () => ({}) }, signal);
   assert.equal(untold.clockOffsetMs, 0);
+  assert.deepEqual(
+    untold.caveats().map(({ id }) => id),
+    ['shard-clock'],
+  );
+  assert.deepEqual(slow!.caveats(), []);
 });
 
 test('without a start, shards begin at the full minute that leaves time to get ready', () => {

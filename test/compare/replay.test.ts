@@ -1,0 +1,34 @@
+/** What the arms did differently beside latency, on rounds made by hand. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { replayCaveats } from '../../src/compare/replay.ts';
+import type { Arm, Round, SliceResult } from '../../src/measure/rehearsal.ts';
+
+type Counts = Pick<SliceResult, 'messages' | 'transactions'>;
+const roundOf = (slices: Record<Arm, Counts>) =>
+  ({
+    arms: { baseline: { slices: [slices.baseline] }, candidate: { slices: [slices.candidate] } },
+  }) as unknown as Round;
+const messages = (received: number, refused = 0, interrupted = 0) => ({
+  messages: { subscribers: 2, received, refused, interrupted },
+});
+const transactions = (committed: number, aborted: number) => ({ transactions: { committed, aborted } });
+const idsOf = (baseline: Counts, candidate: Counts) =>
+  replayCaveats([roundOf({ baseline, candidate })]).map(({ id }) => id);
+
+test('messages that only one arm delivered are said, with the cuts that may explain them', () => {
+  assert.deepEqual(idsOf(messages(100), messages(100)), []);
+  assert.deepEqual(idsOf({}, {}), []);
+  const [caveat] = replayCaveats([roundOf({ baseline: messages(1000), candidate: messages(998, 0, 1) })]);
+  assert.equal(caveat!.id, 'messages-differ');
+  assert.deepEqual(caveat!.numbers, { baseline: 1000, candidate: 998, interrupted: 1 });
+  assert.match(`${caveat!.message} ${caveat!.advice}`, /1,000 .*998 .*cut 1 time/);
+  assert.deepEqual(idsOf(messages(10, 1), messages(10, 1)), ['subscriptions-refused']);
+});
+
+test('aborts are said where the shares differ by more than chance', () => {
+  assert.deepEqual(idsOf(transactions(900, 100), transactions(600, 400)), ['aborts-differ']);
+  assert.deepEqual(idsOf(transactions(900, 100), transactions(895, 105)), [], 'too little');
+  assert.deepEqual(idsOf(transactions(9, 1), transactions(8, 2)), [], 'chance');
+  assert.deepEqual(idsOf(transactions(10, 0), {}), [], 'one arm has none');
+});
