@@ -4,6 +4,7 @@ import type { Model } from './model.ts';
 
 /** The curve's bins double in width when there would be more. */
 const MAX_BINS = 600;
+/** Each a multiple of the one before. */
 const WINDOWS_US = { ms1: 1000, ms10: 10_000, ms100: 100_000, ms1000: 1_000_000 } as const;
 
 const halved = (bins: number[]) =>
@@ -28,14 +29,11 @@ export class Arrivals {
   /** Number of the current bin, and when it ends. */
   private bin = -1;
   private binEndUs = 0;
-  private readonly windows = Object.entries(WINDOWS_US).map(([name, us]) => ({
-    name,
-    us,
-    index: 0,
-    endUs: us as number,
-    current: 0,
-    sumSquares: 0,
-  }));
+  /** Of each window: its width, when it ends, its arrivals that the shorter one before has not got, and squared counts of those that ended. */
+  private readonly widthsUs = Object.values(WINDOWS_US);
+  private readonly endsUs = Float64Array.from(this.widthsUs);
+  private readonly current = new Float64Array(this.widthsUs.length);
+  private readonly squares = new Float64Array(this.widthsUs.length);
 
   /** One arrival, in order of time; `client` is any number of the client that sent it. */
   add(atUs: number, client: number): void {
@@ -48,16 +46,20 @@ export class Arrivals {
     const sinceUs = Math.max(0, atUs - this.firstUs);
     if (sinceUs >= this.binEndUs || sinceUs < this.binEndUs - this.binUs) this.findBin(sinceUs);
     this.bins[this.bin]!++;
-    for (let i = 0; i < this.windows.length; i++) {
-      const window = this.windows[i]!;
-      // An arrival from before the window, of a clock that was set back, counts as one of it.
-      if (sinceUs >= window.endUs) {
-        window.sumSquares += window.current ** 2;
-        window.current = 0;
-        window.index = Math.floor(sinceUs / window.us);
-        window.endUs = (window.index + 1) * window.us;
-      }
-      window.current++;
+    // An arrival from before the window, of a clock that was set back, counts as one of it.
+    if (sinceUs >= this.endsUs[0]!) this.endWindows(sinceUs);
+    this.current[0]!++;
+  }
+
+  /** Ends the windows that end by then, shorter ones first. */
+  private endWindows(sinceUs: number): void {
+    const { widthsUs, endsUs, current, squares } = this;
+    for (let i = 0; i < widthsUs.length && sinceUs >= endsUs[i]!; i++) {
+      const count = current[i]!;
+      squares[i]! += count * count;
+      current[i] = 0;
+      if (i + 1 < widthsUs.length) current[i + 1]! += count;
+      endsUs[i] = (Math.floor(sinceUs / widthsUs[i]!) + 1) * widthsUs[i]!;
     }
   }
 
@@ -73,14 +75,16 @@ export class Arrivals {
 
   /** Index of dispersion I(w) = Var N(w) / E N(w) of whole windows, empty ones included; null below 30 windows or 30 units. */
   summary(spanSeconds: number, classOf: (client: number) => number): Summary {
+    let current = 0;
     const dispersion = Object.fromEntries(
-      this.windows.map(({ name, us, index, current, sumSquares }) => {
+      Object.entries(WINDOWS_US).map(([name, us], i) => {
+        current += this.current[i]!;
         const n = Math.floor((spanSeconds * 1e6) / us);
         if (n < 30 || this.units < 30) return [name, null];
         // The capture ends somewhere in the last window.
-        const isWhole = index < n;
+        const isWhole = this.endsUs[i]! <= n * us;
         const mean = (this.units - (isWhole ? 0 : current)) / n;
-        const squares = sumSquares + (isWhole ? current ** 2 : 0);
+        const squares = this.squares[i]! + (isWhole ? current ** 2 : 0);
         return [name, Math.round((squares / n - mean ** 2) * (1000 / mean)) / 1000];
       }),
     ) as Summary['dispersion'];

@@ -12,7 +12,16 @@ import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';
 import { LITERAL, latin1 } from './roles.ts';
 import { ScriptBook } from './scripts.ts';
-import { EXPIRES, type FindKeys, keyFinderOf, NumberList, ShapeTable, ttlSeconds, valueIndex } from './shapes.ts';
+import {
+  EXPIRES,
+  type FindKeys,
+  findFirst,
+  keyFinderOf,
+  NumberList,
+  ShapeTable,
+  ttlSeconds,
+  valueIndex,
+} from './shapes.ts';
 import { addListener, type ListenerCount, noListeners, SubscriptionFollower } from './subscriptions.ts';
 import { intern, tally } from './tally.ts';
 import { TemplateMiner } from './template/miner.ts';
@@ -113,6 +122,8 @@ interface TemplateStats extends KeyStats {
 
 /** A connection, in one database: one client's doings in two databases are those of two. */
 export interface Client {
+  /** Its place among the clients. */
+  number: number;
   db: number;
   firstUs: number;
   lastUs: number;
@@ -197,6 +208,7 @@ export class Fit {
   /** By the capture's number of the command; and by name. */
   private readonly commandOfId: (Command | undefined)[] = [];
   private readonly commandNames = new Map<string, Command>();
+  private multi: { number: number; shape: number } | undefined;
   /** By the capture's number of the client: its last database, and its number here. */
   private readonly clientOfId: (Client | undefined)[] = [];
   private readonly clientNumbers = new PairTable();
@@ -270,7 +282,7 @@ export class Fit {
       client.calls++;
       client.blocking ||= blocking;
       client.keepsScript ||= keepsScript;
-    } else this.append(op, first, last, 1, blocking, keepsScript);
+    } else this.append(op, client, first, last, 1, blocking, keepsScript);
   }
 
   end(): void {
@@ -291,12 +303,18 @@ export class Fit {
       .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   }
 
-  private append(op: FitOp, first: number, last: number, count: number, blocking: boolean, keepsScript: boolean): void {
-    const { clientId, db } = op;
-    const number = this.clientNumbers.find(clientId, db);
-    const batch = this.builder.append(clientId, number, db, op.atUs, op.lineBytes, first, last, count);
-    batch.blocking ||= blocking;
-    batch.keepsScript ||= keepsScript;
+  private append(
+    op: FitOp,
+    { number, db }: Client,
+    first: number,
+    last: number,
+    count: number,
+    blocking: boolean,
+    keepsScript: boolean,
+  ): void {
+    const batch = this.builder.append(op.clientId, number, db, op.atUs, op.lineBytes, first, last, count);
+    if (blocking) batch.blocking = true;
+    if (keepsScript) batch.keepsScript = true;
   }
 
   /** EXEC: the transaction goes on as one thing, with the MULTI before it. */
@@ -311,7 +329,7 @@ export class Fit {
     const { calls: count, blocking, keepsScript } = client;
     client.first = 0;
     this.forget(client);
-    this.append(op, multi, last, count + 2, blocking, keepsScript);
+    this.append(op, client, multi, last, count + 2, blocking, keepsScript);
   }
 
   /** The client is in no transaction any more. */
@@ -339,9 +357,15 @@ export class Fit {
       const number = this.clientNumbers.find(clientId, db);
       if (number >= 0) client = this.clients[number]!;
       else {
-        this.clientNumbers.add(clientId, db);
         client = {
-          ...{ db, firstUs: atUs, lastUs: atUs, blockingUnits: 0, lastKind: -1 },
+          ...{
+            number: this.clientNumbers.add(clientId, db),
+            db,
+            firstUs: atUs,
+            lastUs: atUs,
+            blockingUnits: 0,
+            lastKind: -1,
+          },
           ...{ inTransaction: false, first: 0, last: 0, calls: 0, keepsScript: false, blocking: false },
         };
         this.clients.push(client);
@@ -372,16 +396,13 @@ export class Fit {
 
   /** A MULTI that the capture does not show in its place. */
   private bareMulti(): number {
-    const { calls, shapes } = this;
-    const command = this.commandNamed('multi');
+    const { calls } = this;
     const entry = calls.add(NO_KEY);
-    calls.describe(
-      entry,
-      command.number,
-      shapes.find('multi', command.number, 1, NO_KEYS, NO_KEYS, false),
-      false,
-      Number.NaN,
-    );
+    if (this.multi === undefined) {
+      const { number } = this.commandNamed('multi');
+      this.multi = { number, shape: this.shapes.find('multi', number, 1, NO_KEYS, NO_KEYS, false) };
+    }
+    calls.describe(entry, this.multi.number, this.multi.shape, false, Number.NaN);
     return entry;
   }
 
@@ -400,7 +421,9 @@ export class Fit {
     const { calls, callTemplates, keyIndexes, shapes } = this;
     callTemplates.length = 0;
     keyIndexes.length = 0;
-    command.findKeys(op, keyIndexes);
+    // Spelt out for most commands: which function it is, the compiler cannot know.
+    if (command.findKeys === findFirst) findFirst(op, keyIndexes);
+    else command.findKeys(op, keyIndexes);
     let first = 0;
     let last = 0;
     for (let i = 0; i < keyIndexes.length; i++) {

@@ -9,6 +9,8 @@ const STEPS = 14;
 /** Up to here ranks are told apart; further ones are grouped by 5 %, which changes the exponent by less than 0.001. */
 const SINGLE_RANKS = 64;
 const GROUP = 1.05;
+/** Of more requests a half is drawn from the normal distribution, which then differs from the binomial one by nothing. */
+const MAX_TOSSES = 1 << 14;
 /** A key with more requests than this in half of the sample is ranked where it belongs. */
 const SURE = 64;
 /** As many keys to a seen one are thought possible: beyond, only an exponent below 1 would show. */
@@ -33,8 +35,7 @@ export function zipfExponent(counts: ArrayLike<number>, random: () => number): n
   let seen = 0;
   for (let i = 0; i < counts.length; i++) {
     if (counts[i] === 0) continue;
-    let first = 0;
-    for (let n = counts[i]!; n > 0; n--) if (random() < 0.5) first++;
+    const first = halfOf(counts[i]!, random);
     const second = counts[i]! - first;
     seen++;
     noteRank(ranked.first, first, second);
@@ -56,6 +57,18 @@ export function zipfExponent(counts: ArrayLike<number>, random: () => number): n
 interface Rank {
   keys: number;
   requests: number;
+}
+
+/** How many of so many requests fall into the first half: binomial, each with probability ½. */
+function halfOf(count: number, random: () => number): number {
+  if (count > MAX_TOSSES) {
+    // Box and Muller, 1958.
+    const deviation = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    return Math.round((count + Math.sqrt(count) * deviation) / 2);
+  }
+  let half = 0;
+  for (let n = count; n > 0; n--) if (random() < 0.5) half++;
+  return half;
 }
 
 function noteRank(ranks: Map<number, Rank>, count: number, requests: number): void {

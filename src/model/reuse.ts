@@ -3,6 +3,7 @@
  * SHARDS (Waldspurger, Park, Garthwaite, Ahmad, FAST '15): a key is sampled with all its accesses or not at all, so that
  * reuse distances among sampled keys, divided by the sampling rate, are those of the whole stream.
  */
+import { BitCounter } from './bits.ts';
 import type { KeyTable } from './keyspace.ts';
 
 /** Cache sizes per doubling. */
@@ -53,29 +54,27 @@ export class ReuseSample {
     /** Position of each row's latest access, from 1; 0 for none. */
     const lastAt = new Uint32Array(this.table.rows + 1);
     let distinct = 0;
-    // Fenwick tree over positions: 1 where an access is the latest of its key.
-    const tree = new Int32Array(rows.length + 1);
-    const change = (at: number, by: number) => {
-      for (let i = at + 1; i <= rows.length; i += i & -i) tree[i]! += by;
-    };
-    const sum = (until: number) => {
-      let total = 0;
-      for (let i = until; i > 0; i -= i & -i) total += tree[i]!;
-      return total;
-    };
-    const hits: number[] = [];
+    /** Positions where an access is the latest of its key. */
+    const latest = new BitCounter(rows.length);
+    /** Accesses by the number of distinct keys since the key's last one, itself included. */
+    const distances = new Uint32Array(rows.length + 1);
     for (let at = 0; at < rows.length; at++) {
-      const before = lastAt[rows[at]!]! - 1;
+      const row = rows[at]!;
+      const before = lastAt[row]! - 1;
       if (before < 0) distinct++;
       else {
-        // Distinct keys since then, itself included: a cache of that many keys still holds it.
-        const distance = (sum(at) - sum(before)) / this.share;
-        const bucket = Math.max(0, Math.ceil(Math.log2(distance) * SIZES_PER_OCTAVE));
-        hits[bucket] = (hits[bucket] ?? 0) + 1;
-        change(before, -1);
+        distances[distinct - latest.countBelow(before)]!++;
+        latest.clear(before);
       }
-      change(at, 1);
-      lastAt[rows[at]!] = at + 1;
+      latest.set(at);
+      lastAt[row] = at + 1;
+    }
+    const hits: number[] = [];
+    for (let distance = 1; distance <= distinct; distance++) {
+      if (distances[distance] === 0) continue;
+      // A cache of that many keys still holds it.
+      const bucket = Math.max(0, Math.ceil(Math.log2(distance / this.share) * SIZES_PER_OCTAVE));
+      hits[bucket] = (hits[bucket] ?? 0) + distances[distance]!;
     }
     const keys = distinct / this.share;
     const curve: HitRatioCurve = [];

@@ -1,4 +1,5 @@
 /** Learns what stands at one argument position: a few words, whole numbers, times, stream ids, or bytes of certain sizes. */
+import { popcount } from './bits.ts';
 import { ValueHistogram } from './histogram.ts';
 import { hash64, hashLow } from './keyspace.ts';
 import type { Role } from './model.ts';
@@ -104,12 +105,6 @@ export class RoleLearner {
     const m = this.bits.length * 32;
     return Math.max(1, Math.round(Math.min(this.seen, zero === 0 ? this.seen : -m * Math.log(zero / m))));
   }
-}
-
-function popcount(word: number): number {
-  let n = word - ((word >>> 1) & 0x55555555);
-  n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
-  return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** Bytes as latin1 text: one character a byte, reversible. */

@@ -152,7 +152,7 @@ const WITH_SUBCOMMANDS = new Set(
 );
 
 /** The key of most commands, behind their name. */
-const findFirst: FindKeys = ({ argCount }, into) => {
+export const findFirst: FindKeys = ({ argCount }, into) => {
   if (argCount > 1) into.push(1);
 };
 

@@ -326,6 +326,8 @@ export class UnitTable {
   readonly kinds: UnitKind[] = [];
   /** By a 52-bit hash of shapes, slots and steps; two of 20,000 kinds share one once in 10⁷ captures. */
   private readonly byHash = new PairTable();
+  /** By shape: 1 + the kind of a single call with one key or none, 0 if it is not known yet. Most units are one. */
+  private single = new Uint32Array(64);
   private readonly calls: Calls;
   private readonly hash: ChainHash;
 
@@ -352,9 +354,26 @@ export class UnitTable {
   }
 
   private count(first: number, count: number, stepAt: number[], stepGapUs: number[], blocking: boolean): number {
+    const { calls } = this;
+    const isSingle = count === 1 && calls.next[first] === 0;
+    const shape = calls.shape[first]!;
+    let number = isSingle && shape < this.single.length ? this.single[shape]! - 1 : -1;
+    if (number < 0) number = this.find(first, count, stepAt, blocking, isSingle);
+    if (number < 0) return -1;
+    const kind = this.kinds[number]!;
+    kind.count++;
+    for (let i = 0; i < kind.steps.length; i++) {
+      const { gaps } = kind.steps[i]!;
+      gaps[gaps.length < MAX_GAPS ? gaps.length : kind.count % MAX_GAPS] = stepGapUs[i]!;
+    }
+    return number;
+  }
+
+  /** Number of the kind, made if it is new; -1 if there are too many. */
+  private find(first: number, count: number, stepAt: number[], blocking: boolean, isSingle: boolean): number {
     const { calls, hash, byHash } = this;
-    // Most units are one call of one key, or of none: the shape says it all.
-    if (count === 1 && calls.next[first] === 0) hash.set(calls.shape[first]!, SINGLE_CALL);
+    const shape = calls.shape[first]!;
+    if (isSingle) hash.set(shape, SINGLE_CALL);
     else hash.of(first, count, stepAt);
     let number = byHash.find(hash.low, hash.high);
     if (number < 0) {
@@ -363,11 +382,9 @@ export class UnitTable {
       const steps = stepAt.map((at) => ({ at, gaps: [] }));
       this.kinds.push({ count: 0, blocking, ops: calls.slots(first), steps });
     }
-    const kind = this.kinds[number]!;
-    kind.count++;
-    for (let i = 0; i < kind.steps.length; i++) {
-      const { gaps } = kind.steps[i]!;
-      gaps[gaps.length < MAX_GAPS ? gaps.length : kind.count % MAX_GAPS] = stepGapUs[i]!;
+    if (isSingle) {
+      while (shape >= this.single.length) this.single = widened(this.single);
+      this.single[shape] = number + 1;
     }
     return number;
   }
