@@ -58,7 +58,8 @@ export async function buildModel(names: string | string[], options: BuildOptions
 
 async function mergeSaved(paths: string[]): Promise<Built> {
   const models = await Promise.all(paths.map(readModel));
-  return { model: models.length === 1 ? models[0]! : mergeModels(models), caveats: [] };
+  const model = models.length === 1 ? models[0]! : mergeModels(models);
+  return { model, caveats: scriptCaveats(model) };
 }
 
 async function fitCaptures(names: string[], options: BuildOptions): Promise<Built> {
@@ -78,7 +79,21 @@ async function fitCaptures(names: string[], options: BuildOptions): Promise<Buil
     );
   }
   if (!options.rawArguments) model.stretch = disguiseStretch(model);
-  return { model, caveats: summary.caveats, ...(read.halves ? { halves: read.halves } : {}) };
+  const caveats = [...summary.caveats, ...scriptCaveats(model)];
+  return { model, caveats, ...(read.halves ? { halves: read.halves } : {}) };
+}
+
+function scriptCaveats({ scripts, unkeptScriptCalls: calls = 0 }: Model): Caveat[] {
+  if (calls === 0) return [];
+  return [
+    {
+      id: 'scripts-too-many',
+      message: `${calls} calls are of scripts beyond the ${scripts.length} that are told apart; they count as calls of one of these.`,
+      advice:
+        'Bodies that differ from call to call fill the script cache of both servers: pass what differs as KEYS and ARGV, and lint the scripts.',
+      numbers: { calls, scripts: scripts.length },
+    },
+  ];
 }
 
 interface Read {

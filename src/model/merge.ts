@@ -82,6 +82,7 @@ function mergePair(a: Model, b: Model): Model {
   const commands = addRecords(counted(a.commands), counted(b.commands));
   const total = Object.values(commands).reduce((sum, n) => sum + n, 0);
   const overrides = mergeOverrides(a, b);
+  const unkeptScriptCalls = (a.unkeptScriptCalls ?? 0) + (b.unkeptScriptCalls ?? 0);
   return {
     schema: a.schema,
     source: mergeSources(a.source, b.source, placement),
@@ -109,6 +110,7 @@ function mergePair(a: Model, b: Model): Model {
     pipelines: { depths: addCounts(a.pipelines.depths, b.pipelines.depths) },
     ...joinSubscriptions(a, b),
     leftOut: addRecords(a.leftOut, b.leftOut),
+    ...(unkeptScriptCalls > 0 ? { unkeptScriptCalls } : {}),
     ...(overrides ? { overrides } : {}),
   };
 }

@@ -176,6 +176,8 @@ export const modelSchema = z.strictObject({
     }),
   ),
   scripts: z.array(script),
+  /** Calls of scripts beyond those that are told apart, counted as calls of one of these; missing for none. */
+  unkeptScriptCalls: count.optional(),
   /** Calls of scripts in their order, from the capture's beginning: arguments of scripts cannot be made up. */
   stretch: z.strictObject({
     /** Whether words that could name somebody have been replaced. */

@@ -15,6 +15,10 @@ export const MAX_STRETCH_BYTES = 192 * 1024;
 const MAX_CALL_BYTES = 16_384;
 /** Scripts that are recognised by their hash: more than anyone has. */
 const MAX_NAMED = 1 << 16;
+/** Scripts and functions in the book, of each kind: more than any application has, but for one that writes its data into bodies. */
+export const MAX_SCRIPTS = 1024;
+/** Of a body beyond it only the name is kept, and what its calls do. */
+const MAX_BODY_BYTES = 4 << 20;
 
 /** A call's keys and arguments, as numbers of texts. */
 export interface ScriptCall {
@@ -51,7 +55,12 @@ export class ScriptBook {
   full = false;
   /** Set by `learnCall`: number of the call if it is kept, else -1. */
   kept = -1;
+  /** Calls of scripts that the book has no room for; they count as calls of the one that came into it last. */
+  unkeptCalls = 0;
   private bytes = 0;
+  private bodyBytes = 0;
+  /** Scripts of each kind, and the last of them. */
+  private readonly kinds = { script: { count: 0, last: -1 }, function: { count: 0, last: -1 } };
   private readonly numbers = new Map<string, number>();
   private readonly textNumbers = new Map<string, number>();
   /** Scripts by the hash of how a call names them: their bodies are long. */
@@ -65,7 +74,7 @@ export class ScriptBook {
   constructor(bodies: Uint8Array[], chain: Calls) {
     this.chain = chain;
     this.hash = new ChainHash(chain);
-    for (const body of bodies) this.scripts[this.script(sha1(body), 'script')]!.body = body;
+    for (const body of bodies) this.scripts[this.write(sha1(body), 'script')]!.body = body;
   }
 
   /** Number of the called script. */
@@ -126,7 +135,10 @@ export class ScriptBook {
   }
 
   private noteBody(name: string, kind: 'script' | 'function', body: Uint8Array): void {
-    this.scripts[this.script(name, kind)]!.body ??= Uint8Array.from(body);
+    const script = this.scripts[this.script(name, kind)];
+    if (!script || script.body || this.bodyBytes + body.length > MAX_BODY_BYTES) return;
+    script.body = Uint8Array.from(body);
+    this.bodyBytes += body.length;
   }
 
   /** Number of the script that the call names or holds. */
@@ -136,13 +148,18 @@ export class ScriptBook {
     hash64(op.bytes, op.argStart(1), op.argEnd(1), command.length);
     const known = this.named.find(hashLow, hashHigh);
     if (known >= 0) return this.numberOfNamed[known]!;
-    const named = this.named.size < MAX_NAMED ? this.named.add(hashLow, hashHigh) : -1;
+    const [low, high] = [hashLow, hashHigh];
     this.noteBodies(op);
     const isFunction = command.startsWith('fcall');
     const isSha = command.startsWith('evalsha');
     const name = isFunction || isSha ? latin1(op.arg(1)) : sha1(op.arg(1));
-    const number = this.script(isSha ? name.toLowerCase() : name, isFunction ? 'function' : 'script');
-    if (named >= 0) this.numberOfNamed[named] = number;
+    const kind = isFunction ? 'function' : 'script';
+    const number = this.script(isSha ? name.toLowerCase() : name, kind);
+    if (number < 0) {
+      this.unkeptCalls++;
+      return this.kinds[kind].last;
+    }
+    if (this.named.size < MAX_NAMED) this.numberOfNamed[this.named.add(low, high)] = number;
     return number;
   }
 
@@ -169,12 +186,20 @@ export class ScriptBook {
     });
   }
 
+  /** Number of a script, which is written into the book if it is new; -1 if there is no room. */
   private script(name: string, kind: 'script' | 'function'): number {
-    return intern(
-      this.numbers,
-      name,
-      () => this.scripts.push({ sha1: name, kind, body: undefined, calls: 0, effects: new Map() }) - 1,
-    );
+    const known = this.numbers.get(name);
+    if (known !== undefined) return known;
+    return this.kinds[kind].count < MAX_SCRIPTS ? this.write(name, kind) : -1;
+  }
+
+  private write(name: string, kind: 'script' | 'function'): number {
+    return intern(this.numbers, name, () => {
+      const number = this.scripts.push({ sha1: name, kind, body: undefined, calls: 0, effects: new Map() }) - 1;
+      this.kinds[kind].count++;
+      this.kinds[kind].last = number;
+      return number;
+    });
   }
 }
 

@@ -99,6 +99,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
             })),
       }),
     ),
+    ...(fit.scripts.unkeptCalls > 0 ? { unkeptScriptCalls: fit.scripts.unkeptCalls } : {}),
     stretch: stretchOf(fit, unitOf),
     transactions: { ...fit.transactions, sizes: fit.sizes.entries() },
     pipelines: { depths: fit.depths },

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
+import { mergeModels } from '../../src/model/merge.ts';
 import { zipfExponent } from '../../src/model/popularity.ts';
 import { mulberry32 } from '../../src/model/random.ts';
+import { MAX_SCRIPTS } from '../../src/model/scripts.ts';
 import { temporaryFile } from '../support/capture.ts';
-import { type Line, modelOf, sequence, zipfRanks } from '../support/workload.ts';
+import { builtFrom, type Line, modelOf, sequence, zipfRanks } from '../support/workload.ts';
 
 test("Zipf's exponent is recovered without the bias of ranking on the fitted counts", () => {
   for (const s of [0, 0.6, 0.99, 1.2]) {
@@ -179,6 +181,22 @@ test('scripts: bodies from the capture or a folder, unknown ones by their effect
   assert.deepEqual(unknown.scriptCommands, { get: 3 });
   const folder = dirname(temporaryFile('get.lua', body));
   assert.notEqual((await modelOf(lines(false), { scripts: folder })).scripts[0]!.body, null);
+});
+
+test('scripts whose bodies differ from call to call fill no memory: the calls are counted, the loss is said', async () => {
+  const count = 3 * MAX_SCRIPTS;
+  const { model, caveats } = await builtFrom(
+    sequence(Array.from({ length: count }, (_, i) => ['eval', `return ${i} .. "${'x'.repeat(5000)}"`, '0'])),
+  );
+  assert.equal(model.scripts.length, MAX_SCRIPTS);
+  assert.equal(
+    model.scripts.reduce((sum, { calls }) => sum + calls, 0),
+    count,
+  );
+  assert.ok(model.scripts.reduce((sum, { body }) => sum + (body?.length ?? 0), 0) <= 4 << 20);
+  assert.equal(model.unkeptScriptCalls, count - MAX_SCRIPTS);
+  assert.equal(mergeModels([model, model]).unkeptScriptCalls, 2 * (count - MAX_SCRIPTS));
+  assert.ok(caveats.some(({ id }) => id === 'scripts-too-many'));
 });
 
 test('commands that must never be replayed are listed', async () => {

@@ -18,8 +18,11 @@ export const monitorLine = ({ atUs, client = '10.0.0.1:1000', db = 0, args }: Li
     .join(' ')}\n`;
 
 export async function modelOf(lines: Line[], options: Parameters<typeof buildModel>[1] = {}): Promise<Model> {
-  return (await buildModel(temporaryFile('capture.log', `OK\n${lines.map(monitorLine).join('')}`), options)).model;
+  return (await builtFrom(lines, options)).model;
 }
+
+export const builtFrom = (lines: Line[], options: Parameters<typeof buildModel>[1] = {}) =>
+  buildModel(temporaryFile('capture.log', `OK\n${lines.map(monitorLine).join('')}`), options);
 
 /** Commands of one client, a millisecond apart, so that each is a unit of its own. */
 export const sequence = (commands: string[][]): Line[] =>
