@@ -1,7 +1,6 @@
 /** Files → model: a capture is read and fitted, a saved model is checked and taken as it is. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ByteRange } from '../capture/input.ts';
 import { openCaptures } from '../capture/merge.ts';
 import type { CaptureOptions } from '../capture/read.ts';
 import { readSidecar, type Sidecar } from '../capture/record/sidecar.ts';
@@ -13,7 +12,7 @@ import { type Model, modelSchema } from './model.ts';
 import { applyOverrides, forcedGlobs, type Overrides } from './overrides.ts';
 import { sourceOf } from './source.ts';
 import { disguiseStretch } from './stretch.ts';
-import { fitStretches, stretchesOf } from './stretches.ts';
+import { type FittedStretch, fitStretches, type StretchSetup, stretchesOf } from './stretches.ts';
 import { type Dataset, summarize } from './summarize.ts';
 import { tally } from './tally.ts';
 
@@ -117,20 +116,25 @@ async function readWhole(names: string[], known: Sidecar[], options: BuildOption
 /** The capture's stretches by threads of their own, then as one. */
 async function readStretches(
   name: string,
-  ranges: ByteRange[],
+  ranges: StretchSetup['range'][],
   known: Sidecar[],
   options: BuildOptions,
 ): Promise<Read> {
   const { replica, unescaped } = options;
   const capture = { ...(replica === undefined ? {} : { replica }), ...(unescaped === undefined ? {} : { unescaped }) };
   const fit = { ...(await fitOptions(options)), parts: ranges.length };
-  const bytes = ranges.at(-1)!.end;
+  const bytes = ranges.at(-1)?.end ?? 1;
+  const shareOfRange = (range: StretchSetup['range']) => (range ? (range.end - range.start) / bytes : 1);
   const setups = ranges.map((range) => ({
     ...{ name, range, capture, fit },
-    dataset: shareOf(datasetOf(known), (range.end - range.start) / bytes),
+    dataset: shareOf(datasetOf(known), shareOfRange(range)),
   }));
   const fitted = await fitStretches(setups, options.onProgress);
   const models = fitted.map(({ model }) => model);
+  if (fitted.length === 1) {
+    const [{ model, summary }] = fitted as [FittedStretch];
+    return { model: { ...model, source: knownSource(summary, known) }, summary };
+  }
   const summary = joinSummaries(
     name,
     fitted.map((stretch) => stretch.summary),

@@ -1,8 +1,9 @@
-/** A long plain capture → models of its stretches, each fitted by a thread of its own. */
+/** A long capture → models of its stretches, each fitted by a thread of its own; what is compressed is one stretch. */
+import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { ByteRange } from '../capture/input.ts';
+import { type ByteRange, sizeOfLines } from '../capture/input.ts';
 import { splitCapture } from '../capture/split.ts';
 import type { CaptureOptions, CaptureSummary } from '../capture/summary.ts';
 import { CutoverError } from '../errors.ts';
@@ -18,10 +19,13 @@ import type { Dataset } from './summarize.ts';
 const STRETCHES = 2;
 /** Shorter stretches take longer to merge than to read. */
 const MIN_STRETCH_BYTES = 64 << 20;
+/** Compressed files are about so many times shorter. */
+const COMPRESSION = 8;
 
 export interface StretchSetup {
   name: string;
-  range: ByteRange;
+  /** Undefined for the whole capture. */
+  range: ByteRange | undefined;
   capture: CaptureOptions;
   fit: FitOptions;
   dataset: Dataset;
@@ -38,10 +42,22 @@ export type StretchMessage =
   | ({ type: 'fitted' } & FittedStretch)
   | { type: 'failed'; code: string; message: string; advice: string[] };
 
-/** Where to cut a capture; undefined for one that is read as a whole. */
-export async function stretchesOf(name: string, minBytes = MIN_STRETCH_BYTES): Promise<ByteRange[] | undefined> {
-  const ranges = (await splitCapture(name, STRETCHES, minBytes)).filter((range) => range !== undefined);
-  return ranges.length > 1 ? ranges : undefined;
+/** Where to cut a capture; undefined for one that needs no thread. */
+export async function stretchesOf(
+  name: string,
+  minBytes = MIN_STRETCH_BYTES,
+): Promise<StretchSetup['range'][] | undefined> {
+  const ranges = await splitCapture(name, STRETCHES, minBytes);
+  if (ranges.length > 1) return ranges;
+  // In a thread what decompression leaves behind is collected sooner, and all is given back in the end.
+  return (await isCompressed(name, minBytes / COMPRESSION)) ? ranges : undefined;
+}
+
+/** Whether it is a file of at least so many bytes that has no lines as it stands. */
+async function isCompressed(name: string, minBytes: number): Promise<boolean> {
+  if (name === '-') return false;
+  const known = await stat(name);
+  return known.isFile() && known.size >= minBytes && (await sizeOfLines(name)) === undefined;
 }
 
 /** Fits the stretches side by side, or one after the other on a machine with one core. Throws CutoverError. */
