@@ -6,7 +6,7 @@ import { Arrivals } from './arrivals.ts';
 import { ElementSample } from './elements.ts';
 import { type ValueCounts, ValueHistogram } from './histogram.ts';
 import { type KeyStats, newKeyStats } from './key-stats.ts';
-import { Birth, KeyTable, NEVER, Presence } from './keyspace.ts';
+import { Birth, KeyTable, NEVER, Presence, wasRead } from './keyspace.ts';
 import { PairCounts, PairTable } from './pair-table.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';
@@ -33,7 +33,9 @@ import {
   KeyState,
   NO_GAP,
   NO_KEY,
+  STATES,
   type Unit,
+  UNPROVEN,
   UnitBuilder,
   UnitTable,
 } from './units.ts';
@@ -43,6 +45,10 @@ const REMOVES = new Set(['del', 'unlink', 'getdel']);
 /** Writes that make a key from nothing, as a cache does after a miss. */
 export const CREATES = new Set([
   ...['set', 'setex', 'psetex', 'setnx', 'mset', 'hset', 'hmset', 'hsetnx', 'zadd', 'sadd', 'lpush', 'rpush'],
+]);
+/** Writes that do nothing where there is no key: a client that sends one because of what it read has found the key. */
+export const KEEPS_UP = new Set([
+  ...['expire', 'pexpire', 'expireat', 'pexpireat', 'persist', 'del', 'unlink', 'ltrim', 'lrem', 'hdel', 'srem', 'zrem'],
 ]);
 /** Index of the first element that a command names, and how far apart further ones stand. */
 const ELEMENTS: Record<string, [first: number, step: number]> = {
@@ -96,6 +102,7 @@ interface Command extends CommandTraits {
   number: number;
   count: number;
   treatment: Treatment;
+  keepsUp: boolean;
   /** Opens, ends or gives up a transaction. */
   transaction: 'none' | 'multi' | 'exec' | 'discard';
   callsScript: boolean;
@@ -178,7 +185,7 @@ export class Fit {
   readonly scripts: ScriptBook;
   /** Row and quarter-octave bucket of the gap, of later accesses. */
   readonly gaps: AccessLog;
-  /** Row of the first key and kind × 4 + state, of units. */
+  /** Row of the first key and kind × STATES + state, of units. */
   readonly starts: AccessLog;
   /** Row and milliseconds, of expiries that were set. */
   readonly expiries: AccessLog;
@@ -580,14 +587,19 @@ export class Fit {
   }
 
   /** What the unit proves of its keys: there before, made now, or gone and made again; `kind`: -1 for none. */
-  private noteKeys({ first, startUs }: Unit, kind: number): void {
+  private noteKeys({ first, startUs, stepAt }: Unit, kind: number): void {
     const { calls, commands, keys } = this;
     if (this.beginUs < 0) this.beginUs = startUs;
     const now = Math.max(0, Math.min(NEVER - 1, Math.round((startUs - this.beginUs) / 10_000)));
     let primary = kind >= 0;
     let call = first;
+    let called = 0;
+    let step = 0;
     for (let entry = first; entry !== 0; entry = calls.next[entry]!) {
-      if (calls.isCall(entry)) call = entry;
+      if (calls.isCall(entry)) {
+        call = entry;
+        if (called++ === stepAt[step]) step++;
+      }
       const row = calls.row[entry]!;
       if (row === NO_KEY) continue;
       if (row !== 0) {
@@ -596,6 +608,12 @@ export class Fit {
         const reads = command.access === 'read' && gap !== NO_GAP;
         const refilled = reads && this.isFilled(calls.next[entry]!, row);
         const presence = keys.presence[row]!;
+        const found =
+          reads &&
+          !refilled &&
+          presence === Presence.unknown &&
+          step < stepAt.length &&
+          this.isKeptUp(entry, row, stepAt[step]! - called);
         const known = presence === Presence.written && keys.expires[row]! > now;
         const stats = this.templates[keys.template[row]!]!;
         if (reads) {
@@ -605,27 +623,48 @@ export class Fit {
           } else if (presence !== Presence.removed) {
             stats.otherReads++;
             if (refilled) stats.otherRefills++;
-            else if (presence === Presence.unknown) stats.unprovenReads++;
+            else if (presence === Presence.written) stats.expiredReads++;
+            else if (presence === Presence.unknown && !found) stats.unprovenReads++;
           }
         }
         if (gap === FIRST_ACCESS) {
           keys.birth[row] = command.access !== 'read' ? Birth.written : refilled ? Birth.refilled : Birth.read;
         }
+        if (found) {
+          keys.presence[row] = Presence.found;
+          if (keys.birth[row] === Birth.read) keys.birth[row] = Birth.found;
+        }
         if (primary) {
           let state: number = KeyState.old;
-          if (gap === FIRST_ACCESS) state = keys.birth[row] === Birth.read ? KeyState.present : KeyState.absent;
+          if (gap === FIRST_ACCESS) state = wasRead(keys.birth[row]!) ? KeyState.present : KeyState.absent;
           else if (presence === Presence.removed) state = KeyState.gone;
+          else if (presence === Presence.unknown && !found && !refilled) state = UNPROVEN;
           else if (refilled) {
             state = KeyState.gone;
             tally(stats.refillGaps, gap);
           }
-          this.starts.add(row, kind * 4 + state, calls.at[entry]!);
+          this.starts.add(row, kind * STATES + state, calls.at[entry]!);
         }
         if (command.access === 'remove') keys.presence[row] = Presence.removed;
         else if (command.access === 'write') this.noteWrite(row, now, known, command.creates, calls.ttlSeconds[call]!);
       }
       primary = false;
     }
+  }
+
+  /** Whether a later step, behind so many calls `between`, only means something for a key that is there. */
+  private isKeptUp(from: number, row: number, between: number): boolean {
+    const { calls, commands } = this;
+    let call = from;
+    let left = between;
+    for (let entry = calls.next[from]!; entry !== 0; entry = calls.next[entry]!) {
+      if (calls.isCall(entry)) {
+        call = entry;
+        left--;
+      }
+      if (left < 0 && calls.row[entry] === row) return commands[calls.command[call]!]!.keepsUp;
+    }
+    return false;
   }
 
   /** Whether a call further on makes the key as a whole: the read before found nothing. */
@@ -671,6 +710,7 @@ function traitsOf(name: string): Omit<Command, 'name' | 'number' | 'count'> {
     blocks: info?.blocking === true,
     access: REMOVES.has(name) ? 'remove' : info?.write ? 'write' : info?.readonly ? 'read' : 'none',
     creates: CREATES.has(name),
+    keepsUp: KEEPS_UP.has(name),
     blocksOnWord: info?.group === 'stream',
     expires: EXPIRES.has(name),
     value: valueIndex(name),

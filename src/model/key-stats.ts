@@ -18,19 +18,21 @@ export interface KeyStats {
   knownRefills: number;
   otherReads: number;
   otherRefills: number;
-  /** Reads of keys that nobody had written before. */
+  /** Reads of keys that nobody had written before, and that nobody is known to have found. */
   unprovenReads: number;
+  /** Reads of keys whose last expiry had passed. */
+  expiredReads: number;
 }
 
 export const newKeyStats = (): KeyStats => ({
   ...{ requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
   ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
-  ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0 },
+  ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0, expiredReads: 0 },
 });
 
 const COUNTS = [
   ...(['requests', 'scriptRequests', 'integerValues'] as const),
-  ...(['knownReads', 'knownRefills', 'otherReads', 'otherRefills', 'unprovenReads'] as const),
+  ...(['knownReads', 'knownRefills', 'otherReads', 'otherRefills', 'unprovenReads', 'expiredReads'] as const),
 ];
 
 /** Adds what was counted of other keys; `from` is not to be used any more. */

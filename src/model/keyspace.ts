@@ -7,13 +7,17 @@ const HEAVY_SHARE = 1 / (1 << 14);
 
 /**
  * What the first access of a key was: a read, after which the key was there if nothing else is known; a write, before
- * which it may as well not have been; or a read that the same client at once followed by a write of the whole, as caches
- * do that did not find it, and sessions that are changed.
+ * which it may as well not have been; a read that the same client at once followed by a write of the whole, as caches
+ * do that did not find it, and sessions that are changed; or a read that surely found it, for a client went on with the
+ * key in a way that does nothing to one that is not there, before anything wrote it.
  */
-export const Birth = { read: 1, written: 2, refilled: 3 } as const;
+export const Birth = { read: 1, written: 2, refilled: 3, found: 4 } as const;
 
-/** What is known of a key at this time: nothing, that it was removed, or that it was written. */
-export const Presence = { unknown: 0, removed: 1, written: 2 } as const;
+/** Whether a key's first access was a read that nothing filled. */
+export const wasRead = (birth: number) => birth === Birth.read || birth === Birth.found;
+
+/** What is known of a key at this time: nothing, that it was removed, that it was written, or that a client found it. */
+export const Presence = { unknown: 0, removed: 1, written: 2, found: 3 } as const;
 /** Of a key that does not expire. */
 export const NEVER = 0xffffffff;
 

@@ -52,11 +52,13 @@ const family = z.strictObject({
       gaps: counts,
       /** Share of keys whose first access is a read that nothing filled. */
       readFirst: z.number(),
+      /** Share of keys of which a client showed, before anything wrote them, that it had found them; left out where there are none. */
+      found: z.number().optional(),
       /** Expiries that were set, in seconds. */
       ttlSeconds: counts,
     }),
   ),
-  /** Share of the keys that were read first which really were there: those must exist before the workload begins. */
+  /** Share of the keys that were read first, and not found, which really were there: those must exist before the workload begins. */
   existing: z.number(),
   /** Share of later accesses, by bucket of the gap before, that found the key gone though nobody had removed it. */
   expired: counts,

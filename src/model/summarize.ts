@@ -5,7 +5,7 @@ import type { ElementSample } from './elements.ts';
 import type { Fit } from './fit.ts';
 import { ValueHistogram } from './histogram.ts';
 import { addKeyStats, type KeyStats, newKeyStats } from './key-stats.ts';
-import { Birth } from './keyspace.ts';
+import { Birth, wasRead } from './keyspace.ts';
 import type { Family, Model, Role, Script, Shape, UnitOp } from './model.ts';
 import { zipfExponent } from './popularity.ts';
 import { mulberry32 } from './random.ts';
@@ -14,7 +14,7 @@ import { type LearntShape, NumberList } from './shapes.ts';
 import type { SubscriptionKind } from './subscriptions.ts';
 import { intern, tally } from './tally.ts';
 import { templateText } from './template/parts.ts';
-import { KeyState, POPULARITIES } from './units.ts';
+import { KeyState, POPULARITIES, STATES, UNPROVEN } from './units.ts';
 
 /** Parts of the capture that births are counted in. */
 export const BIRTH_BINS = 32;
@@ -47,7 +47,11 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
   const classOfRow = popularityClasses(fit);
   describeKeys(fit, families, familyOf, classOfRow, stats);
   calibrateExisting(families, stats, dataset);
-  const kinds = kindsOf(fit, shapeOf, classOfRow, (row) => stats[familyOf[fit.keys.template[row]!]!]!);
+  const numberOf = (row: number) => familyOf[fit.keys.template[row]!]!;
+  const statsOf = (row: number) => stats[numberOf(row)]!;
+  // What was read and not filled was there, where misses are filled; else it was if most of the like were.
+  const isThere = (row: number) => fillsMisses(statsOf(row)) || families[numberOf(row)]!.existing >= 1 / 2;
+  const kinds = kindsOf(fit, shapeOf, classOfRow, statsOf, isThere);
   const isBlocking = (kind: number) => fit.units.kinds[kind]!.blocking;
   const habits = habitsOf(fit);
   const { classes, classOf } = classify(habits, isBlocking);
@@ -191,7 +195,10 @@ function fillsMisses({ knownReads, knownRefills, otherReads, otherRefills }: Fam
 
 /** Whether a key was there before its first access. */
 const existed = (birth: number, stats: FamilyStats) =>
-  birth === Birth.read || (birth === Birth.refilled && !fillsMisses(stats));
+  wasRead(birth) || (birth === Birth.refilled && !fillsMisses(stats));
+
+/** Whether it surely was. A key that clients change by reading and writing it as a whole is taken for one. */
+const wasFound = (birth: number) => birth === Birth.found || birth === Birth.refilled;
 
 /** Popularity class ⌊log2 requests⌋ of each row. */
 function popularityClasses({ keys }: Fit): Uint8Array {
@@ -211,7 +218,7 @@ function describeKeys(
   const { keys } = fit;
   const cells = families.map(() =>
     Array.from({ length: POPULARITIES }, () => ({
-      ...{ keys: 0, readFirst: 0, births: new Map<number, number>(), gaps: new Map<number, number>() },
+      ...{ keys: 0, readFirst: 0, found: 0, births: new Map<number, number>(), gaps: new Map<number, number>() },
       ttls: new ValueHistogram(),
     })),
   );
@@ -231,7 +238,10 @@ function describeKeys(
     references[number]!.add(requests, weight);
     const cell = cells[number]![classOfRow[row]!]!;
     cell.keys += weight;
-    if (existed(keys.birth[row]!, stats[number]!)) cell.readFirst += weight;
+    if (existed(keys.birth[row]!, stats[number]!)) {
+      cell.readFirst += weight;
+      if (wasFound(keys.birth[row]!)) cell.found += weight;
+    }
     tally(cell.births, Math.min(BIRTH_BINS - 1, Math.floor((keys.first[row]! / (fit.clock + 1)) * BIRTH_BINS)), weight);
     const order = keys.order(row);
     if (order < keys.sampledShare) samples[number]!.add([order, requests, keys.first[row]!, keys.last[row]!]);
@@ -264,6 +274,7 @@ function describeKeys(
             births: ascending(cell.births),
             gaps: ascending(cell.gaps),
             readFirst: cell.readFirst / cell.keys,
+            ...(cell.found > 0 ? { found: cell.found / cell.keys } : {}),
             ttlSeconds: cell.ttls.entries(),
           },
     );
@@ -312,12 +323,14 @@ function calibrateExisting(families: Family[], stats: FamilyStats[], { keys, loo
   families.forEach((family, number) => {
     const own = stats[number]!;
     if (fillsMisses(own)) unexplained -= own.knownRefills + own.otherRefills;
+    unexplained -= own.expiredReads;
     if (isEmpty(family)) unexplained -= own.unprovenReads;
     else unproven += own.unprovenReads;
   });
   const share = lookups === undefined || unproven === 0 ? 1 : 1 - Math.min(1, Math.max(0, unexplained / unproven));
   families.forEach((family) => {
     family.existing = isEmpty(family) ? 0 : share;
+    if (isEmpty(family)) for (const klass of family.classes) delete klass.found;
   });
 }
 
@@ -333,18 +346,20 @@ function kindsOf(
   shapeOf: number[],
   classOfRow: Uint8Array,
   statsOf: (row: number) => FamilyStats,
+  isThere: (row: number) => boolean,
 ): { final: FinalKind[][] } {
   const { kinds } = fit.units;
   const keyStates = kinds.map(() => new Map<number, number>());
   for (let i = 0; i < fit.starts.length; i++) {
     const value = fit.starts.value[i]!;
     const row = fit.starts.row[i]!;
-    let state = value & 3;
+    let state = value % STATES;
     // What looked like a miss was none where that is how keys are changed.
     if (state === KeyState.absent && existed(fit.keys.birth[row]!, statsOf(row))) state = KeyState.present;
     if (state === KeyState.gone && !fillsMisses(statsOf(row))) state = KeyState.old;
+    if (state === UNPROVEN) state = isThere(row) ? KeyState.old : KeyState.gone;
     if (fit.starts.at[i] === fit.keys.last[row]) state += KeyState.final;
-    tally(keyStates[value >>> 2]!, state * POPULARITIES + classOfRow[row]!);
+    tally(keyStates[Math.floor(value / STATES)]!, state * POPULARITIES + classOfRow[row]!);
   }
   const idioms = kinds.filter((kind) => kind.steps.length > 0).map((kind) => kind.count);
   const rarest = idioms.sort((x, y) => y - x)[MAX_IDIOMS] ?? 0;

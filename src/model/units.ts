@@ -303,6 +303,10 @@ export class UnitBuilder {
 
 /** What a unit's first key was when the unit came to it; `final` is added where nobody came to it again. */
 export const KeyState = { old: 0, present: 1, absent: 2, gone: 3, final: 4 } as const;
+/** In the place of a state while keys are followed: it was read before, and nothing tells whether it was or is there. */
+export const UNPROVEN = 4;
+/** States are kept as kind × STATES + state while keys are followed. */
+export const STATES = 8;
 /** Popularity classes, ⌊log2 requests⌋: a key's state and class are kept as state × POPULARITIES + class. */
 export const POPULARITIES = 32;
 

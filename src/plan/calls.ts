@@ -28,7 +28,8 @@ export interface CompiledShape {
   /** Families of the shape's keys, in order. */
   keyFamilies: number[];
   removes: boolean;
-  writes: boolean;
+  /** Whether keys that are not there are made. */
+  makes: boolean;
   write(writer: RespWriter, context: CallContext): void;
 }
 
@@ -41,7 +42,7 @@ export function compileShapes(
   model: Model,
   makers: KeyMaker[],
   labels: Labels,
-  writes: (command: string) => boolean,
+  makes: (command: string) => boolean,
 ): CompiledShape[] {
   return model.shapes.map((shape) => {
     const script = shape.script === undefined ? undefined : model.scripts[shape.script]!;
@@ -53,7 +54,7 @@ export function compileShapes(
       label: labels.number(family, script ? scriptCommand(shape.command, script) : shape.command),
       keyFamilies: shape.roles.flatMap((role) => ('key' in role ? [role.key] : [])),
       removes: REMOVES.has(shape.command),
-      writes: writes(shape.command),
+      makes: makes(shape.command),
       write(writer, context) {
         if (!repeatCounts || !shape.repeat) {
           writer.begin(fills.length + 1);

@@ -48,8 +48,9 @@ export function requestsByRank(family: Family): Uint32Array {
 /** Whether key `key` of family number `family` exists before the workload begins. */
 export function existedBefore(family: Family, number: number, key: number, requests: number): boolean {
   const klass = family.classes.find((c) => c.class === popularityOf(requests));
-  if (mix(number, key, 7) / 2 ** 32 >= (klass?.readFirst ?? 0)) return false;
-  return mix(number, key, 8) / 2 ** 32 < family.existing;
+  const place = mix(number, key, 7) / 2 ** 32;
+  if (place >= (klass?.readFirst ?? 0)) return false;
+  return place < (klass?.found ?? 0) || mix(number, key, 8) / 2 ** 32 < family.existing;
 }
 
 /** Popularity class ⌊log2 requests⌋. */

@@ -49,7 +49,7 @@ export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Prelo
     };
   });
   model.families.forEach((family, number) => {
-    if (family.existing === 0) return;
+    if (family.existing === 0 && family.classes.every(({ found = 0 }) => found === 0)) return;
     const requests = requestsByRank(family);
     for (let key = 0; key < requests.length && requests[key]! > 0; key++) {
       if (existedBefore(family, number, key, requests[key]!)) creators[number]!(key);

@@ -1,6 +1,7 @@
 /** Model + seed → a workload of any length and rate; the same bytes on every machine. */
 import { COMMANDS } from '../capture/commands.ts';
 import type { Caveat } from '../errors.ts';
+import { KEEPS_UP } from '../model/fit.ts';
 import type { Model, Unit, UnitOp } from '../model/model.ts';
 import { labelOfOps } from '../model/summarize.ts';
 import { intern, tally } from '../model/tally.ts';
@@ -83,8 +84,8 @@ export class Synthesis implements Workload {
     this.options = options;
     this.makers = keyMakers(model.families);
     const labels = new Labels();
-    const writes = (command: string) => COMMANDS.get(command)?.write === true;
-    this.shapes = compileShapes(model, this.makers, labels, writes);
+    const makes = (command: string) => COMMANDS.get(command)?.write === true && !KEEPS_UP.has(command);
+    this.shapes = compileShapes(model, this.makers, labels, makes);
     this.unitLabels = model.units.map((unit) => labelOfOps(unit.ops, model.shapes, model.families));
     const connections: Plan['connections'] = [];
     this.classes = model.clients.classes.map((klass, number) => {
@@ -483,10 +484,37 @@ class Round {
       (at) => stateOf(at) === old + (state & final),
     ];
     const weights =
-      (keyState < 0 ? [] : tries).map(weigh).find((all) => all.some((weight) => weight > 0)) ??
-      group.units.map((u) => units[u]!.count);
+      (keyState < 0 ? [] : tries)
+        .map(weigh)
+        .map((all) => this.sparing(group, state, all))
+        .find((all) => all.some((weight) => weight > 0)) ?? group.units.map((u) => units[u]!.count);
     const likely = group.units.filter((_, i) => weights[i]! > 0);
     return { units: likely, alias: new Alias(weights.filter((w) => w > 0)) };
+  }
+
+  /** Without the units that would remove a key which is still asked for, where the capture shows none that makes it again. */
+  private sparing(group: Group, state: number, weights: number[]): number[] {
+    if ((state & KeyState.final) !== 0 || group.units.some((u) => this.makesAgain(u))) return weights;
+    return weights.map((weight, i) => (this.leavesRemoved(group.units[i]!) ? 0 : weight));
+  }
+
+  private makesAgain(unit: number): boolean {
+    const { ops, keyStates } = this.model.units[unit]!;
+    const isGone = ([at]: [number, number]) => Math.floor(at / POPULARITIES) % KeyState.final === KeyState.gone;
+    return keyStates.some(isGone) && this.changesFirst(ops).some(({ makes }) => makes);
+  }
+
+  private leavesRemoved(unit: number): boolean {
+    return this.changesFirst(this.model.units[unit]!.ops).at(-1)?.removes === true;
+  }
+
+  /** Calls of the unit that make or remove its first key. */
+  private changesFirst(ops: UnitOp[]): CompiledShape[] {
+    const first = ops.find(([, slots]) => slots.length > 0)?.[1][0];
+    return ops
+      .filter(([, slots]) => slots[0] === first && slots.length > 0)
+      .map(([shape]) => this.shapes[shape]!)
+      .filter(({ makes, removes }) => makes || removes);
   }
 
   private writeUnit(
@@ -543,7 +571,7 @@ class Round {
         const known = intern(slots, slot * families + family, () => {
           const isRemoved = () => unit.ops.some(([n, named]) => this.shapes[n]!.removes && named.includes(slot));
           const key =
-            next ?? draw(family, compiled.writes && !isRemoved() ? undefined : isRemoved() ? isFinal : isThere);
+            next ?? draw(family, compiled.makes && !isRemoved() ? undefined : isRemoved() ? isFinal : isThere);
           next = undefined;
           return key;
         });
@@ -555,7 +583,7 @@ class Round {
       context.nextKey = 0;
       compiled.keyFamilies.forEach((family, k) => {
         if (compiled.removes) removed[family]!.add(context.keys[k]!);
-        else if (compiled.writes) removed[family]!.delete(context.keys[k]!);
+        else if (compiled.makes) removed[family]!.delete(context.keys[k]!);
       });
       const from = this.writer.length;
       compiled.write(this.writer, context);

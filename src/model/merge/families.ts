@@ -249,7 +249,7 @@ interface Merging {
  */
 function mergeClasses({ a, b, readShare, fate, bridges, clocks, placement }: Merging): Family['classes'] {
   const cells = Array.from({ length: POPULARITIES }, () => ({
-    ...{ keys: 0, readFirst: 0, births: new Map<number, number>() },
+    ...{ keys: 0, readFirst: 0, found: 0, births: new Map<number, number>() },
     ...{ gaps: new Map<number, number>(), ttls: new Map<number, number>() },
   }));
   const all = clocks.a + clocks.b;
@@ -272,6 +272,7 @@ function mergeClasses({ a, b, readShare, fate, bridges, clocks, placement }: Mer
         const first = side === 'a' ? f.shared + f.own : f.own;
         cell.keys += first;
         cell.readFirst += first * readFirst;
+        cell.found += (first * readFirst * (klass.found ?? 0)) / Math.max(1e-9, klass.readFirst);
         for (const [bin, n] of births) tally(cell.births, bin, (n * first) / Math.max(1, born));
         const interleaved = f.requests / Math.max(1, (f.shared + f.own) * 2 ** to);
         const up = placement.consecutive ? 0 : bucketsUp((all / Math.max(1, clocks[side])) * Math.min(1, interleaved));
@@ -282,11 +283,12 @@ function mergeClasses({ a, b, readShare, fate, bridges, clocks, placement }: Mer
     }
   }
   for (const { to, gap, keys } of bridges) tally(cells[to]!.gaps, gapBucket(gap), keys);
-  return cells.flatMap(({ keys, readFirst, births, gaps, ttls }, klass) => {
+  return cells.flatMap(({ keys, readFirst, found, births, gaps, ttls }, klass) => {
     const whole = rounding(ascending(births));
     if (whole.length === 0) return [];
     return {
       ...{ class: klass, births: whole, gaps: rounding(ascending(gaps)), readFirst: Math.min(1, readFirst / keys) },
+      ...(found > 0 ? { found: Math.min(1, found / keys) } : {}),
       ttlSeconds: addCounts(rounding(ascending(ttls))),
     };
   });
