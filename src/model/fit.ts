@@ -4,8 +4,9 @@ import type { OpView } from '../capture/ops.ts';
 import { AccessLog } from './access-log.ts';
 import { Arrivals } from './arrivals.ts';
 import { ElementSample } from './elements.ts';
+import { storedHash } from './handover.ts';
 import { type ValueCounts, ValueHistogram } from './histogram.ts';
-import { type KeyStats, newKeyStats } from './key-stats.ts';
+import { fillsMisses, type KeyStats, newKeyStats } from './key-stats.ts';
 import { Birth, KeyTable, NEVER, Presence, wasRead } from './keyspace.ts';
 import { PairCounts, PairTable } from './pair-table.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
@@ -157,6 +158,11 @@ const NO_KEYS = new NumberList();
 const MAX_CHANNELS = 1000;
 /** Longer pipelines, which only long transactions are, count as so long. */
 const MAX_DEPTH = 4096;
+/** Misses that were filled, before reads that are not filled are taken for hits. */
+const MIN_REFILLS = 8;
+/** Values that scripts may be told: so many, of such a length at most. */
+const MAX_STORES = 1 << 16;
+const MAX_TOLD_BYTES = 64;
 
 export interface FitOptions {
   /** Script bodies that the user has beside the capture. */
@@ -207,7 +213,9 @@ export class Fit {
     addListener(intern(this.listeners, entry, noListeners), begins);
   });
   /** Units that call scripts whose arguments are kept. */
-  readonly stretch: { startUs: number; kind: number; calls: number[] }[] = [];
+  readonly stretch: { startUs: number; kind: number; db: number; calls: number[] }[] = [];
+  /** Units that stored a short value under their first key, since there were scripts. */
+  stores: { startUs: number; kind: number; row: number; hash: number }[] = [];
   private readonly calls = new Calls();
   readonly units = new UnitTable(this.calls);
   private readonly builder: UnitBuilder;
@@ -249,6 +257,7 @@ export class Fit {
       this.starts.remap(map);
       this.expiries.remap(map);
       this.reuse.remap(map);
+      this.stores = this.stores.flatMap((store) => (map[store.row] ? { ...store, row: map[store.row]! } : []));
     };
   }
 
@@ -448,10 +457,19 @@ export class Fit {
     const shape = shapes.find(op.command, command.number, op.argCount, keyIndexes, callTemplates, blocking);
     const ttl = command.expires ? (ttlSeconds(op) ?? Number.NaN) : Number.NaN;
     calls.describe(first, command.number, shape, blocking, ttl);
+    if (command.value > 0 && byClient && this.mayBeTold(op, command.value))
+      calls.stored[first] = storedHash(op.arg(command.value));
     if (shapes.learn(shape, op, byClient) && hasKeys) {
       this.learnContents(op, command, ttl, callTemplates.at[0]!, calls.row[first]!);
     }
     return first;
+  }
+
+  /** Whether a script may be told this value later: a short one, such as who holds a lock. */
+  private mayBeTold(op: FitOp, value: number): boolean {
+    const { scripts, stores } = this;
+    const isOpen = scripts.scripts.length > 0 && !scripts.full && stores.length < MAX_STORES;
+    return isOpen && value < op.argCount && op.argLength(value) <= MAX_TOLD_BYTES;
   }
 
   /** Row of the key that stands at this argument. */
@@ -564,11 +582,24 @@ export class Fit {
         if (calls.isCall(entry)) this.noteKind(unit, this.units.addCall(entry));
     }
     this.noteKeys(unit, kind);
-    if (kind < 0 || !unit.keepsScript) return;
+    if (kind < 0) return;
+    if (!unit.keepsScript) {
+      this.noteStore(unit, kind);
+      return;
+    }
     const kept: number[] = [];
     for (let entry = unit.first; entry !== 0; entry = calls.next[entry]!)
       if (calls.keepsScript(entry)) kept.push(calls.script[entry]!);
-    this.stretch.push({ startUs: unit.startUs, kind, calls: kept });
+    this.stretch.push({ startUs: unit.startUs, kind, db: unit.db, calls: kept });
+  }
+
+  /** What the unit's first call on its first key stored. */
+  private noteStore({ first, startUs }: Unit, kind: number): void {
+    const { calls } = this;
+    let entry = first;
+    while (entry !== 0 && calls.row[entry] === NO_KEY) entry = calls.next[entry]!;
+    if (entry === 0 || calls.row[entry] === 0 || calls.stored[entry] === 0) return;
+    this.stores.push({ startUs, kind, row: calls.row[entry]!, hash: calls.stored[entry]! });
   }
 
   private noteKind(unit: Unit, kind: number): void {
@@ -587,7 +618,7 @@ export class Fit {
   }
 
   /** What the unit proves of its keys: there before, made now, or gone and made again; `kind`: -1 for none. */
-  private noteKeys({ first, startUs, stepAt }: Unit, kind: number): void {
+  private noteKeys({ first, startUs, stepAt, calls: callCount }: Unit, kind: number): void {
     const { calls, commands, keys } = this;
     if (this.beginUs < 0) this.beginUs = startUs;
     const now = Math.max(0, Math.min(NEVER - 1, Math.round((startUs - this.beginUs) / 10_000)));
@@ -608,15 +639,17 @@ export class Fit {
         const reads = command.access === 'read' && gap !== NO_GAP;
         const refilled = reads && this.isFilled(calls.next[entry]!, row);
         const presence = keys.presence[row]!;
-        const found =
-          reads &&
-          !refilled &&
-          presence === Presence.unknown &&
-          step < stepAt.length &&
-          this.isKeptUp(entry, row, stepAt[step]! - called);
         const known = presence === Presence.written && keys.expires[row]! > now;
         const stats = this.templates[keys.template[row]!]!;
+        let found = false;
+        if (reads && !refilled && presence === Presence.unknown) {
+          found =
+            step < stepAt.length
+              ? this.isKeptUp(entry, row, stepAt[step]! - called)
+              : callCount === 1 && wouldFill(stats, calls.command[call]!);
+        }
         if (reads) {
+          if (refilled) stats.filledAfter.add(calls.command[call]!);
           if (known) {
             stats.knownReads++;
             if (refilled) stats.knownRefills++;
@@ -686,6 +719,10 @@ export class Fit {
     else if (creates || !known) keys.expires[row] = NEVER;
   }
 }
+
+/** Whether who reads such a key with that command, and nothing else, writes it when it is not there. */
+const wouldFill = (stats: KeyStats, command: number) =>
+  stats.otherRefills >= MIN_REFILLS && stats.filledAfter.has(command) && fillsMisses(stats);
 
 /** Quarter-octave bucket of a gap ≥ 1: ⌊4 log2 gap⌋. */
 function gapBucket(gap: number): number {

@@ -22,12 +22,15 @@ export interface KeyStats {
   unprovenReads: number;
   /** Reads of keys whose last expiry had passed. */
   expiredReads: number;
+  /** Commands, by number, that read what was then written as a whole. */
+  filledAfter: Set<number>;
 }
 
 export const newKeyStats = (): KeyStats => ({
   ...{ requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
   ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
   ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0, expiredReads: 0 },
+  filledAfter: new Set(),
 });
 
 const COUNTS = [
@@ -43,4 +46,15 @@ export function addKeyStats(into: KeyStats, from: KeyStats): void {
   if (into.elements && from.elements) into.elements.addAll(from.elements);
   else into.elements ??= from.elements;
   for (const [bucket, n] of from.refillGaps) tally(into.refillGaps, bucket, n);
+}
+
+/** A read and write of the whole that keys which surely are there see nearly as often as others: not a cache's doing. */
+const REWRITE_SHARE = 0.25;
+
+/**
+ * Whether a read that the same client follows by a write of the whole is a miss that is filled. Where keys that were
+ * written before and have not expired see it too, it is how the application changes them.
+ */
+export function fillsMisses({ knownReads, knownRefills, otherReads, otherRefills }: KeyStats): boolean {
+  return knownRefills / Math.max(1, knownReads) < REWRITE_SHARE * (otherRefills / Math.max(1, otherReads));
 }

@@ -86,6 +86,19 @@ export class KeyTable {
     return row;
   }
 
+  /** Row of the key `bytes[start..end)` in a database, or 0. */
+  find(db: number, bytes: Uint8Array, start: number, end: number): number {
+    hash64(bytes, start, end, db);
+    const mask = this.slots.length - 1;
+    let slot = hashLow & mask;
+    let row = this.slots[slot]!;
+    while (row !== NO_ROW && (this.low[row] !== hashLow || this.high[row] !== hashHigh)) {
+      slot = (slot + 1) & mask;
+      row = this.slots[slot]!;
+    }
+    return row;
+  }
+
   /** How many keys the row stands for: 0 for what only an earlier, higher threshold kept. */
   weight(row: number): number {
     if (this.threshold === 2 ** 32) return 1;

@@ -100,7 +100,7 @@ function mergePair(a: Model, b: Model): Model {
     units: merged.units,
     transitions: mergeTransitions(a, b, classes),
     scripts: mergeScripts({ a, b }, shapeOf, scriptOf),
-    stretch: mergeStretches(a, b, merged.numbers, placement),
+    stretch: mergeStretches({ a, b }, merged.numbers, families.numbers, placement),
     transactions: {
       committed: a.transactions.committed + b.transactions.committed,
       empty: a.transactions.empty + b.transactions.empty,
@@ -396,7 +396,12 @@ function mergeScripts(
  * One stretch behind the other, as long as nothing is missing between them and there is room; of the same time, in turns.
  * Words were disguised for each model on its own: a job that began in one is not known to the other.
  */
-function mergeStretches(a: Model, b: Model, numbers: Numbers, { consecutive }: Placement): Model['stretch'] {
+function mergeStretches(
+  { a, b }: Record<Side, Model>,
+  numbers: Numbers,
+  families: Numbers,
+  { consecutive }: Placement,
+): Model['stretch'] {
   type Calls = Model['stretch']['units'][number];
   const entriesOf = (model: Model, side: Side) =>
     model.stretch.units.map(([unit, calls], i, all) => ({
@@ -425,13 +430,24 @@ function mergeStretches(a: Model, b: Model, numbers: Numbers, { consecutive }: P
     units.push([entry.unit, entry.calls.map(([keys, args]): Calls[1][number] => [keys.map(moved), args.map(moved)])]);
   }
   const disguised = [a, b].every(({ stretch }) => stretch.disguised || stretch.units.length === 0);
-  return { disguised, texts, units };
+  const shared = new Map<string, [number, number, number]>();
+  for (const [side, { stretch }] of [['a', a] as const, ['b', b] as const]) {
+    for (const [family, requests, number] of stretch.shared ?? []) {
+      const text = known.get(stretch.texts[number]!);
+      const moved = families[side][family];
+      if (text === undefined || moved === undefined) continue;
+      const entry = intern(shared, `${moved} ${text}`, (): [number, number, number] => [moved, 0, text]);
+      entry[1] += requests;
+    }
+  }
+  return { disguised, texts, units, ...(shared.size > 0 ? { shared: [...shared.values()] } : {}) };
 }
 
 /** Whether the stretch holds every call of a script. */
-function isWhole({ scripts, stretch }: Model): boolean {
+function isWhole({ scripts, stretch, units, shapes }: Model): boolean {
   const calls = scripts.reduce((sum, script) => sum + script.calls, 0);
-  return stretch.units.reduce((sum, [, kept]) => sum + kept.length, 0) >= calls;
+  const callsScript = (unit: number) => units[unit]!.ops.some(([shape]) => shapes[shape]!.script !== undefined);
+  return stretch.units.reduce((sum, [unit, kept]) => sum + (callsScript(unit) ? kept.length : 0), 0) >= calls;
 }
 
 /** The same for both but for the families that they met. */

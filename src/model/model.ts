@@ -186,8 +186,13 @@ export const modelSchema = z.strictObject({
     disguised: z.boolean(),
     /** Arguments, each once: latin1 text. */
     texts: z.array(z.string()),
-    /** Units that call scripts, as indexes of `units`; for each script call of it the keys' and the arguments' texts. */
+    /**
+     * Units that call scripts, as indexes of `units`, and such as store what scripts are told. For each script call, or for
+     * the call that stores, the keys' and the arguments' texts; none where a script is not told what was stored.
+     */
     units: z.array(z.tuple([count, z.array(z.tuple([z.array(count), z.array(count)]))])),
+    /** Keys of these calls that other commands use as well: family, requests by those, text. */
+    shared: z.array(z.tuple([count, count, count])).optional(),
   }),
   transactions: z.strictObject({ committed: count, empty: count, discarded: count, sizes: counts }),
   pipelines: z.strictObject({ depths: counts }),

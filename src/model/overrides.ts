@@ -186,6 +186,13 @@ function change(model: Model, changes: Change[]): Model {
       units: model.stretch.units.flatMap(([unit, calls]): Model['stretch']['units'] =>
         unitOf.has(unit) ? [[unitOf.get(unit)!, calls]] : [],
       ),
+      ...(model.stretch.shared
+        ? {
+            shared: model.stretch.shared.flatMap(([family, ...rest]): [number, number, number][] =>
+              familyOf.has(family) ? [[familyOf.get(family)!, ...rest]] : [],
+            ),
+          }
+        : {}),
     },
   };
 }

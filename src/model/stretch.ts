@@ -11,9 +11,10 @@ import { vocabularyOf } from './vocabulary.ts';
  * and only who has the capture can find out what they were.
  */
 export function disguiseStretch(model: Model): Model['stretch'] {
-  const { texts, units } = model.stretch;
+  const { texts } = model.stretch;
   const secret = createHash('sha256');
   for (const text of texts) secret.update(text, 'latin1');
   const disguise = new Disguise(secret.digest('hex'), vocabularyOf(model));
-  return { texts: texts.map((text) => latin1(disguise.apply(Buffer.from(text, 'latin1')))), units, disguised: true };
+  const disguised = texts.map((text) => latin1(disguise.apply(Buffer.from(text, 'latin1'))));
+  return { ...model.stretch, texts: disguised, disguised: true };
 }

@@ -3,8 +3,9 @@ import { COMMANDS } from '../capture/commands.ts';
 import { type ClientClass, type ClientHabit, classify, peakOverlap } from './clients.ts';
 import type { ElementSample } from './elements.ts';
 import type { Fit } from './fit.ts';
+import { type Handover, handoversOf, keysInCommon } from './handover.ts';
 import { ValueHistogram } from './histogram.ts';
-import { addKeyStats, type KeyStats, newKeyStats } from './key-stats.ts';
+import { addKeyStats, fillsMisses, type KeyStats, newKeyStats } from './key-stats.ts';
 import { Birth, wasRead } from './keyspace.ts';
 import type { Family, Model, Role, Script, Shape, UnitOp } from './model.ts';
 import { zipfExponent } from './popularity.ts';
@@ -47,11 +48,12 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
   const classOfRow = popularityClasses(fit);
   describeKeys(fit, families, familyOf, classOfRow, stats);
   calibrateExisting(families, stats, dataset);
+  const handovers = handoversOf(fit);
   const numberOf = (row: number) => familyOf[fit.keys.template[row]!]!;
   const statsOf = (row: number) => stats[numberOf(row)]!;
   // What was read and not filled was there, where misses are filled; else it was if most of the like were.
   const isThere = (row: number) => fillsMisses(statsOf(row)) || families[numberOf(row)]!.existing >= 1 / 2;
-  const kinds = kindsOf(fit, shapeOf, classOfRow, statsOf, isThere);
+  const kinds = kindsOf(fit, shapeOf, classOfRow, statsOf, isThere, handovers);
   const isBlocking = (kind: number) => fit.units.kinds[kind]!.blocking;
   const habits = habitsOf(fit);
   const { classes, classOf } = classify(habits, isBlocking);
@@ -104,7 +106,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
       }),
     ),
     ...(fit.scripts.unkeptCalls > 0 ? { unkeptScriptCalls: fit.scripts.unkeptCalls } : {}),
-    stretch: stretchOf(fit, unitOf),
+    stretch: stretchOf(fit, handovers, unitOf, familyOf),
     transactions: { ...fit.transactions, sizes: fit.sizes.entries() },
     pipelines: { depths: fit.depths },
     ...(fit.listeners.size > 0 ? { subscriptions: subscriptionsOf(fit) } : {}),
@@ -180,17 +182,6 @@ function elementsOf(elements: ElementSample, keys: number): NonNullable<Family['
   for (const n of requests) references.add(n);
   const perKey = Math.max(1, elements.distinct / Math.max(1, keys));
   return { perKey, references: references.entries(), zipf: zipfExponent(requests, seeded()) };
-}
-
-/** A read and write of the whole that keys which surely are there see nearly as often as others: not a cache's doing. */
-const REWRITE_SHARE = 0.25;
-
-/**
- * Whether a read that the same client follows by a write of the whole is a miss that is filled. Where keys that were
- * written before and have not expired see it too, it is how the application changes them.
- */
-function fillsMisses({ knownReads, knownRefills, otherReads, otherRefills }: FamilyStats): boolean {
-  return knownRefills / Math.max(1, knownReads) < REWRITE_SHARE * (otherRefills / Math.max(1, otherReads));
 }
 
 /** Whether a key was there before its first access. */
@@ -347,6 +338,7 @@ function kindsOf(
   classOfRow: Uint8Array,
   statsOf: (row: number) => FamilyStats,
   isThere: (row: number) => boolean,
+  handovers: Handover[],
 ): { final: FinalKind[][] } {
   const { kinds } = fit.units;
   const keyStates = kinds.map(() => new Map<number, number>());
@@ -363,7 +355,7 @@ function kindsOf(
   }
   const idioms = kinds.filter((kind) => kind.steps.length > 0).map((kind) => kind.count);
   const rarest = idioms.sort((x, y) => y - x)[MAX_IDIOMS] ?? 0;
-  const inStretch = new Set(fit.stretch.map(({ kind }) => kind));
+  const inStretch = new Set(handovers.map(({ kind }) => kind));
   const final = kinds.map((kind, number): FinalKind[] => {
     const ops = kind.ops.map(([shape, slots]): UnitOp => [shapeOf[shape]!, slots]);
     const watches = kind.ops.some(([shape]) => fit.shapes.shapes[shape]!.command === 'watch');
@@ -483,22 +475,27 @@ export function labelOfOps(ops: UnitOp[], shapes: Shape[], families: Family[]): 
   return family === null ? command : `${families[family]!.db} ${families[family]!.template} ${command}`;
 }
 
-function stretchOf(fit: Fit, unitOf: Map<number, number>): Model['stretch'] {
-  const { calls, texts } = fit.scripts;
-  const units = fit.stretch
-    .filter(({ kind, calls: kept }) => {
-      const { ops } = fit.units.kinds[kind]!;
-      return (
-        unitOf.has(kind) &&
-        ops.filter(([shape]) => fit.shapes.shapes[shape]!.script !== undefined).length === kept.length
-      );
-    })
-    .sort((a, b) => a.startUs - b.startUs)
-    .map(({ kind, calls: kept }): Model['stretch']['units'][number] => [
+function stretchOf(
+  fit: Fit,
+  handovers: Handover[],
+  unitOf: Map<number, number>,
+  familyOf: number[],
+): Model['stretch'] {
+  const { texts } = fit.scripts;
+  const scriptCalls = (kind: number) =>
+    fit.units.kinds[kind]!.ops.filter(([shape]) => fit.shapes.shapes[shape]!.script !== undefined).length;
+  const units = handovers
+    // One that stored what a script is told has no script, and one call here.
+    .filter(({ kind, calls }) => unitOf.has(kind) && (scriptCalls(kind) || 1) === calls.length)
+    .map(({ kind, calls }): Model['stretch']['units'][number] => [
       unitOf.get(kind)!,
-      kept.map((call) => [calls[call]!.keys, calls[call]!.args]),
+      calls.map(({ keys, args }) => [keys, args]),
     ]);
-  return { disguised: false, texts, units };
+  const shared = [...keysInCommon(fit)].map(([row, text]): [number, number, number] => [
+    ...([familyOf[fit.keys.template[row]!]!, fit.keys.requests[row]!] as const),
+    text,
+  ]);
+  return { disguised: false, texts, units, ...(shared.length > 0 ? { shared } : {}) };
 }
 
 /** Shapes whose templates have become one family are one shape. */

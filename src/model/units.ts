@@ -36,6 +36,8 @@ export class Calls {
   blocking = new Uint8Array(256);
   /** Expiry that the call sets, in seconds from now; NaN for none. */
   ttlSeconds = new Float64Array(256);
+  /** Hash of a short value that the call stores, while scripts may be told it; 0 for none. */
+  stored = new Uint32Array(256);
   /** Number in the book of scripts, with the call's arguments. */
   script = new Int32Array(256);
   /** The key's row in the key table; 0 for a key that the sample leaves out, NO_KEY for none. */
@@ -58,6 +60,7 @@ export class Calls {
     this.next[entry] = 0;
     this.command[entry] = SAME_CALL;
     this.script[entry] = NO_SCRIPT;
+    this.stored[entry] = 0;
     this.row[entry] = row;
     this.gap[entry] = NO_GAP;
     this.at[entry] = 0;
@@ -115,6 +118,7 @@ export class Calls {
     this.blocking = widened(this.blocking);
     this.ttlSeconds = widened(this.ttlSeconds);
     this.script = widened(this.script);
+    this.stored = widened(this.stored);
     this.row = widened(this.row);
     this.gap = widened(this.gap);
     this.at = widened(this.at);

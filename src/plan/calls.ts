@@ -1,8 +1,8 @@
 /** Shapes of calls → RESP commands with invented arguments: sizes, numbers, times and elements as captured. */
 import { quantileOf, type ValueCounts } from '../model/histogram.ts';
 import type { Family, Model, Role, Shape } from '../model/model.ts';
+import { valueIndex } from '../model/shapes.ts';
 import { isExpiry, KeyExpiries } from './expiries.ts';
-import type { KeyMaker } from './keys.ts';
 import { type Labels, NO_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
 import { Alias, mix, type Random, Sampler } from './random.ts';
 import type { RespWriter } from './resp.ts';
@@ -18,6 +18,10 @@ export interface CallContext {
   nextKey: number;
   /** A key for positions that repeat beyond those. */
   anotherKey: (family: number) => number;
+  /** Text of a key. */
+  nameOf: (family: number, key: number) => string;
+  /** What the call stores, where a script is told it later. */
+  stored?: string | undefined;
 }
 
 type Fill = (writer: RespWriter, context: CallContext) => void;
@@ -40,14 +44,13 @@ const ALWAYS_NEW = 0.9;
 /** All shapes of a model, ready to be written. */
 export function compileShapes(
   model: Model,
-  makers: KeyMaker[],
   labels: Labels,
   makes: (command: string) => boolean,
 ): CompiledShape[] {
   return model.shapes.map((shape) => {
     const script = shape.script === undefined ? undefined : model.scripts[shape.script]!;
     const family = script ? SCRIPT_FAMILY : shape.family === null ? NO_FAMILY : model.families[shape.family]!.template;
-    const fills = shape.roles.map((role, position) => fillOf(role, shape, position, model, makers));
+    const fills = shape.roles.map((role, position) => storedOr(fillOf(role, shape, position, model), shape, position));
     const repeatCounts = shape.repeat ? new Sampler(shape.repeat.counts, shape.roles.length + 1) : undefined;
     return {
       shape,
@@ -73,10 +76,16 @@ export function compileShapes(
   });
 }
 
-function fillOf(role: Role, shape: Shape, position: number, model: Model, makers: KeyMaker[]): Fill {
+/** What is stored, if that is known. */
+function storedOr(fill: Fill, { command }: Shape, position: number): Fill {
+  if (valueIndex(command) !== position + 1) return fill;
+  return (writer, context) => (context.stored === undefined ? fill(writer, context) : writer.text(context.stored));
+}
+
+function fillOf(role: Role, shape: Shape, position: number, model: Model): Fill {
   if ('key' in role) {
-    const maker = makers[role.key]!;
-    return (writer, context) => writer.text(maker.key(context.keys[context.nextKey++] ?? context.anotherKey(role.key)));
+    return (writer, context) =>
+      writer.text(context.nameOf(role.key, context.keys[context.nextKey++] ?? context.anotherKey(role.key)));
   }
   const family = shape.family === null ? undefined : model.families[shape.family]!;
   if (family && isExpiry(shape, position) && ('literals' in role || 'integers' in role)) {

@@ -9,6 +9,7 @@ import type { KeyMaker } from './keys.ts';
 import type { Preload } from './plan.ts';
 import { Alias, Sampler, stream } from './random.ts';
 import { RespWriter, share } from './resp.ts';
+import { ScriptKeys } from './script-keys.ts';
 import { element } from './values.ts';
 
 /** A value size for families that the capture only reads. */
@@ -28,11 +29,13 @@ const ELEMENT_POSITION: Record<string, number> = {
 export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Preload {
   const writers = new Map<number, { writer: RespWriter; commands: number; keys: number }>();
   const result: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
+  const scriptKeys = new ScriptKeys(model, makers);
   const creators = model.families.map((family, number) => {
     const random = stream(seed, 'preload', number);
     const contents = contentsOf(model, family, number);
     return (key: number) => {
-      const name = makers[number]!.key(key);
+      const text = scriptKeys.textOf(number, key);
+      const name = text === undefined ? makers[number]!.key(key) : model.stretch.texts[text]!;
       const commands = creation(name, contents(key), random);
       if (commands.length === 0) return;
       const database = intern(writers, family.db, () => ({ writer: new RespWriter(), commands: 0, keys: 0 }));

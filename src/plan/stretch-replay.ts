@@ -4,10 +4,12 @@ import type { Model } from '../model/model.ts';
 import { latin1 } from '../model/roles.ts';
 import { vocabularyOf } from '../model/vocabulary.ts';
 
-/** Latin1 texts of one script call. */
+/** Latin1 texts of one script call, or of one that stores what a script is told later. */
 export interface ScriptArguments {
   keys: string[];
   args: string[];
+  /** Number of the first key's text in the model. */
+  firstKey: number | undefined;
 }
 
 export class StretchReplay {
@@ -26,7 +28,7 @@ export class StretchReplay {
 
   /** Number of the next unit, and what its script calls say. */
   next(): { unit: number; calls: ScriptArguments[] } {
-    const { units, texts } = this.model.stretch;
+    const { units } = this.model.stretch;
     if (this.at > 0 && this.at % units.length === 0) {
       // Whatever was done has been done: jobs are finished, locks are taken. Queues and ids of another name are new,
       // and scripts that never saw them do what they did.
@@ -34,9 +36,16 @@ export class StretchReplay {
       this.disguise = new Disguise(`repeat ${this.at / units.length}`, vocabulary);
     }
     const [unit, calls] = units[this.at++ % units.length]!;
-    const { disguise } = this;
-    const text = (number: number) =>
-      disguise ? latin1(disguise.apply(Buffer.from(texts[number]!, 'latin1'))) : texts[number]!;
-    return { unit, calls: calls.map(([keys, args]) => ({ keys: keys.map(text), args: args.map(text) })) };
+    const text = (number: number) => this.text(number);
+    return {
+      unit,
+      calls: calls.map(([keys, args]) => ({ keys: keys.map(text), args: args.map(text), firstKey: keys[0] })),
+    };
+  }
+
+  /** What text `number` of the stretch is this time over. */
+  text(number: number): string {
+    const text = this.model.stretch.texts[number]!;
+    return this.disguise ? latin1(this.disguise.apply(Buffer.from(text, 'latin1'))) : text;
   }
 }

@@ -3,6 +3,7 @@ import { COMMANDS } from '../capture/commands.ts';
 import type { Caveat } from '../errors.ts';
 import { KEEPS_UP } from '../model/fit.ts';
 import type { Model, Unit, UnitOp } from '../model/model.ts';
+import { valueIndex } from '../model/shapes.ts';
 import { labelOfOps } from '../model/summarize.ts';
 import { intern, tally } from '../model/tally.ts';
 import { KeyState, POPULARITIES } from '../model/units.ts';
@@ -17,6 +18,7 @@ import { Precedence } from './precedence.ts';
 import { preloadOf } from './preload.ts';
 import { Alias, type Random, stream } from './random.ts';
 import { RespWriter, sharedArray } from './resp.ts';
+import { ScriptKeys } from './script-keys.ts';
 import { scriptsOf } from './scripts.ts';
 import { type ScriptArguments, StretchReplay } from './stretch-replay.ts';
 import type { Workload } from './workload.ts';
@@ -75,6 +77,8 @@ export class Synthesis implements Workload {
   private readonly shapes: CompiledShape[];
   private readonly classes: CompiledClass[];
   private readonly unitLabels: string[];
+  /** Units that are only taken from the stretch of calls. */
+  private readonly handedOver: ReadonlySet<number>;
   private readonly opsPerUnit: number;
   private readonly subscriptions: Subscription[];
   private current: { round: number; state: Round } | undefined;
@@ -85,7 +89,8 @@ export class Synthesis implements Workload {
     this.makers = keyMakers(model.families);
     const labels = new Labels();
     const makes = (command: string) => COMMANDS.get(command)?.write === true && !KEEPS_UP.has(command);
-    this.shapes = compileShapes(model, this.makers, labels, makes);
+    this.shapes = compileShapes(model, labels, makes);
+    this.handedOver = new Set(model.stretch.units.map(([unit]) => unit));
     this.unitLabels = model.units.map((unit) => labelOfOps(unit.ops, model.shapes, model.families));
     const connections: Plan['connections'] = [];
     this.classes = model.clients.classes.map((klass, number) => {
@@ -175,7 +180,7 @@ export class Synthesis implements Workload {
     const groups = new Map<number, Group>();
     model.units.forEach((unit, i) => {
       if (unit.class !== number) return;
-      const family = this.primaryFamily(unit.ops);
+      const family = this.handedOver.has(i) ? SCRIPTS : this.primaryFamily(unit.ops);
       const group = intern(groups, family, () => ({ family, count: 0, units: [], choices: new Map() }));
       group.count += unit.count;
       group.units.push(i);
@@ -310,6 +315,7 @@ class Round {
   /** By family, requests of its keys; made when asked for. */
   private readonly requests: Uint32Array[] = [];
   private readonly stretch: StretchReplay;
+  private readonly scriptKeys: ScriptKeys;
   private pending: PendingOp[] = [];
   private readonly writer = new RespWriter();
 
@@ -346,6 +352,7 @@ class Round {
     );
     this.removed = this.model.families.map(() => new Set());
     this.stretch = new StretchReplay(this.model);
+    this.scriptKeys = new ScriptKeys(this.model, this.makers);
   }
 
   /** Ops from `fromUs`, which is where the last ones ended, until `untilUs`. */
@@ -408,6 +415,7 @@ class Round {
       ({ unit, calls } = this.stretch.next());
       klass = this.classes[this.model.units[unit]!.class]!;
       connection = this.idleConnection(klass, atUs);
+      key = this.handedKey(unit, calls);
     } else if (group.family < 0) {
       unit = this.choose(group, -1, before?.lift);
     } else {
@@ -425,6 +433,18 @@ class Round {
     }
     this.lastLabel[connection] = this.unitLabels[unit]!;
     this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
+  }
+
+  /** Number of the key under which the unit stores what a script is told later; undefined for calls of scripts. */
+  private handedKey(unit: number, [call]: ScriptArguments[]): number | undefined {
+    const first = this.model.units[unit]!.ops.find(([, slots]) => slots.length > 0);
+    const family = first && this.shapes[first[0]]!.keyFamilies[0];
+    return family === undefined || call?.firstKey === undefined ? undefined : this.scriptKeys.numberOf(family, call.firstKey);
+  }
+
+  private nameOf(family: number, key: number): string {
+    const text = this.scriptKeys.textOf(family, key);
+    return text === undefined ? this.makers[family]!.key(key) : this.stretch.text(text);
   }
 
   private existed(number: number, key: number): boolean {
@@ -554,7 +574,10 @@ class Round {
       keys: [],
       nextKey: 0,
       anotherKey: draw,
+      nameOf: (family, key) => this.nameOf(family, key),
     };
+    // Where no script is called, what is stored is for one.
+    const handed = calls && !unit.ops.some(([n]) => this.shapes[n]!.shape.script !== undefined) ? calls[0] : undefined;
     unit.ops.forEach(([number, keySlots], i) => {
       if (unit.steps[step]?.[0] === i) at += unit.steps[step++]![1];
       const compiled = this.shapes[number]!;
@@ -581,13 +604,15 @@ class Round {
         return known;
       });
       context.nextKey = 0;
+      const stores = handed !== undefined && keySlots[0] === 0 && valueIndex(command) > 0;
+      context.stored = stores ? handed.args[0] : undefined;
       compiled.keyFamilies.forEach((family, k) => {
         if (compiled.removes) removed[family]!.add(context.keys[k]!);
         else if (compiled.makes) removed[family]!.delete(context.keys[k]!);
       });
       const from = this.writer.length;
       compiled.write(this.writer, context);
-      this.emit(compiled, connection, at, from);
+      this.emit(compiled, connection, at, from, stores ? handed.keys : undefined);
     });
     this.freeFromUs[connection] = at + TURNAROUND_US;
   }

@@ -1,0 +1,91 @@
+/** What scripts are told and what others stored for them → the stretch of calls whose arguments cannot be made up. */
+import type { Fit } from './fit.ts';
+import { hash64, hashLow } from './keyspace.ts';
+import { intern, tally } from './tally.ts';
+
+/** A unit of the stretch: calls of scripts, or one call that stored what a script is told later. */
+export interface Handover {
+  startUs: number;
+  kind: number;
+  /** Numbers of texts: keys and arguments of each call. */
+  calls: { keys: number[]; args: number[] }[];
+}
+
+/** A kind of unit belongs to scripts if most of what it stores is for keys that scripts are told the value of. */
+const MOST = 1 / 2;
+
+/**
+ * The kept units in their order. A lock is taken by SET and released by a script that is told what SET stored: such
+ * stores are among them, and others on the same keys, whose failing is part of it.
+ */
+export function handoversOf(fit: Fit): Handover[] {
+  const { scripts, stores } = fit;
+  const kept = fit.stretch.map(({ startUs, kind, calls }) => ({
+    startUs,
+    kind,
+    calls: calls.map((call) => scripts.calls[call]!),
+  }));
+  if (stores.length === 0) return inOrder(kept);
+  const byRow = new Map<number, number[]>();
+  stores.forEach(({ row }, i) => intern(byRow, row, () => []).push(i));
+  const hashes = new Map<number, number>();
+  const hashOf = (text: number) => intern(hashes, text, () => storedHash(bytesOf(scripts.texts[text]!)));
+  const keyOfRow = new Map<number, number>();
+  const told = new Map<number, number>();
+  fit.stretch.forEach(({ startUs, db, calls }) => {
+    for (const call of calls) {
+      const { keys, args } = scripts.calls[call]!;
+      for (const key of keys) {
+        const row = rowOf(fit, db, scripts.texts[key]!);
+        for (const i of byRow.get(row) ?? []) {
+          const store = stores[i]!;
+          if (store.startUs > startUs || told.has(i)) continue;
+          const arg = args.find((text) => hashOf(text) === store.hash);
+          if (arg === undefined) continue;
+          told.set(i, arg);
+          keyOfRow.set(row, key);
+        }
+      }
+    }
+  });
+  const all = new Map<number, number>();
+  const own = new Map<number, number>();
+  for (const { kind, row } of stores) {
+    tally(all, kind);
+    if (keyOfRow.has(row)) tally(own, kind);
+  }
+  const handed = stores.flatMap(({ startUs, kind, row }, i): Handover[] => {
+    const key = keyOfRow.get(row);
+    if (key === undefined || own.get(kind)! < MOST * all.get(kind)!) return [];
+    const value = told.get(i);
+    return [{ startUs, kind, calls: [{ keys: [key], args: value === undefined ? [] : [value] }] }];
+  });
+  return inOrder([...kept, ...handed]);
+}
+
+/** Keys of the kept calls that other commands use as well: row and text. */
+export function keysInCommon(fit: Fit): Map<number, number> {
+  const { scripts, keys } = fit;
+  const rows = new Map<number, number>();
+  for (const { db, calls } of fit.stretch)
+    for (const call of calls)
+      for (const text of scripts.calls[call]!.keys) {
+        const row = rowOf(fit, db, scripts.texts[text]!);
+        if (row !== 0 && keys.requests[row]! > 0) rows.set(row, text);
+      }
+  return rows;
+}
+
+/** By which stored values are recognised among the arguments of scripts; never 0. */
+export function storedHash(bytes: Uint8Array, start = 0, end = bytes.length): number {
+  hash64(bytes, start, end, 0);
+  return hashLow >>> 0 || 1;
+}
+
+const inOrder = (handovers: Handover[]) => handovers.sort((a, b) => a.startUs - b.startUs);
+const bytesOf = (text: string) => Buffer.from(text, 'latin1');
+
+function rowOf({ keys }: Fit, db: number, text: string): number {
+  const bytes = bytesOf(text);
+  return keys.find(db, bytes, 0, bytes.length);
+}
