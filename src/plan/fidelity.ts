@@ -73,7 +73,7 @@ const secondsOf = ({ source }: Model, rate: number) => Math.min(source.spanSecon
 /** The model of a workload that was synthesized from a model. */
 export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): Model {
   const synthesis = new Synthesis(model, {
-    ...{ seed: 'fidelity', epochSeconds: Math.floor(model.source.first) },
+    ...{ seed: 'fidelity', epochSeconds: Math.floor(model.source.first), sameNames: true },
     ...options,
   });
   const { first } = model.source;

@@ -18,8 +18,12 @@ export class StretchReplay {
   /** Undefined the first time over. */
   private disguise: Disguise | undefined;
 
-  constructor(model: Pick<Model, 'stretch' | 'scripts'>) {
+  private readonly renames: boolean;
+
+  /** `renames`: whether each time over is about other things. */
+  constructor(model: Pick<Model, 'stretch' | 'scripts'>, renames: boolean) {
     this.model = model;
+    this.renames = renames;
   }
 
   get length(): number {
@@ -29,7 +33,7 @@ export class StretchReplay {
   /** Number of the next unit, and what its script calls say. */
   next(): { unit: number; calls: ScriptArguments[] } {
     const { units } = this.model.stretch;
-    if (this.at > 0 && this.at % units.length === 0) {
+    if (this.renames && this.at > 0 && this.at % units.length === 0) {
       // Whatever was done has been done: jobs are finished, locks are taken. Queues and ids of another name are new,
       // and scripts that never saw them do what they did.
       const vocabulary = vocabularyOf({ families: [], scripts: this.model.scripts });

@@ -31,6 +31,8 @@ export interface SynthesisOptions {
   epochSeconds: number;
   /** Independent draws of keys and commands at a constant rate: the naive baseline that the model is compared with. */
   independent?: boolean;
+  /** Scripts' calls keep their names when they come again: no server would do the same for them, but families show. */
+  sameNames?: boolean;
 }
 
 /** Between two units of one connection at least: closer ones would be a pipeline. */
@@ -170,7 +172,11 @@ export class Synthesis implements Workload {
     });
     return new Round(
       { model, makers: this.makers, shapes: this.shapes, classes: this.classes, unitLabels: this.unitLabels },
-      { epochSeconds: options.epochSeconds + laterSeconds, independent: options.independent === true },
+      {
+        epochSeconds: options.epochSeconds + laterSeconds,
+        independent: options.independent === true,
+        renames: options.sameNames !== true,
+      },
       { sources, arrivals, random: stream(options.seed, 'units', round) },
     );
   }
@@ -316,6 +322,8 @@ class Round {
   private readonly requests: Uint32Array[] = [];
   private readonly stretch: StretchReplay;
   private readonly scriptKeys: ScriptKeys;
+  /** Which connection stored what scripts are yet to be told. */
+  private readonly storedBy = new Map<string, number>();
   private pending: PendingOp[] = [];
   private readonly writer = new RespWriter();
 
@@ -327,7 +335,7 @@ class Round {
       classes: CompiledClass[];
       unitLabels: string[];
     },
-    options: { epochSeconds: number; independent: boolean },
+    options: { epochSeconds: number; independent: boolean; renames: boolean },
     random: { sources: KeySource[]; arrivals: ArrivalProcess[]; random: Random },
   ) {
     this.model = compiled.model;
@@ -351,7 +359,7 @@ class Round {
       script.effects.length > 0 ? new Alias(script.effects.map((e) => e.count)) : undefined,
     );
     this.removed = this.model.families.map(() => new Set());
-    this.stretch = new StretchReplay(this.model);
+    this.stretch = new StretchReplay(this.model, options.renames);
     this.scriptKeys = new ScriptKeys(this.model, this.makers);
   }
 
@@ -414,8 +422,10 @@ class Round {
       // Whatever the class: scripts hand over to each other, so their order is kept across connections.
       ({ unit, calls } = this.stretch.next());
       klass = this.classes[this.model.units[unit]!.class]!;
-      connection = this.idleConnection(klass, atUs);
+      connection = this.toldConnection(klass, calls) ?? this.idleConnection(klass, atUs);
       key = this.handedKey(unit, calls);
+      const [stored] = key === undefined ? [] : calls[0]!.args;
+      if (stored !== undefined) this.storedBy.set(stored, connection);
     } else if (group.family < 0) {
       unit = this.choose(group, -1, before?.lift);
     } else {
@@ -452,6 +462,17 @@ class Round {
     this.requests[number] ??= requestsByRank(family);
     const ranked = this.requests[number];
     return existedBefore(family, number, key % ranked.length, ranked[key % ranked.length]!);
+  }
+
+  /** The connection that stored what a script is told, if it is of the class: who takes a lock releases it. */
+  private toldConnection(klass: CompiledClass, calls: ScriptArguments[]): number | undefined {
+    for (const text of calls.flatMap(({ args }) => args)) {
+      const connection = this.storedBy.get(text);
+      if (connection === undefined) continue;
+      this.storedBy.delete(text);
+      if (connection >= klass.first && connection < klass.first + klass.connections) return connection;
+    }
+    return undefined;
   }
 
   /** Any connection of the class that is not in the middle of a unit, or else the one that will be free first. */
