@@ -87,6 +87,31 @@ test('keys that are read before they are written existed; cache-aside misses did
   assert.deepEqual(Object.fromEntries(readFirst), { 'old:{int}': [1], 'new:{int}': [0], 'page:{int}': [0] });
 });
 
+test('a key that a client goes on with was there, whatever else the server missed', async () => {
+  const commands: string[][] = [];
+  for (let i = 0; i < 40; i++) {
+    // Sessions that are found are renewed; those that are not never come again.
+    commands.push(['get', `session:${i}`]);
+    if (i % 4 !== 0) commands.push(['expire', `session:${i}`, '600']);
+  }
+  const [family] = (await modelOf(sequence(commands))).families;
+  const share = (of: 'readFirst' | 'found', requests: number) =>
+    family!.classes.find((klass) => klass.class === requests)?.[of];
+  assert.equal(share('readFirst', 0), 1);
+  assert.equal(share('found', 0), 30 / 40);
+});
+
+test('in a family whose misses are filled, who reads a key alone and does not fill it has found it', async () => {
+  const commands: string[][] = [];
+  for (let i = 0; i < 40; i++) commands.push(['get', `page:${i}`], ['set', `page:${i}`, 'v', 'EX', '600']);
+  for (let i = 40; i < 100; i++) commands.push(['get', `page:${i}`]);
+  const [family] = (await modelOf(sequence(commands))).families;
+  assert.deepEqual(
+    family!.classes.map(({ readFirst, found }) => [readFirst, found]),
+    [[60 / 100, 60 / 100]],
+  );
+});
+
 test('a read and write of the whole is no miss where keys that surely are there see it too', async () => {
   const commands: string[][] = [];
   for (let round = 0; round < 5; round++) {

@@ -13,9 +13,9 @@ import { Synthesis } from '../../src/plan/synthesize.ts';
  * in the changelog, for old seeds then give other workloads. UPDATE_GOLDEN=1 writes the new hashes into this file.
  */
 const GOLDEN = {
-  sessions: '3cdddb9862eb4586863498b73fe3739bfa53b71061ee9c0d2015aecde42c22fe',
+  sessions: 'c9f7f24d662a8e94b69c09d5da61b1944935dbd098a1aea2e179293e626e433f',
   queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
-  mixed: '00f70cf809948138c00bc4856927a7002d451b82794a3ddbf1fb740783107742',
+  mixed: '956bf7976903ad9751f8f9043a73a423aa09053541161582a6442a77e25429fd',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;

@@ -1,0 +1,80 @@
+/** What scripts and other commands do to the same keys fits together in a synthesized workload, however long it is. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { mulberry32 } from '../../src/model/random.ts';
+import { readCommand } from '../../src/plan/planned-ops.ts';
+import { Synthesis } from '../../src/plan/synthesize.ts';
+import { type Line, modelOf } from '../support/workload.ts';
+
+const START_US = 1_700_000_000e6;
+const UNLOCK = 'if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0';
+
+/** Locks on a few orders and on many, taken and released by two clients that do several things at once. */
+function locking(): Line[] {
+  const random = mulberry32(1);
+  const lines: Line[] = [];
+  for (let i = 0; i < 600; i++) {
+    const atUs = START_US + i * 20_000;
+    const client = `10.0.0.1:${1000 + (i % 2)}`;
+    const key = i % 2 === 0 ? `lock:order:${i % 12}` : `lock:invoice:${100_000 + i}`;
+    const token = Math.floor(random() * 2 ** 48)
+      .toString(16)
+      .padStart(12, '0');
+    lines.push({ atUs, client, args: ['set', key, token, 'PX', '2000', 'NX'] });
+    lines.push({ atUs: atUs + 5_000, client, args: ['get', `page:${i % 50}`] });
+    const heldUs = 50_000 + Math.floor(random() * 40_000);
+    lines.push({ atUs: atUs + heldUs, client, args: ['eval', UNLOCK, '1', key, token] });
+  }
+  return lines.sort((a, b) => a.atUs - b.atUs);
+}
+
+test('a script that releases a lock names the key and the token of the SET that took it, also in repeats', async () => {
+  const model = await modelOf(locking());
+  const synthesis = new Synthesis(model, { seed: '1', epochSeconds: 1_700_000_000 });
+  const slice = synthesis.slice(0, 0, 3 * model.source.spanSeconds);
+  const held = new Map<string, string>();
+  const names = new Set<string>();
+  let [calls, owned, taken] = [0, 0, 0];
+  for (let i = 0; i < slice.count; i++) {
+    const [command, ...args] = readCommand(slice.bytes, slice.offset[i]!).map((word) => Buffer.from(word).toString());
+    if (command === 'set') {
+      if (!held.has(args[0]!)) taken++;
+      held.set(args[0]!, args[1]!);
+    } else if (command === 'evalsha' || command === 'eval') {
+      calls++;
+      names.add(args[2]!);
+      if (held.get(args[2]!) === args[3]) owned++;
+      held.delete(args[2]!);
+    }
+  }
+  assert.ok(calls > 1500, `${calls} calls`);
+  // The first lock is taken before anything tells that scripts will ask for it.
+  assert.ok(owned / calls > 0.98, `${owned} of ${calls} calls found their lock`);
+  assert.ok(Math.abs(taken - owned) / calls < 0.02);
+  assert.ok(names.size > 3 * 300, 'each time over is about other orders and invoices');
+});
+
+test('other commands use the keys that scripts use, under the same names', async () => {
+  const random = mulberry32(2);
+  const lines: Line[] = [];
+  for (let i = 0; i < 900; i++) {
+    const queue = `queue:${['mails', 'images', 'reports'][i % 3]}:jobs`;
+    const args =
+      random() < 0.5 ? ['eval', 'return redis.call("LPUSH", KEYS[1], ARGV[1])', '1', queue, `${i}`] : ['llen', queue];
+    lines.push({ atUs: START_US + i * 10_000, client: '10.0.0.1:1000', args });
+  }
+  const model = await modelOf(lines);
+  const synthesis = new Synthesis(model, { seed: '1', epochSeconds: 1_700_000_000 });
+  const slice = synthesis.slice(0, 0, 3 * model.source.spanSeconds);
+  const filled = new Set<string>();
+  let [asked, found] = [0, 0];
+  for (let i = 0; i < slice.count; i++) {
+    const [command, ...args] = readCommand(slice.bytes, slice.offset[i]!).map((word) => Buffer.from(word).toString());
+    if (command === 'llen') {
+      asked++;
+      if (filled.has(args[0]!)) found++;
+    } else filled.add(args[2]!);
+  }
+  assert.ok(filled.size > 3, 'scripts that come again have other queues');
+  assert.ok(found / asked > 0.98, `${found} of ${asked} found what scripts had made`);
+});
