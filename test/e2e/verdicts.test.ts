@@ -73,11 +73,11 @@ objectives:
 ${FAMILIES.map((family) => `  - { family: "${family}", latency: { p99: { max_increase: ${maxIncrease}, floor: 1ms } } }`).join('\n')}
 `;
 
-test('P99 of one family 25 % longer and a tenth of the commands refused: fail, naming both, and no other family', async () => {
+test('P99 of one family half as long again and a tenth of the commands refused: fail, naming both, and no other family', async () => {
   const { judgement } = await rehearsePlanted({
     faults: {
       baseline: slow(20),
-      candidate: { ...slow(25), errorShare: 0.1, errorText: 'PLANTED error of the proxy' },
+      candidate: { ...slow(30), errorShare: 0.1, errorText: 'PLANTED error of the proxy' },
     },
     ...{ budget: budgetOf('10%'), args: SHORT },
   });
