@@ -151,10 +151,10 @@ export function joinRecorded(
   classes: { a: (klass: number) => number; b: (klass: number) => number },
 ): Summary['recorded'] {
   if (a?.recorded === null || b?.recorded === null) return null;
+  const count = lengthOf(a?.recorded) + lengthOf(b?.recorded);
+  if (count > MAX_RECORDED) return null;
   const first = decoded(a?.recorded, classes.a);
   const second = decoded(b?.recorded, classes.b);
-  const count = first.steps.length + second.steps.length;
-  if (count > MAX_RECORDED) return null;
   if (consecutive || !a || !b) {
     const steps = [...first.steps, ...second.steps];
     const mean = [...first.gaps, ...second.gaps].reduce((sum, gap) => sum + gap, 0) / Math.max(1, count);
@@ -174,6 +174,8 @@ export function joinRecorded(
     classes: pack(timed.map(({ klass }) => klass)),
   };
 }
+
+const lengthOf = (recorded: Summary['recorded'] | undefined) => (recorded ? unpack(recorded.gaps).length : 0);
 
 function decoded(recorded: Summary['recorded'] | undefined, classOf: (klass: number) => number) {
   if (!recorded) return { steps: [], gaps: [], classes: [] };

@@ -17,7 +17,10 @@ import type { Dataset } from './summarize.ts';
  * but every stretch costs memory, and every merge exactness.
  */
 const STRETCHES = 2;
-/** Shorter stretches take longer to merge than to read. */
+/**
+ * From here on two threads take less time than one that reads the capture and then its halves, which the scorecard needs.
+ * The model alone is faster with two from 300 MB of short lines or 800 MB of long ones on: each thread compiles for itself.
+ */
 const MIN_STRETCH_BYTES = 64 << 20;
 /** Compressed files are about so many times shorter. */
 const COMPRESSION = 8;
