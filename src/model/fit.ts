@@ -35,8 +35,8 @@ import {
   NO_GAP,
   NO_KEY,
   STATES,
-  type Unit,
   UNPROVEN,
+  type Unit,
   UnitBuilder,
   UnitTable,
 } from './units.ts';
@@ -49,7 +49,20 @@ export const CREATES = new Set([
 ]);
 /** Writes that do nothing where there is no key: a client that sends one because of what it read has found the key. */
 export const KEEPS_UP = new Set([
-  ...['expire', 'pexpire', 'expireat', 'pexpireat', 'persist', 'del', 'unlink', 'ltrim', 'lrem', 'hdel', 'srem', 'zrem'],
+  ...[
+    'expire',
+    'pexpire',
+    'expireat',
+    'pexpireat',
+    'persist',
+    'del',
+    'unlink',
+    'ltrim',
+    'lrem',
+    'hdel',
+    'srem',
+    'zrem',
+  ],
 ]);
 /** Index of the first element that a command names, and how far apart further ones stand. */
 const ELEMENTS: Record<string, [first: number, step: number]> = {

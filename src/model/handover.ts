@@ -27,7 +27,9 @@ export function handoversOf(fit: Fit): Handover[] {
   }));
   if (stores.length === 0) return inOrder(kept);
   const byRow = new Map<number, number[]>();
-  stores.forEach(({ row }, i) => intern(byRow, row, () => []).push(i));
+  stores.forEach(({ row }, i) => {
+    intern(byRow, row, () => []).push(i);
+  });
   const hashes = new Map<number, number>();
   const hashOf = (text: number) => intern(hashes, text, () => storedHash(bytesOf(scripts.texts[text]!)));
   const keyOfRow = new Map<number, number>();

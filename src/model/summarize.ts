@@ -475,12 +475,7 @@ export function labelOfOps(ops: UnitOp[], shapes: Shape[], families: Family[]): 
   return family === null ? command : `${families[family]!.db} ${families[family]!.template} ${command}`;
 }
 
-function stretchOf(
-  fit: Fit,
-  handovers: Handover[],
-  unitOf: Map<number, number>,
-  familyOf: number[],
-): Model['stretch'] {
+function stretchOf(fit: Fit, handovers: Handover[], unitOf: Map<number, number>, familyOf: number[]): Model['stretch'] {
   const { texts } = fit.scripts;
   const scriptCalls = (kind: number) =>
     fit.units.kinds[kind]!.ops.filter(([shape]) => fit.shapes.shapes[shape]!.script !== undefined).length;

@@ -42,11 +42,7 @@ const REMOVES = new Set(['del', 'unlink', 'getdel']);
 const ALWAYS_NEW = 0.9;
 
 /** All shapes of a model, ready to be written. */
-export function compileShapes(
-  model: Model,
-  labels: Labels,
-  makes: (command: string) => boolean,
-): CompiledShape[] {
+export function compileShapes(model: Model, labels: Labels, makes: (command: string) => boolean): CompiledShape[] {
   return model.shapes.map((shape) => {
     const script = shape.script === undefined ? undefined : model.scripts[shape.script]!;
     const family = script ? SCRIPT_FAMILY : shape.family === null ? NO_FAMILY : model.families[shape.family]!.template;

@@ -1,8 +1,8 @@
 /** Which expiry a key has: short-lived keys stay short-lived, whichever command sets it. */
 import { quantileOf, type ValueCounts } from '../model/histogram.ts';
 import type { Family, Shape } from '../model/model.ts';
-import { popularityOf, requestsByRank } from './key-trace.ts';
 import { mix } from './random.ts';
+import { popularityOf, requestsByRank } from './ranks.ts';
 
 /** Argument position (from 0, behind the command) of an expiry that is no option. */
 const POSITION: Record<string, number> = { setex: 1, psetex: 1, expire: 1, pexpire: 1 };
@@ -34,11 +34,16 @@ export class KeyExpiries {
     return this.family.classes.find((klass) => klass.class === popularity)?.ttlSeconds ?? [];
   }
 
+  /** How long such a key lasts without being written, in seconds; undefined where keys like it do not expire. */
+  seconds(key: number): number | undefined {
+    const own = this.ofClass(key);
+    return own.length === 0 ? undefined : quantileOf(own, mix(this.number, key, 0x771) / 2 ** 32);
+  }
+
   /** Where this key stands among all expiries of its family: 0 is the shortest, 1 the longest. */
   quantile(key: number): number {
-    const own = this.ofClass(key);
-    if (own.length === 0 || this.total === 0) return mix(this.number, key, 0x771) / 2 ** 32;
-    const seconds = quantileOf(own, mix(this.number, key, 0x771) / 2 ** 32);
+    const seconds = this.seconds(key);
+    if (seconds === undefined || this.total === 0) return mix(this.number, key, 0x771) / 2 ** 32;
     let below = 0;
     let equal = 0;
     for (const [value, n] of this.family.ttlSeconds) {

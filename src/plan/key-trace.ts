@@ -11,7 +11,9 @@ import type { Family } from '../model/model.ts';
 import { widened } from '../model/pair-table.ts';
 import { mulberry32 } from '../model/random.ts';
 import { KeyState } from '../model/units.ts';
+import { KeyExpiries } from './expiries.ts';
 import { Alias, mix, type Random, Sampler } from './random.ts';
+import { popularityOf, requestsByRank } from './ranks.ts';
 
 const BIRTH_BINS = 32;
 /** First stretch of time that is made at once, in key accesses; later ones double. */
@@ -34,28 +36,6 @@ export interface KeySource {
   next(accepts?: (state: number) => boolean): void;
 }
 
-/** Requests of each key of a family, most popular first; keys that only scripts touch have none. */
-export function requestsByRank(family: Family): Uint32Array {
-  const requests = new Uint32Array(family.keys);
-  let key = 0;
-  for (let i = family.references.length - 1; i >= 0; i--) {
-    const [count, keys] = family.references[i]!;
-    for (let n = 0; n < keys && key < requests.length; n++) requests[key++] = count;
-  }
-  return requests;
-}
-
-/** Whether key `key` of family number `family` exists before the workload begins. */
-export function existedBefore(family: Family, number: number, key: number, requests: number): boolean {
-  const klass = family.classes.find((c) => c.class === popularityOf(requests));
-  const place = mix(number, key, 7) / 2 ** 32;
-  if (place >= (klass?.readFirst ?? 0)) return false;
-  return place < (klass?.found ?? 0) || mix(number, key, 8) / 2 ** 32 < family.existing;
-}
-
-/** Popularity class ⌊log2 requests⌋. */
-export const popularityOf = (requests: number) => 31 - Math.clz32(Math.max(1, requests));
-
 interface ClassSamplers {
   births: Sampler;
   gaps: Sampler;
@@ -70,7 +50,9 @@ export class KeyTrace implements KeySource {
   private readonly number: number;
   /** Key accesses in the capture. */
   private readonly span: number;
+  private readonly spanSeconds: number;
   private readonly seed: number;
+  private readonly expiries: KeyExpiries;
   private readonly requests: Uint32Array;
   private readonly classes: (ClassSamplers | undefined)[] = [];
   private readonly expired: ReadonlyMap<number, number>;
@@ -83,11 +65,14 @@ export class KeyTrace implements KeySource {
   private from = 0;
   private until = 0;
 
-  constructor(family: Family, number: number, span: number, seed: number) {
+  /** `span`: key accesses in the capture, which take `spanSeconds` here. */
+  constructor(family: Family, number: number, span: number, spanSeconds: number, seed: number) {
     this.family = family;
     this.number = number;
     this.span = Math.max(1, span);
     this.seed = seed;
+    this.expiries = new KeyExpiries(family, number);
+    this.spanSeconds = spanSeconds;
     this.requests = requestsByRank(family);
     for (const { class: klass, births, gaps, readFirst } of family.classes) {
       this.classes[klass] = { births: new Sampler(births, 0), gaps: new Sampler(gaps, 0), readFirst };
@@ -167,9 +152,9 @@ export class KeyTrace implements KeySource {
     const room = this.span - 1 - birth;
     const squeeze = length > room ? room / length : 1;
     // Over a longer time, what came and went is followed by others of its kind; what stayed, stays.
-    const lasts = readFirst || length * squeeze > this.span / 2;
+    const lasts = (readFirst || length * squeeze > this.span / 2) && !this.isShortLived(key);
     const name = lasts ? key : key + repeat * this.family.keys;
-    const first = repeat > 0 && lasts ? KeyState.old : readFirst ? KeyState.present : KeyState.absent;
+    const first = repeat > 0 && lasts ? KeyState.old : readFirst && repeat === 0 ? KeyState.present : KeyState.absent;
     let time = start + birth;
     emit(time, name, first + (requests === 1 ? KeyState.final : 0));
     const drawn = mulberry32(gapSeed);
@@ -180,6 +165,11 @@ export class KeyTrace implements KeySource {
       const state = this.isExpired(gap, mix(gapSeed, i) / 2 ** 32) ? KeyState.gone : KeyState.old;
       emit(time, name, state + (i === requests - 1 ? KeyState.final : 0));
     }
+  }
+
+  /** Whether nobody can count on it a capture's length later. */
+  private isShortLived(key: number): boolean {
+    return (this.expiries.seconds(key) ?? Number.POSITIVE_INFINITY) < this.spanSeconds;
   }
 
   private isExpired(gap: number, chance: number): boolean {

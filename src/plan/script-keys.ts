@@ -1,8 +1,8 @@
 /** Keys that scripts and other commands both use → the number that each has in its family, and its text. */
 import type { Model } from '../model/model.ts';
 import { intern } from '../model/tally.ts';
-import { requestsByRank } from './key-trace.ts';
 import type { KeyMaker } from './keys.ts';
+import { requestsByRank } from './ranks.ts';
 
 /** Scripts have the captured texts, for other arguments of theirs may be made of them: here others use these, too. */
 export class ScriptKeys {

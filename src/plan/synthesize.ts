@@ -9,7 +9,7 @@ import { intern, tally } from '../model/tally.ts';
 import { KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
-import { existedBefore, IndependentKeys, type KeySource, KeyTrace, requestsByRank } from './key-trace.ts';
+import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { type KeyMaker, keyMakers } from './keys.ts';
 import { Labels } from './labels.ts';
 import { listenerCaveats, listenersOf } from './listeners.ts';
@@ -17,6 +17,7 @@ import { OpFlag, type Order, type Plan, type Preload, type Slice, type Subscript
 import { Precedence } from './precedence.ts';
 import { preloadOf } from './preload.ts';
 import { Alias, type Random, stream } from './random.ts';
+import { existedBefore, requestsByRank } from './ranks.ts';
 import { RespWriter, sharedArray } from './resp.ts';
 import { ScriptKeys } from './script-keys.ts';
 import { scriptsOf } from './scripts.ts';
@@ -153,11 +154,12 @@ export class Synthesis implements Workload {
   private round(round: number, laterSeconds: number): Round {
     const { model, options } = this;
     const seed = stream(options.seed, 'keys', round)() * 2 ** 32;
+    const spanSeconds = (model.source.spanSeconds * Synthesis.capturedRate(model)) / this.plan.rate;
     const sources = model.families.map((family, number): KeySource => {
       if (options.independent || family.references.every(([requests]) => requests === 0)) {
         return new IndependentKeys(family, number, seed);
       }
-      return new KeyTrace(family, number, model.keyAccesses, seed);
+      return new KeyTrace(family, number, model.keyAccesses, spanSeconds, seed);
     });
     const unitsPerSecond = this.plan.rate / this.opsPerUnit;
     const total = model.clients.streams.reduce((sum, { units }) => sum + units, 0);
@@ -263,8 +265,8 @@ export class Synthesis implements Workload {
       const commands = [...new Set(scans.map(({ command }) => command))];
       this.caveats.push({
         id: 'cursors-unanswered',
-        message: `${commands.map((name) => name.toUpperCase()).join(', ')}: cursors are drawn from the captured ones, not taken from the replies before them, so that a scan begins anywhere and may find little.`,
-        advice: 'What scans return and how long they take is approximate; --mode exact does not change that.',
+        message: `${commands.map((name) => name.toUpperCase()).join(', ')}: cursors are drawn from the captured ones, not taken from the replies before them. Calls return as many elements as with cursors of their own, but which ones is another matter, and a walk does not end where it did.`,
+        advice: 'Scans cost about what they did; what a whole walk finds is not rehearsed, in --mode exact neither.',
         numbers: { shapes: scans.length },
       });
     }
@@ -318,6 +320,8 @@ class Round {
   private readonly freeFromUs: number[] = [];
   /** By family: keys that were removed and not made again. */
   private readonly removed: Set<number>[];
+  /** By family: keys that were removed when nobody was to come again; longer workloads do. */
+  private readonly ended: Set<number>[];
   /** By family, requests of its keys; made when asked for. */
   private readonly requests: Uint32Array[] = [];
   private readonly stretch: StretchReplay;
@@ -359,6 +363,7 @@ class Round {
       script.effects.length > 0 ? new Alias(script.effects.map((e) => e.count)) : undefined,
     );
     this.removed = this.model.families.map(() => new Set());
+    this.ended = this.model.families.map(() => new Set());
     this.stretch = new StretchReplay(this.model, options.renames);
     this.scriptKeys = new ScriptKeys(this.model, this.makers);
   }
@@ -438,8 +443,12 @@ class Round {
         removed[group.family]!.add(key);
       }
       const wasRemoved = source.state % KeyState.final !== KeyState.present && removed[group.family]!.has(key);
-      const state = wasRemoved ? KeyState.gone + (source.state & KeyState.final) : source.state;
+      const final = source.state & KeyState.final;
+      // What was done with, as far as the capture goes, begins anew.
+      const hadEnded = this.ended[group.family]!.delete(key);
+      const state = hadEnded ? KeyState.absent + final : wasRemoved ? KeyState.gone + final : source.state;
       unit = this.choose(group, this.independent ? -1 : state * POPULARITIES + source.popularity, before?.lift);
+      if (final !== 0 && this.leavesRemoved(unit)) this.ended[group.family]!.add(key);
     }
     this.lastLabel[connection] = this.unitLabels[unit]!;
     this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
@@ -449,7 +458,9 @@ class Round {
   private handedKey(unit: number, [call]: ScriptArguments[]): number | undefined {
     const first = this.model.units[unit]!.ops.find(([, slots]) => slots.length > 0);
     const family = first && this.shapes[first[0]]!.keyFamilies[0];
-    return family === undefined || call?.firstKey === undefined ? undefined : this.scriptKeys.numberOf(family, call.firstKey);
+    return family === undefined || call?.firstKey === undefined
+      ? undefined
+      : this.scriptKeys.numberOf(family, call.firstKey);
   }
 
   private nameOf(family: number, key: number): string {
