@@ -266,7 +266,8 @@ export class Synthesis implements Workload {
       this.caveats.push({
         id: 'cursors-unanswered',
         message: `${commands.map((name) => name.toUpperCase()).join(', ')}: cursors are drawn from the captured ones, not taken from the replies before them. Calls return as many elements as with cursors of their own, but which ones is another matter, and a walk does not end where it did.`,
-        advice: 'Scans cost about what they did; what a whole walk finds is not rehearsed, in --mode exact neither.',
+        advice:
+          'A call of a scan returns about as much as it did; what a whole walk finds is not rehearsed, in --mode exact neither.',
         numbers: { shapes: scans.length },
       });
     }

@@ -9,7 +9,8 @@ import { Synthesis } from '../../src/plan/synthesize.ts';
 /** Hits and misses of GET over a server that has nothing but SET, EXPIRE and DEL. */
 function lookups(synthesis: Synthesis, seconds: number): { hits: number; misses: number } {
   const untilUs = new Map<string, number>();
-  const words = (bytes: Uint8Array, start: number) => readCommand(bytes, start).map((word) => Buffer.from(word).toString());
+  const words = (bytes: Uint8Array, start: number) =>
+    readCommand(bytes, start).map((word) => Buffer.from(word).toString());
   const ttlUs = (args: string[]) => {
     const at = args.findIndex((word) => word.toUpperCase() === 'EX');
     return at < 0 ? Number.POSITIVE_INFINITY : Number(args[at + 1]) * 1e6;
