@@ -100,6 +100,8 @@ suite('as often as it was captured', { concurrency: 2 }, () => {
       // As in the capture's own commandstats.
       assert.deepEqual(record.errors, errors);
       assert.equal(record.lost + record.unsent, 0);
+      // The subscriber of the capture hears all that is published.
+      assert.equal(record.messages?.received, captured.get('publish'));
     });
   }
 });
