@@ -29,13 +29,17 @@ export function sliceOf(
   const durationUs = rate === undefined ? 1 : (count / rate) * 1e6;
   // Poisson arrivals, given their number, are uniform.
   const intendedUs = Float64Array.from({ length: count }, () => (rate === undefined ? 0 : Math.random() * durationUs));
+  // In shared memory, like the slices of a plan.
   return {
-    ...{ seed: '', durationUs, count, intendedUs: intendedUs.sort(), offset, bytes: share(writer.view()) },
-    connection: Uint16Array.from(
-      { length: count },
-      (_, op) => (rate === undefined ? op / pipeline : Math.random() * 2 ** 16) % CONNECTIONS,
+    ...{ seed: '', durationUs, count, offset: share(offset), bytes: share(writer.view()) },
+    intendedUs: share(intendedUs.sort()),
+    connection: share(
+      Uint16Array.from(
+        { length: count },
+        (_, op) => (rate === undefined ? op / pipeline : Math.random() * 2 ** 16) % CONNECTIONS,
+      ),
     ),
-    label: new Uint16Array(count),
-    flags: new Uint8Array(count),
+    label: share(new Uint16Array(count)),
+    flags: share(new Uint8Array(count)),
   };
 }
