@@ -47,7 +47,8 @@ for (const client of Object.keys(CLIENTS) as ClientName[]) {
       assert.equal(record.status.filter((status) => status === 3).length, 100, 'the GETs, and only they, are nil');
 
       // The next slice has other listeners, and between slices there are none.
-      assert.doesNotMatch(await server.info('stats').then((stats) => stats.pubsub_channels!), /[1-9]/);
+      // The server learns of a closed connection when it comes round to it.
+      while (/[1-9]/.test((await server.info('stats')).pubsub_channels!));
       const next = await driver.run({ ...sliceOf(publications(200)), subscriptions: subscriptions.slice(0, 2) });
       assert.deepEqual(next.messages, { subscribers: 1, received: 100, refused: 0, interrupted: 0 });
       const silent = await driver.run(sliceOf(publications(20)));
