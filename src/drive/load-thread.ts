@@ -19,6 +19,9 @@ export class LoadThread {
   constructor(priority: Priority) {
     // V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
     setFlagsFromString('--no-parallel-scavenge');
+    // V8 tidies up isolates that have been quiet for seconds, with the help of its normal threads: real-time threads of the
+    // arm at rest did so on all cores at once, spinning, so that neither those helpers nor the arm under load ran for a second.
+    setFlagsFromString('--no-memory-reducer');
     setFlagsFromString('--expose-gc');
     this.#collectGarbage = runInNewContext('gc') as () => void;
     const threadId = findThreadId();
