@@ -30,9 +30,10 @@ export interface Share {
 export interface Exit {
   /** Whether ops may leave on this connection now; if so `release` must follow. */
   acquire(connection: number): boolean;
-  /** Sends the connection's ops `from … to − 1`; false: not all of it could be written, `acquire` goes on with it. */
-  send(connection: number, from: number, to: number): boolean;
-  release(connection: number): void;
+  /** Sends the connection's ops `from … to − 1`, or queues what the kernel does not take: that is the server's time, not ours. */
+  send(connection: number, from: number, to: number): void;
+  /** False: not everything is written, and the next `acquire` and `release` go on with it. */
+  release(connection: number): boolean;
   /** Connections that ops cannot leave on are tried again at each step, instead of when `list` says so. */
   readonly polls: boolean;
 }
@@ -142,7 +143,6 @@ export class Departures {
     }
     const first = own.from[connection]!;
     const free = slice.order ? this.#untilOrdered(connection, first, from, to) : to;
-    let written = true;
     if (free > from) {
       // The time before the write: the write is part of the service that is measured, not of our lag.
       const sentUs = nowUs() - this.#epochUs;
@@ -154,9 +154,9 @@ export class Departures {
       }
       this.lastSentUs = sentUs;
       Atomics.store(table.sent, connection, free);
-      written = this.#exit.send(connection, from, free);
+      this.#exit.send(connection, from, free);
     }
-    this.#exit.release(connection);
+    const written = this.#exit.release(connection);
     if (!written || (to < due && free === to)) this.#refuse(connection);
   }
 

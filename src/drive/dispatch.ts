@@ -86,11 +86,8 @@ export class Dispatch implements RunningSlice {
     const exit: Exit = {
       polls: false,
       acquire: (connection) => lanes[connection]!.client !== undefined,
-      send: (connection, from, to) => {
-        lanes[connection]!.client!.send(from, to);
-        return true;
-      },
-      release: () => {},
+      send: (connection, from, to) => lanes[connection]!.client!.send(from, to),
+      release: () => true,
     };
     this.#departures = new Departures(this.#share, exit, epochUs);
     const services = { ...this.#services, onProgress: this.#onProgress };

@@ -206,6 +206,8 @@ export class Driver implements AsyncDisposable {
     const seconds = elapsedSeconds();
     const cpu = process.cpuUsage(cpuBefore);
     clearInterval(progress);
+    // Only now: what one thread still publishes, the subscribers of all threads hear.
+    const messages = slice.subscriptions ? await this.#leave() : {};
     clearTimeout(giveUp);
     signal?.removeEventListener('abort', stop);
 
@@ -224,7 +226,7 @@ export class Driver implements AsyncDisposable {
       planned: slice.count,
       ...this.#count(slice, times),
       ...(this.#address.cluster ? { cluster: sumCounts(health.map(({ cluster }) => cluster)) } : {}),
-      ...messagesOf(health.map(({ messages }) => messages)),
+      ...messages,
       heldByCap: health.reduce((sum, { outcome }) => sum + outcome.heldByCap, 0),
       outOfOrder: health.reduce((sum, { outcome }) => sum + outcome.outOfOrder, 0),
       scriptsResent: health.reduce((sum, { outcome }) => sum + outcome.scriptsResent, 0),
@@ -239,6 +241,15 @@ export class Driver implements AsyncDisposable {
         ? {}
         : { connectionLost: `${lostConnections} of ${this.#plan.connections.length} connections lost: ${lostReason}` }),
     };
+  }
+
+  /** Subscriptions end with the slice. */
+  async #leave(): Promise<Pick<SliceRecord, 'messages'>> {
+    const left = this.#threads.map((thread) => thread.next());
+    this.#tellAll({ type: 'leave' });
+    return messagesOf(
+      (await Promise.all(left)).map((answer) => (answer?.type === 'left' ? answer.messages : undefined)),
+    );
   }
 
   /** What became of each op. */

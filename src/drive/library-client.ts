@@ -61,6 +61,16 @@ function asArgument(bytes: Buffer, from: number, to: number): string | Buffer {
   return isAscii(arg) ? arg.toString('latin1') : arg;
 }
 
+/** All lanes of a slice have the same bytes, which are looked through once. */
+const textual = new WeakMap<Uint8Array, boolean>();
+function isText(bytes: Uint8Array): boolean {
+  const known = textual.get(bytes);
+  if (known !== undefined) return known;
+  const is = isAscii(bytes);
+  textual.set(bytes, is);
+  return is;
+}
+
 function nameOf(word: string): string {
   let name = names.get(word);
   if (name === undefined) {
@@ -130,7 +140,7 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
         ops = prepared;
         order.restart();
         bytes = Buffer.from(ops.bytes.buffer, ops.bytes.byteOffset, ops.bytes.byteLength);
-        read = isAscii(bytes) ? asText : asArgument;
+        read = isText(ops.bytes) ? asText : asArgument;
       },
       send: (from, to) => {
         // Made now, not ahead: making commands is part of what a client costs, and a slice of them fills the heap.

@@ -70,10 +70,13 @@ export class Pacer {
     if (this.#realtime && napUs < REST_US && nowUs - this.#restedUs > LONGEST_POLL_US) napUs = REST_US;
     if (napUs <= 0) return 0;
     const beforeMs = performance.now();
-    Atomics.wait(this.#rings, 0, rings, napUs / 1000);
-    const lateUs = (performance.now() - beforeMs) * 1000 - napUs;
-    this.#lateUs += NEWEST * (Math.min(MOST_LATE_US, Math.max(0, lateUs)) - this.#lateUs);
-    this.#restedUs = nowUs + napUs;
+    const ended = Atomics.wait(this.#rings, 0, rings, napUs / 1000);
+    const sleptUs = (performance.now() - beforeMs) * 1000;
+    // A ring was there before the nap: it was none.
+    if (ended === 'not-equal') return 0;
+    this.#restedUs = nowUs + sleptUs;
+    if (ended === 'ok') return Math.min(napUs, sleptUs);
+    this.#lateUs += NEWEST * (Math.min(MOST_LATE_US, Math.max(0, sleptUs - napUs)) - this.#lateUs);
     return napUs;
   }
 }

@@ -10,6 +10,8 @@ import { type LaneTable, tryLock, unlock, waitForLock } from './lane-table.ts';
 /** A lost connection is opened again after n · 50 ms at the nth try, at most 2 s: what ioredis and iovalkey do by default. */
 const RETRY_STEP_MS = 50;
 const MAX_RETRY_MS = 2000;
+/** The kernel has not taken all of a command: when to look again whether another one may follow. */
+const FULL_SOCKET_RETRY_MS = 1;
 
 /** One connection: its client, and the ops that it has in a slice. */
 export class Lane implements ClientSink {
@@ -74,9 +76,16 @@ export class Lane implements ClientSink {
   /** Sends a command in place of op k as soon as nobody else writes to the socket, and lets nobody until it is written. */
   sendInstead(k: number, command: Uint8Array): void {
     const { client } = this;
-    if (!client) return;
+    // After the slice it is nobody's.
+    if (!client || !this.replies) return;
     if (!tryLock(this.#table, this.connection)) {
       setImmediate(() => this.sendInstead(k, command));
+      return;
+    }
+    const { unwritten, openings } = this.#table;
+    if (unwritten[this.connection] === openings[this.connection]) {
+      unlock(this.#table, this.connection);
+      setTimeout(() => this.sendInstead(k, command), FULL_SOCKET_RETRY_MS);
       return;
     }
     this.#writing = true;
@@ -204,13 +213,14 @@ export class Replies {
           client.destroy();
           return;
         }
+        // Before the sender may write: what it sends has left after the outage.
+        outage.untilUs = nowUs() - this.#epochUs;
         lane.stand(client);
         break;
       } catch {
         // The next attempt, later.
       }
     }
-    outage.untilUs = nowUs() - this.#epochUs;
     down[lane.connection] = 0;
     this.#services.onProgress(lane);
   }

@@ -16,6 +16,9 @@ import { type LaneTable, tryLock, unlock } from './lane-table.ts';
 import { LoadThread } from './load-thread.ts';
 import { Pacer } from './pacer.ts';
 
+/** The socket's buffers are full; ENOBUFS is macOS's word for it. */
+const FULL = new Set(['EAGAIN', 'ENOBUFS']);
+
 export interface SenderSetup {
   bell: Bell;
   priority: Priority;
@@ -43,6 +46,7 @@ port.on('message', (message: ToSender) => {
     tell({ type: 'ready' });
   } else {
     const { counts, eventLoopDelayUs } = run(share!, message.epochUs);
+    share = undefined;
     // What was collected meanwhile is told to observers by the event loop, which has not turned since.
     setImmediate(() => tell({ type: 'sent', counts, health: { ...thread.end(), eventLoopDelayUs, probe: undefined } }));
   }
@@ -77,8 +81,8 @@ class SocketExit implements Exit {
   readonly #share: Share;
   readonly #table: LaneTable;
   readonly #ops: LaneOps[];
-  /** What the kernel did not take of a connection's bytes, and of which of its openings. */
-  readonly #left = new Map<number, { bytes: Uint8Array; opening: number }>();
+  /** What the kernel has not taken of a connection's bytes, and of which of its openings. */
+  readonly #left = new Map<number, { pieces: Uint8Array[]; opening: number }>();
 
   constructor(share: Share) {
     this.#share = share;
@@ -93,22 +97,27 @@ class SocketExit implements Exit {
       unlock(this.#table, connection);
       return false;
     }
-    if (this.#left.size === 0) return true;
-    const left = this.#left.get(connection);
-    if (!left) return true;
-    this.#left.delete(connection);
-    if (left.opening !== Atomics.load(openings, connection) || this.#write(connection, left.bytes)) return true;
-    unlock(this.#table, connection);
-    return false;
+    if (this.#left.size > 0 && this.#left.get(connection)?.opening !== openings[connection])
+      this.#left.delete(connection);
+    return true;
   }
 
-  send(connection: number, from: number, to: number): boolean {
+  send(connection: number, from: number, to: number): void {
     this.#ops[connection] ??= this.#opsOf(connection);
-    return this.#write(connection, this.#ops[connection].run(from, to));
+    const bytes = this.#ops[connection].run(from, to);
+    const left = this.#left.get(connection);
+    if (left) left.pieces.push(bytes);
+    else this.#write(connection, [bytes]);
   }
 
-  release(connection: number): void {
+  release(connection: number): boolean {
+    const left = this.#left.get(connection);
+    if (left) {
+      this.#left.delete(connection);
+      this.#write(connection, left.pieces);
+    }
     unlock(this.#table, connection);
+    return !this.#left.has(connection);
   }
 
   #opsOf(connection: number): LaneOps {
@@ -116,21 +125,26 @@ class SocketExit implements Exit {
     return new LaneOps(slice, own.ops.subarray(own.from[connection], own.from[connection + 1]));
   }
 
-  /** False: the kernel has not taken everything. */
-  #write(connection: number, bytes: Uint8Array): boolean {
-    const { descriptor, openings } = this.#table;
-    let at = 0;
-    try {
-      while (at < bytes.length) at += writeSync(descriptor[connection]!, bytes, at, bytes.length - at);
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') {
-        this.#left.set(connection, { bytes: bytes.subarray(at), opening: openings[connection]! });
-        return false;
+  /** Writes all, or keeps what the kernel does not take. */
+  #write(connection: number, pieces: Uint8Array[]): void {
+    const { descriptor, openings, unwritten } = this.#table;
+    const opening = openings[connection]!;
+    for (let i = 0; i < pieces.length; i++) {
+      const bytes = pieces[i]!;
+      let at = 0;
+      try {
+        while (at < bytes.length) at += writeSync(descriptor[connection]!, bytes, at, bytes.length - at);
+      } catch (error) {
+        if (FULL.has((error as NodeJS.ErrnoException).code!)) {
+          this.#left.set(connection, { pieces: [bytes.subarray(at), ...pieces.slice(i + 1)], opening });
+          unwritten[connection] = opening;
+          return;
+        }
+        // It is broken: the thread that reads from it hears so too, and says when it stands again.
+        Atomics.store(descriptor, connection, 0);
+        break;
       }
-      // It is broken: the thread that reads from it hears so too, and says when it stands again.
-      Atomics.store(descriptor, connection, 0);
-      return true;
     }
+    unwritten[connection] = 0;
   }
 }

@@ -43,7 +43,9 @@ export class Sender {
   run(epochUs: number, onSent: (message: Extract<FromSender, { type: 'sent' }>) => void): void {
     this.bell.flags.fill(0);
     this.#onMessage = (message) => {
-      if (message.type === 'sent') onSent(message);
+      if (message.type !== 'sent') return;
+      this.#onMessage = () => {};
+      onSent(message);
     };
     this.#tell({ type: 'run', epochUs });
   }

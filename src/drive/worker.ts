@@ -45,6 +45,7 @@ export type ToWorker =
   | { type: 'prepare'; slice: Slice; times: SharedTimes; limits: DriveLimits }
   | { type: 'start'; epochUs: number }
   | { type: 'stop' }
+  | { type: 'leave' }
   | { type: 'close' };
 
 export type FromWorker =
@@ -58,8 +59,8 @@ export type FromWorker =
       threads: ThreadHealth[];
       lostReason: string | undefined;
       cluster: ClusterCounts | undefined;
-      messages: MessageCounts | undefined;
     }
+  | { type: 'left'; messages: MessageCounts | undefined }
   | { type: 'closed' };
 
 const { address, client, connections, scripts, pacing, priority, worker, workers } = workerData as WorkerSetup;
@@ -94,6 +95,9 @@ port.on('message', (message: ToWorker) => {
       break;
     case 'stop':
       running?.stop();
+      break;
+    case 'leave':
+      void subscribers.leave().then((messages) => tell({ type: 'left', messages }));
       break;
     case 'close':
       void closeAll();
@@ -163,17 +167,15 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): P
     errorId === noscript ? sources.inFull(ops.run(k, k + 1)) : undefined;
   const services = { connect: open, replacementOf, probe };
   const work = { share, lanes, graceMs: limits.graceMs };
-  const onEnd = async (outcome: DispatchOutcome, ofSender?: ThreadHealth) => {
+  const onEnd = (outcome: DispatchOutcome, ofSender?: ThreadHealth) => {
     running = undefined;
     const { eventLoopDelayUs } = outcome;
     const threads = [{ ...thread.end(), eventLoopDelayUs, probe: probe?.take() }, ...(ofSender ? [ofSender] : [])];
-    const messages = await subscribers.leave();
     tell({
       type: 'ended',
       outcome,
       threads,
       cluster: address.cluster && ClusterMap.of(address).takeCounts(),
-      messages,
       lostReason: lanes.find(({ lostReason }) => lostReason !== undefined)?.lostReason,
     });
   };

@@ -57,6 +57,15 @@ for (const client of Object.keys(CLIENTS) as ClientName[]) {
   }
 }
 
+test('subscribers of a thread that has nothing to send hear what the other threads publish', async () => {
+  await using server = await processProvider.start('process:redis-server', {});
+  await using driver = await Driver.open(server.address, plan, { client: 'raw', workers: 2 });
+  const ops = Array.from({ length: 20 }, (_, i) => ({ args: ['PUBLISH', 'news', `${i}`], atUs: i * 10_000 }));
+  const subscriptions = to([0, 'channel', 'news'], [1, 'channel', 'news']);
+  const record = await driver.run({ ...sliceOf(ops), subscriptions });
+  assert.deepEqual(record.messages, { subscribers: 2, received: 40, refused: 0, interrupted: 0 });
+});
+
 test('a subscription that is refused is counted, and takes no other with it', async () => {
   using foreign = await startForeignServer('redis');
   foreign.cli('ACL', 'SETUSER', 'listener', 'on', '>secret', '~*', '+@all', 'resetchannels', '&news');

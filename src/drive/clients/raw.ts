@@ -16,10 +16,11 @@ export const openRaw: OpenClient = async (address, db, prefixes, sink) => {
     if (reply.isError) sink.replied(k, OpStatus.error, prefixes.idOf(reply.errorWord, reply.errorWordLength), atUs);
     else sink.replied(k, reply.nil ? OpStatus.nil : OpStatus.replied, 0, atUs);
   };
-  wire.onClosing = () => sink.closing();
   wire.onLost = (reason) => sink.lost(reason);
   return {
     prepare: (prepared) => {
+      // A connection that never came to stand, because it was opened too late, must not speak for the one that does.
+      wire.onClosing = () => sink.closing();
       ops = prepared;
       order.restart();
     },
