@@ -4,6 +4,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  lstatSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -235,15 +236,32 @@ async function launch(spec: string, binary: string, command: string[], clusterNo
 /** Directories of runs that were killed; the kernel ended their servers. Where it does not, they are still in use. */
 function removeOrphans(): void {
   if (!canFollowParent()) return;
-  for (const name of readdirSync(tmpdir())) {
-    if (!name.startsWith(FOLDER_PREFIX)) continue;
-    const folder = join(tmpdir(), name);
+  for (const folder of listFolders()) {
     try {
-      if (isGone(readFileSync(join(folder, OWNER_FILE), 'utf8'))) rmSync(folder, { recursive: true, force: true });
+      const owner = join(folder, OWNER_FILE);
+      // A pipe would keep us waiting for its writer.
+      if (!isOwnFolder(folder) || !lstatSync(owner).isFile()) continue;
+      if (isGone(readFileSync(owner, 'utf8'))) rmSync(folder, { recursive: true, force: true });
     } catch {
-      // Not one of these, or another user's.
+      // Not one of these, or removed meanwhile.
     }
   }
+}
+
+/** What has a name like those of ours, whoever made it; nothing where the place cannot be listed. */
+function listFolders(): string[] {
+  try {
+    const names = readdirSync(tmpdir()).filter((name) => name.startsWith(FOLDER_PREFIX));
+    return names.map((name) => join(tmpdir(), name));
+  } catch {
+    return [];
+  }
+}
+
+/** Whether a path is as mkdtemp leaves it: a directory of this user's, where nobody else can put anything. */
+function isOwnFolder(path: string): boolean {
+  const { uid, mode } = lstatSync(path);
+  return (mode & (constants.S_IFMT | 0o077)) === constants.S_IFDIR && uid === process.getuid!();
 }
 
 function endAll(): void {

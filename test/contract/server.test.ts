@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,6 +19,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { SERVER_ARGUMENTS } from '../../src/servers/control/arguments.ts';
+import { ownName } from '../../src/servers/control/owner.ts';
 import defaults from '../../src/servers/defaults.json' with { type: 'json' };
 import { assertEmpty, startServer } from '../../src/servers/index.ts';
 import { realtimeRefusal } from '../../src/servers/priority.ts';
@@ -410,6 +420,25 @@ describe('when cutover itself ends', () => {
       assert.ok(!existsSync(folder));
     });
   }
+
+  test('what others left under a name like that is neither waited for nor removed', { skip: follow }, () => {
+    const shared = mkdtempSync(join(tmpdir(), 'cutover-test-'));
+    try {
+      const gone = ownName().replace(/ .*/, ' 999999999 1');
+      const [pipe, open, own] = ['cutover-pipe', 'cutover-open', 'cutover-own'].map((name) => join(shared, name));
+      for (const folder of [pipe!, open!, own!]) mkdirSync(folder, { mode: 0o700 });
+      chmodSync(open!, 0o777);
+      for (const folder of [open!, own!]) writeFileSync(join(folder, 'owner'), gone);
+      execFileSync('mkfifo', [join(pipe!, 'owner')]);
+      const then = 'await server[Symbol.asyncDispose](); process.exit(0)';
+      execFileSync(process.execPath, ['--input-type=module', '-e', script(then, 'process:valkey-server', {})], {
+        ...{ env: { ...process.env, TMPDIR: shared }, stdio: 'ignore', timeout: 20_000, killSignal: 'SIGKILL' },
+      });
+      assert.deepEqual(readdirSync(shared).sort(), ['cutover-open', 'cutover-pipe']);
+    } finally {
+      rmSync(shared, { recursive: true });
+    }
+  });
 
   test('by SIGKILL, its containers are named by doctor and removed by the next run', {
     skip: noContainers,
