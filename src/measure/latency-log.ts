@@ -35,16 +35,22 @@ interface Latencies extends Record<Part, LatencyHistogram> {
 export interface LabelledHistograms extends Latencies {
   family: string;
   command: string;
-  /** The same by the time at which ops were due, of slices that are longer than a window; in order of time. */
+  /** The same by the time at which ops were due, of slices longer than a window: those with any, in order of time. */
   windows?: LatencyWindow[];
 }
 
-interface LatencyWindow extends Latencies {
+interface Interval {
   fromSeconds: number;
+  seconds: number;
 }
+
+interface LatencyWindow extends Interval, Latencies {}
 
 /** Slices are kept in equal parts as near to this as they come: what the shortest windows of alerts look at. */
 export const WINDOW_SECONDS = 10;
+
+/** How many parts a slice has that was planned to take so long. */
+export const windowCountOf = (seconds: number) => Math.max(1, Math.round(seconds / WINDOW_SECONDS));
 
 const PARTS = ['lag', 'service', 'response'] as const satisfies Part[];
 const emptyLatencies = (): Latencies => ({
@@ -95,21 +101,23 @@ export function summarize(
 ): LabelledHistograms[] {
   const byLabel: (LabelledHistograms | undefined)[] = [];
   const meaningOf = opTimeReader(slice, times);
-  const windowCount = Math.max(1, Math.round(slice.durationUs / 1e6 / WINDOW_SECONDS));
+  const windowCount = windowCountOf(slice.durationUs / 1e6);
   const windowUs = slice.durationUs / windowCount;
-  const emptyWindow = (_: unknown, i: number): LatencyWindow => ({
-    ...{ fromSeconds: (i * windowUs) / 1e6, ...emptyLatencies() },
+  const emptyWindow = (i: number): LatencyWindow => ({
+    ...{ fromSeconds: (i * windowUs) / 1e6, seconds: windowUs / 1e6, ...emptyLatencies() },
   });
   for (let op = 0; op < slice.count; op++) {
     const status = times.status[op]!;
     if (status === OpStatus.unsent) continue;
     const label = slice.label[op]!;
-    byLabel[label] ??= {
-      ...{ ...labels[label]!, ...emptyLatencies() },
-      ...(windowCount > 1 ? { windows: Array.from({ length: windowCount }, emptyWindow) } : {}),
-    };
+    byLabel[label] ??= { ...labels[label]!, ...emptyLatencies(), ...(windowCount > 1 ? { windows: [] } : {}) };
+    let entry: Latencies = byLabel[label];
     const { windows } = byLabel[label];
-    const entry = windows?.[Math.min(windowCount - 1, Math.floor(slice.intendedUs[op]! / windowUs))] ?? byLabel[label];
+    if (windows) {
+      const i = Math.min(windowCount - 1, Math.floor(slice.intendedUs[op]! / windowUs));
+      windows[i] ??= emptyWindow(i);
+      entry = windows[i];
+    }
     const sentUs = times.sentUs[op]!;
     entry.lag.record(sentUs - leavableUs(op, slice, times));
     if (meaningOf(op) === 'latency') {
@@ -119,29 +127,38 @@ export function summarize(
     }
   }
   const entries = byLabel.filter((entry) => entry !== undefined);
-  for (const entry of entries) for (const window of entry.windows ?? []) addLatencies(entry, window);
+  for (const entry of entries) {
+    if (!entry.windows) continue;
+    // Without the holes.
+    entry.windows = entry.windows.filter(() => true);
+    for (const window of entry.windows) addLatencies(entry, window);
+  }
   return entries;
 }
 
 /** What several logs hold of the same slice, by label. */
 export function addLogs(logs: LabelledHistograms[][]): LabelledHistograms[] {
   const sums = new Map<string, LabelledHistograms>();
-  for (const { family, command, windows = [], ...latencies } of logs.flat()) {
+  const [anyWindow] = logs.flat().flatMap(({ windows = [] }) => windows);
+  for (const { family, command, windows, ...latencies } of logs.flat()) {
     const label = JSON.stringify([family, command]);
     const sum = sums.get(label) ?? { family, command, ...emptyLatencies() };
     sums.set(label, sum);
     addLatencies(sum, latencies);
-    for (const { fromSeconds, ...own } of windows) addLatencies(windowOf(sum, fromSeconds), own);
+    if (!anyWindow) continue;
+    // A log that shows none has all of its ops in the first.
+    for (const own of windows ?? [{ ...latencies, fromSeconds: 0, seconds: anyWindow.seconds }])
+      addLatencies(windowOf(sum, own), own);
   }
   return [...sums.values()];
 }
 
 /** The window that begins then, made where there was none. */
-function windowOf(entry: LabelledHistograms, fromSeconds: number): LatencyWindow {
+function windowOf(entry: LabelledHistograms, { fromSeconds, seconds }: Interval): LatencyWindow {
   entry.windows ??= [];
   const known = entry.windows.find((window) => window.fromSeconds === fromSeconds);
   if (known) return known;
-  const made = { fromSeconds, ...emptyLatencies() };
+  const made = { fromSeconds, seconds, ...emptyLatencies() };
   entry.windows.push(made);
   entry.windows.sort((a, b) => a.fromSeconds - b.fromSeconds);
   return made;
@@ -181,7 +198,7 @@ interface TaggedHistogram {
   /** Without comma or line break. */
   tag: string;
   histogram: LatencyHistogram;
-  interval?: { fromSeconds: number; seconds: number };
+  interval?: Interval;
 }
 
 /**
@@ -221,11 +238,11 @@ export function writeLatencyLog(
 ): string {
   const histograms = entries
     .flatMap(({ family, command, windows, ...whole }) =>
-      (windows ?? [{ fromSeconds: 0, ...whole }]).flatMap(({ fromSeconds, ...latencies }) =>
+      (windows ?? [{ fromSeconds: 0, seconds, ...whole }]).flatMap(({ fromSeconds, seconds, ...latencies }) =>
         PARTS.map((part) => ({
           tag: `${part}:${encodeName(family)}:${encodeName(command)}`,
           histogram: latencies[part],
-          interval: { fromSeconds, seconds: seconds / (windows?.length ?? 1) },
+          interval: { fromSeconds, seconds },
         })),
       ),
     )
@@ -236,16 +253,17 @@ export function writeLatencyLog(
 
 /** Reads what `writeLatencyLog` wrote; lines of one tag and interval are added up. Throws E_LATENCY_LOG on anything else. */
 export function readLatencyLog(text: string): LabelledHistograms[] {
-  const lines: { label: string; part: Part; fromSeconds: number; histogram: LatencyHistogram }[] = [];
+  const lines: { label: string; part: Part; interval: Interval; histogram: LatencyHistogram }[] = [];
   const entries = new Map<string, LabelledHistograms>();
   for (const [index, line] of text.split('\n').entries()) {
     if (line === '' || line.startsWith('#') || line.startsWith('"')) continue;
     try {
-      const [, part, family, command, from, base64] =
-        /^Tag=(lag|service|response):([^:,]*):([^:,]*),([\d.]+),[^,]*,[^,]*,(.+)$/.exec(line)!;
+      const [, part, family, command, from, length, base64] =
+        /^Tag=(lag|service|response):([^:,]*):([^:,]*),([\d.]+),([\d.]+),[^,]*,(.+)$/.exec(line)!;
       const label = `${family}:${command}`;
       const histogram = LatencyHistogram.decode(base64!);
-      lines.push({ label, part: part as Part, fromSeconds: Number(from), histogram });
+      const interval = { fromSeconds: Number(from), seconds: Number(length) };
+      lines.push({ label, part: part as Part, interval, histogram });
       if (entries.has(label)) continue;
       const [familyName, commandName] = [decodeURIComponent(family!), decodeURIComponent(command!)];
       entries.set(label, { family: familyName, command: commandName, ...emptyLatencies() });
@@ -258,11 +276,12 @@ export function readLatencyLog(text: string): LabelledHistograms[] {
       );
     }
   }
-  const hasWindows = lines.some(({ fromSeconds }) => fromSeconds !== lines[0]!.fromSeconds);
-  for (const { label, part, fromSeconds, histogram } of lines) {
+  // One whose ops are all in the first looks like one without: addLogs knows.
+  const hasWindows = lines.some(({ interval }) => interval.fromSeconds !== 0);
+  for (const { label, part, interval, histogram } of lines) {
     const entry = entries.get(label)!;
     entry[part].add(histogram);
-    if (hasWindows) windowOf(entry, fromSeconds)[part].add(histogram);
+    if (hasWindows) windowOf(entry, interval)[part].add(histogram);
   }
   return [...entries.values()];
 }

@@ -137,13 +137,32 @@ test('of a slice that is longer than an alert’s window each part is kept, and 
     ...(entry!.windows ?? []).map(({ fromSeconds, response }) => [fromSeconds, response.count]),
   ];
   // The reply that came in the second ten seconds counts where its op was due.
-  assert.deepEqual(figures(entries), [4, [0, 2], [10, 0], [20, 2]]);
+  assert.deepEqual(figures(entries), [4, [0, 2], [20, 2]]);
   const text = writeLatencyLog(entries, { startedAtMs: 0, seconds: 30 });
   assert.match(text, /^Tag=response:\S+?,20\.000,10\.000,2\.000,/m);
   const read = readLatencyLog(text);
   assert.deepEqual(figures(read), [4, [0, 2], [20, 2]]);
   assert.deepEqual(figures(addLogs([read, read])), [8, [0, 4], [20, 4]]);
   assert.equal(summaryOf(ops, 14e6)[0]!.windows, undefined);
+});
+
+test('logs of one slice add up whichever windows each of them shows, and keep the length of a window', () => {
+  const logOf = (...dueUs: number[]) => {
+    const fates = dueUs.map((us): [TestOp, number, number, number] => [get(us), us, us + 2000, OpStatus.replied]);
+    return writeLatencyLog(summaryOf(fates, 40e6), { startedAtMs: 0, seconds: 45.2 });
+  };
+  const addedUp = (...texts: string[]) =>
+    writeLatencyLog(addLogs(texts.map(readLatencyLog)), { startedAtMs: 0, seconds: 46 });
+  const figures = (text: string) =>
+    readLatencyLog(text).map(({ response, windows = [] }) => [
+      response.count,
+      ...windows.map(({ fromSeconds, seconds, response }) => [fromSeconds, seconds, response.count]),
+    ]);
+  const [first, last, both] = [logOf(0, 1), logOf(30e6), logOf(0, 30e6)];
+  assert.deepEqual(figures(addedUp(first, both)), [[4, [0, 10, 3], [30, 10, 1]]]);
+  assert.deepEqual(figures(addedUp(both, first)), [[4, [0, 10, 3], [30, 10, 1]]]);
+  assert.deepEqual(figures(addedUp(first, last)), [[3, [0, 10, 2], [30, 10, 1]]]);
+  assert.deepEqual(figures(addedUp(last, last)), [[2, [30, 10, 2]]]);
 });
 
 test('a damaged log names its line and what to do', () => {
