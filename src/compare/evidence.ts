@@ -1,6 +1,6 @@
 /** Turns latency logs into the few numbers per round that rules are judged on, reading each log once. */
 import { LatencyHistogram } from '../measure/histogram.ts';
-import type { LabelledHistograms } from '../measure/latency-log.ts';
+import { type LabelledHistograms, windowCountOf } from '../measure/latency-log.ts';
 import { ARMS, type Arm, type Part, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
 import { excuses } from './allowances.ts';
 import { ALL_FAMILIES, type Budget, type RequestScope, type SloObjective, scopeName } from './budget.ts';
@@ -27,7 +27,7 @@ export interface SloCount {
   bad: number;
 }
 
-/** Of one slice, and of the equal parts of its time that the log has: at least one. */
+/** Of one slice, and of the equal parts of its time, empty ones too: at least one. */
 export interface SloSlice extends SloCount {
   windows: SloCount[];
 }
@@ -97,7 +97,7 @@ export function gatherEvidence(rehearsal: Rehearsal, rounds: Round[], latencyOf:
           .get(scopeName(objective))!
           [k]!.push(
             perArm((arm) =>
-              countSlo(objective, logs[arm], arm === 'baseline' ? baseline : candidate, budget, rehearsal.startedAt),
+              countSlo(objective, logs[arm], arm === 'baseline' ? baseline : candidate, budget, rehearsal),
             ),
           );
       }
@@ -140,31 +140,30 @@ function countSlo(
   log: LabelledHistograms[],
   { errorsByLabel, lost }: SliceResult,
   { allowed }: Budget,
-  day: string,
+  { startedAt, settings: { sliceSeconds } }: Pick<Rehearsal, 'startedAt' | 'settings'>,
 ): SloSlice {
   const matches = scopeMatcher(scope);
   const sentInAll = log.reduce((sum, { lag }) => sum + lag.count, 0);
-  const windows = new Map<number, SloCount>();
+  const windowCount = windowCountOf(sliceSeconds);
+  const windows = Array.from({ length: windowCount }, (): SloCount => ({ total: 0, bad: 0 }));
   for (const { family, command, lag, response, windows: parts = [{ fromSeconds: 0, lag, response }] } of log) {
     if (!matches({ family, command })) continue;
     const prefixes = Object.entries(errorsByLabel[`${family} ${command}`] ?? {});
     const failed = prefixes
-      .filter(([prefix]) => !excuses(allowed, { command, prefix }, day))
+      .filter(([prefix]) => !excuses(allowed, { command, prefix }, startedAt))
       .reduce((sum, [, times]) => sum + times, 0);
     const missing = failed + (lost === 0 ? 0 : (lost * lag.count) / sentInAll);
     const without = (part: typeof lag, answered: typeof response) => part.count - answered.count;
     const apart = without(lag, response);
     for (const part of parts) {
       const share = apart > 0 ? without(part.lag, part.response) / apart : part.lag.count / lag.count;
-      const count = windows.get(part.fromSeconds) ?? { total: 0, bad: 0 };
-      const [own, late] = [missing > 0 ? missing * share : 0, part.response.countAbove(thresholdUs)];
-      windows.set(part.fromSeconds, {
-        ...{ total: count.total + part.response.count + own, bad: count.bad + late + own },
-      });
+      const own = missing > 0 ? missing * share : 0;
+      const window = windows[Math.min(windowCount - 1, Math.round((part.fromSeconds / sliceSeconds) * windowCount))]!;
+      window.total += part.response.count + own;
+      window.bad += part.response.countAbove(thresholdUs) + own;
     }
   }
-  const counts = [...windows.entries()].sort(([a], [b]) => a - b).map(([, count]) => count);
-  return { ...sloTotal(counts), windows: counts };
+  return { ...sloTotal(windows), windows };
 }
 
 export const sloTotal = (counts: SloCount[]): SloCount => ({

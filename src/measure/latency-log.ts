@@ -259,7 +259,7 @@ export function readLatencyLog(text: string): LabelledHistograms[] {
     if (line === '' || line.startsWith('#') || line.startsWith('"')) continue;
     try {
       const [, part, family, command, from, length, base64] =
-        /^Tag=(lag|service|response):([^:,]*):([^:,]*),([\d.]+),([\d.]+),[^,]*,(.+)$/.exec(line)!;
+        /^Tag=(lag|service|response):([^:,]*):([^:,]*),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?),[^,]*,(.+)$/.exec(line)!;
       const label = `${family}:${command}`;
       const histogram = LatencyHistogram.decode(base64!);
       const interval = { fromSeconds: Number(from), seconds: Number(length) };

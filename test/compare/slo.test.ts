@@ -104,10 +104,10 @@ test('a burst within one slice shows in the peak', () => {
 });
 
 test('a burst of ten seconds within a longer slice shows in the peak, and lost replies and errors in it', () => {
-  const windowed = (late: number[], apart: number[]): LabelledHistograms => {
+  const windowed = (late: number[], apart: number[], ops = [20_000, 20_000, 20_000]): LabelledHistograms => {
     const windows = late.map((some, i) => {
-      const [lag, response] = [histogram(20_000, 0), histogram(20_000 - apart[i]!, some)];
-      return { fromSeconds: 10 * i, lag, service: response, response };
+      const [lag, response] = [histogram(ops[i]!, 0), histogram(ops[i]! - apart[i]!, some)];
+      return { fromSeconds: 10 * i, seconds: 10, lag, service: response, response };
     });
     const whole = {
       lag: LatencyHistogram.empty(),
@@ -118,12 +118,13 @@ test('a burst of ten seconds within a longer slice shows in the peak, and lost r
       whole.lag.add(lag);
       whole.response.add(response);
     }
-    return { family: 'session:{id}', command: 'get', ...whole, windows };
+    // As a log has them: empty ones are not there.
+    return { family: 'session:{id}', command: 'get', ...whole, windows: windows.filter(({ lag }) => lag.count > 0) };
   };
-  const peakOf = (late: (round: number) => number[], apart: number[], errors = {}) => {
+  const peakOf = (late: (round: number) => number[], apart: number[], errors = {}, ops?: number[]) => {
     const { rehearsal } = rehearse((_, arm) => (arm === 'candidate' ? { errors } : {}), { sliceSeconds: 30 });
     const latencyOf = (round: number, arm: Arm) => [
-      arm === 'candidate' ? windowed(late(round), apart) : windowed([0, 0, 0], [0, 0, 0]),
+      arm === 'candidate' ? windowed(late(round), apart, ops) : windowed([0, 0, 0], [0, 0, 0], ops),
     ];
     const { rules } = judge(rehearsal, latencyOf, parseBudget(HEAD + OBJECTIVE, 'budget.yaml'), 'rehearsals/x');
     return rules.find(({ id }) => id === 'slo.peak_burn/session:*')!;
@@ -137,6 +138,9 @@ test('a burst of ten seconds within a longer slice shows in the peak, and lost r
   // 5,000 errors, all in the last ten seconds, where nothing else has no latency.
   const failing = peakOf(() => [0, 0, 0], [0, 0, 5000], { 'session:{id} get': { LOADING: 5000 } });
   assert.equal(failing.candidate!.toFixed(1), '25.0');
+  // Of something rare, only one part has anything: it is as long as the others.
+  const rare = peakOf((round) => [0, 0, 10 + round], [0, 0, 0], {}, [0, 0, 1000]);
+  assert.deepEqual([rare.outcome, rare.note], ['pass', undefined]);
 });
 
 test('of several objectives the weighted sum decides, and key ones by themselves', () => {

@@ -1,5 +1,5 @@
 /** Turns requests that miss an SLO into rules on how much more of its error budget the candidate would use up. */
-import { WINDOW_SECONDS } from '../../measure/latency-log.ts';
+import { WINDOW_SECONDS, windowCountOf } from '../../measure/latency-log.ts';
 import { ARMS, type Arm } from '../../measure/rehearsal.ts';
 import type { Assessment, Metric } from '../assessment.ts';
 import { ALL_FAMILIES, type SloObjective, scopeName } from '../budget.ts';
@@ -110,8 +110,8 @@ function judgePeak(
   const { target, peakBurn } = objective;
   const blank = { ...blankOf(objective, 'peak_burn', rounds), level };
   const parts = (name: Arm) => rounds.map((pairs) => pairs.flatMap((pair) => pair[name].windows));
-  const most = Math.max(1, ...ARMS.flatMap((name) => rounds.flat().map((pair) => pair[name].windows.length)));
-  const partSeconds = rehearsal.settings.sliceSeconds / most;
+  const { sliceSeconds } = rehearsal.settings;
+  const partSeconds = sliceSeconds / windowCountOf(sliceSeconds);
   const length = Math.min(
     Math.max(1, Math.round(WINDOW_SECONDS / partSeconds)),
     Math.max(1, ...ARMS.flatMap((name) => parts(name).map((some) => some.length))),
