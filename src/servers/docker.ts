@@ -282,7 +282,7 @@ async function raise(spec: string, container: Container, processId: number): Pro
   if (ExitCode === 0) return;
   throw cannotRaise(
     spec,
-    hasNoBudget(processId)
+    isLocalServer(processId) && hasNoBudget(processId)
       ? 'its control group has no real-time budget, which is so for every container where the kernel has RT_GROUP_SCHED and control groups are of version 1'
       : 'neither this user nor the container may set it',
   );
