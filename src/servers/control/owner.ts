@@ -1,16 +1,16 @@
 /** This process → a name that a later process of this machine can look up: is the owner of what it finds still there? */
 import { readFileSync, readlinkSync } from 'node:fs';
-import { hostname } from 'node:os';
 
 /** `MACHINE PID STARTED`. */
 export function ownName(): string {
-  return [machine(), process.pid, startOf(process.pid) ?? 0].join(' ');
+  return [machine() ?? 'unknown', process.pid, startOf(process.pid) ?? 0].join(' ');
 }
 
-/** False also where it cannot be told: for an owner on another machine, or in another container. */
+/** False also where it cannot be told: for an owner on another machine or in another container, and anywhere but on Linux. */
 export function isGone(owner: string): boolean {
   const [where, pid, started] = owner.split(' ');
-  if (where !== machine() || !/^\d+$/.test(pid ?? '')) return false;
+  const here = machine();
+  if (here === undefined || where !== here || !/^\d+$/.test(pid ?? '')) return false;
   try {
     process.kill(Number(pid), 0);
   } catch (error) {
@@ -20,13 +20,16 @@ export function isGone(owner: string): boolean {
   return String(startOf(Number(pid)) ?? 0) !== started;
 }
 
-/** Process ids mean something within one boot and, on Linux, one namespace only. */
-function machine(): string {
+/**
+ * Process ids mean something within one boot and one namespace only. Undefined where the system does not say which: two
+ * machines may have one name, and share an engine.
+ */
+function machine(): string | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     return `${boot}/${readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}`;
   } catch {
-    return hostname();
+    return undefined;
   }
 }
 
