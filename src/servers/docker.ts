@@ -21,6 +21,9 @@ const PULL_SILENCE_MS = 10_000;
 /** Every container of ours carries it, and who started it: what a killed run left behind is removed by the next one. */
 const CONTAINER_LABEL = 'cutover';
 const OWNER_LABEL = 'cutover.owner';
+/** When, in ms: an image that is made of a container hands its labels on to what is created from it later. */
+const CREATED_LABEL = 'cutover.created';
+const CREATION_MS = 60_000;
 
 type Testcontainers = typeof import('testcontainers');
 type Runtime = Awaited<ReturnType<Testcontainers['getContainerRuntimeClient']>>;
@@ -92,7 +95,12 @@ function findEngine() {
 /** Containers of runs on this machine that were killed before they could remove them. */
 async function listOrphans({ runtime }: Engine): Promise<string[]> {
   const ours = await runtime.container.dockerode.listContainers({ all: true, filters: { label: [OWNER_LABEL] } });
-  return ours.flatMap(({ Id, Labels }) => (isGone(Labels[OWNER_LABEL]!) ? Id : []));
+  return ours.filter(isOrphan).map(({ Id }) => Id);
+}
+
+/** `Created`: seconds since the epoch, by the engine's clock. */
+export function isOrphan({ Created, Labels }: { Created: number; Labels: Record<string, string> }): boolean {
+  return Created * 1000 <= Number(Labels[CREATED_LABEL]) + CREATION_MS && isGone(Labels[OWNER_LABEL]!);
 }
 
 /** The same, as the engine names them; empty without an engine. */
@@ -181,7 +189,7 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
       super(image);
       this.withCommand([...SERVER_ARGUMENTS, ...(limits.clusterNode ? CLUSTER_ARGUMENTS : [])]);
       this.withExposedPorts(PORT);
-      this.withLabels({ [CONTAINER_LABEL]: '1', [OWNER_LABEL]: ownName() });
+      this.withLabels({ [CONTAINER_LABEL]: '1', [OWNER_LABEL]: ownName(), [CREATED_LABEL]: String(Date.now()) });
       // No Ryuk: it is one more image to pull, and dispose() or the next run removes the container.
       this.withAutoCleanup(false);
       // We wait for PING ourselves; the library's own check needs a shell in the image.
