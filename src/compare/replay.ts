@@ -3,9 +3,11 @@ import type { Caveat } from '../errors.ts';
 import { ARMS, type Arm, type Round, type SliceResult } from '../measure/rehearsal.ts';
 import { count, percent, plural } from './wording.ts';
 
-/** Aborts depend on who comes first, to the microsecond: below this difference of shares, and this many, it is chance. */
-const ABORTS_APART = 0.02;
-const STANDARD_ERRORS = 3;
+/** Shares that are less apart than this, and than this part of what both have together, make no difference to anybody. */
+const ABORTS_APART = 0.001;
+const ABORTS_RATIO = 1 / 4;
+/** Twice what independent aborts would need: they depend on who comes first, to the microsecond, and come in bursts. */
+const STANDARD_ERRORS = 6;
 
 export function replayCaveats(rounds: Round[]): Caveat[] {
   const slices = (arm: Arm) => rounds.flatMap(({ arms }) => arms[arm].slices);
@@ -62,7 +64,7 @@ function aborts(both: Both): Caveat[] {
   const pooled = (aborted.baseline + aborted.candidate) / (all.baseline + all.candidate);
   const error = Math.sqrt(pooled * (1 - pooled) * (1 / all.baseline + 1 / all.candidate));
   const apart = Math.abs(shares.candidate - shares.baseline);
-  if (apart < ABORTS_APART || apart < STANDARD_ERRORS * error) return [];
+  if (apart < Math.max(ABORTS_APART, pooled * ABORTS_RATIO, STANDARD_ERRORS * error)) return [];
   return [
     {
       id: 'aborts-differ',

@@ -28,7 +28,11 @@ test('messages that only one arm delivered are said, with the cuts that may expl
 
 test('aborts are said where the shares differ by more than chance', () => {
   assert.deepEqual(idsOf(transactions(900, 100), transactions(600, 400)), ['aborts-differ']);
+  assert.deepEqual(idsOf(transactions(999_000, 1000), transactions(981_000, 19_000)), ['aborts-differ'], 'rare');
   assert.deepEqual(idsOf(transactions(900, 100), transactions(895, 105)), [], 'too little');
+  assert.deepEqual(idsOf(transactions(900_000, 100_000), transactions(880_000, 120_000)), [], 'much the same');
+  assert.deepEqual(idsOf(transactions(999_900, 100), transactions(999_100, 900)), [], 'hardly any');
+  assert.deepEqual(idsOf(transactions(9990, 10), transactions(9970, 30)), [], 'a burst');
   assert.deepEqual(idsOf(transactions(9, 1), transactions(8, 2)), [], 'chance');
   assert.deepEqual(idsOf(transactions(10, 0), {}), [], 'one arm has none');
 });
