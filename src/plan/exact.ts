@@ -101,7 +101,10 @@ export class ExactWorkload implements Workload {
       preload: preloadOf(recording.presence.present(atStart), recording.matcher, options),
       scripts: scriptsOf(model),
     };
-    this.caveats = [...caveatsOf(model, recording.losses), ...listenerCaveats(model, { modelled: false })];
+    this.caveats = [
+      ...caveatsOf(model, recording.losses),
+      ...listenerCaveats(model, { modelled: false, disguised: options.disguise ? ops.subscriptions : [] }),
+    ];
   }
 
   /** Every round is the same: what was captured, but for times that the server holds against its clock. */

@@ -12,9 +12,18 @@ export function listenersOf({ subscriptions = [] }: Model): Subscription[] {
 
 const PUBLISH = ['publish', 'spublish'];
 const KEYSPACE = /^__key(space|event)@/;
+/** A wildcard beside a letter or digit, or letters to choose from; bytes from 0x80 on are parts of letters. */
+const PART_OF_WORD = /[a-z\d\x80-\xff][*?[]|[*?\]][a-z\d\x80-\xff]|\[[^\]]*[a-z\x80-\xff]/i;
+const ESCAPED_SIGN = /\\[^a-z\d]/gi;
 
-/** Of both modes; `modelled`: channels are named by the model, which keeps few and short names. */
-export function listenerCaveats(model: Model, { modelled }: { modelled: boolean }): Caveat[] {
+/**
+ * Of both modes. `modelled`: channels are named by the model, which keeps few and short names; `disguised`: subscriptions
+ * whose names were disguised word by word, as those of channels are.
+ */
+export function listenerCaveats(
+  model: Model,
+  { modelled, disguised = [] }: { modelled: boolean; disguised?: readonly Subscription[] },
+): Caveat[] {
   const caveats: Caveat[] = [];
   const published = PUBLISH.reduce((sum, name) => sum + (model.commands[name]?.count ?? 0), 0);
   const subscribed = ['subscribe', 'psubscribe', 'ssubscribe'].some((name) => model.commands[name]);
@@ -37,6 +46,16 @@ export function listenerCaveats(model: Model, { modelled }: { modelled: boolean 
         'Some messages are published to channels that the model does not name, because they are many or long: nobody hears these.',
       advice: '--mode exact keeps every channel and who listens to it.',
       numbers: { shapes: invented.length },
+    });
+  }
+  const patterns = new Set(disguised.flatMap(({ kind, name }) => (kind === 'pattern' ? name : [])));
+  const parting = [...patterns].filter((name) => PART_OF_WORD.test(name.replace(ESCAPED_SIGN, ':'))).length;
+  if (parting > 0) {
+    caveats.push({
+      id: 'patterns-disguised',
+      message: `Of the patterns that clients subscribe to, ${parting} stand for parts of words (news* for newsroom). Words are anonymised whole: messages that these patterns heard they may not hear now.`,
+      advice: '--keys real keeps every channel and pattern as it was.',
+      numbers: { patterns: parting },
     });
   }
   if (model.subscriptions?.some(({ name }) => KEYSPACE.test(name))) {

@@ -121,6 +121,23 @@ test('exact and anonymised: channels of subscribers and of PUBLISH stay the same
   }
 });
 
+test('exact and anonymised: a pattern that stands for parts of words is said to hear less', async () => {
+  const disguise = new ArgumentDisguise('secret', { families: [], scripts: [] });
+  const caveatsWith = async (patterns: string[], by?: ArgumentDisguise) => {
+    lines.splice(1, 0, at(0.05, 1, 'psubscribe', ...patterns));
+    try {
+      return (await exactOf(by)).caveats.filter(({ id }) => id === 'patterns-disguised');
+    } finally {
+      lines.splice(1, 1);
+    }
+  };
+  const parting = ['news*', '*room', 'n?ws:x', 'news:[ab]', 'é*'];
+  const [caveat] = await caveatsWith([...parting, 'news:*'], disguise);
+  assert.deepEqual(caveat?.numbers, { patterns: parting.length });
+  assert.deepEqual(await caveatsWith(parting), [], 'as captured');
+  assert.deepEqual(await caveatsWith(['*', '*:ann', 'news:*:ann', 'a:?', 'news\\*'], disguise), []);
+});
+
 test('shards share the subscribers out', async () => {
   const whole = await exactOf();
   // One connection publishes: the shards' own ops do not matter here.
