@@ -11,7 +11,7 @@ import { Birth, KeyTable, NEVER, Presence, wasRead } from './keyspace.ts';
 import { PairCounts, PairTable } from './pair-table.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';
-import { LITERAL, latin1 } from './roles.ts';
+import { LITERAL, latin1, MAX_LITERALS } from './roles.ts';
 import { ScriptBook } from './scripts.ts';
 import {
   EXPIRES,
@@ -23,7 +23,13 @@ import {
   ttlSeconds,
   valueIndex,
 } from './shapes.ts';
-import { addListener, type ListenerCount, noListeners, SubscriptionFollower } from './subscriptions.ts';
+import {
+  addListener,
+  type ListenerCount,
+  noListeners,
+  SubscriptionFollower,
+  type SubscriptionKind,
+} from './subscriptions.ts';
 import { intern, tally } from './tally.ts';
 import { TemplateMiner } from './template/miner.ts';
 import { touchGroup } from './template/touch.ts';
@@ -167,8 +173,6 @@ const MAX_HABITS = 200_000;
 const MAX_PAIRS = 100_000;
 const EVERY_PAIR = 200_000;
 const NO_KEYS = new NumberList();
-/** Channels and patterns whose listeners are counted. */
-const MAX_CHANNELS = 1000;
 /** Longer pipelines, which only long transactions are, count as so long. */
 const MAX_DEPTH = 4096;
 /** Misses that were filled, before reads that are not filled are taken for hits. */
@@ -217,13 +221,18 @@ export class Fit {
   readonly sizes = new ValueHistogram();
   readonly transactions = { committed: 0, empty: 0, discarded: 0 };
   readonly scriptCommands = new Map<string, number>();
-  /** By `KIND NAME`. */
-  readonly listeners = new Map<string, ListenerCount>();
+  /** By name; undefined for kinds whose names are not kept. */
+  readonly listeners: Record<SubscriptionKind, Map<string, ListenerCount> | undefined> = {
+    channel: new Map(),
+    pattern: new Map(),
+    shard: new Map(),
+  };
   private readonly subscriptions = new SubscriptionFollower((kind, name, begins) => {
-    const entry = `${kind} ${name}`;
-    // The rule for texts in arguments: PUBLISH must name the same, or nobody hears it.
-    if (!LITERAL.test(name) || (this.listeners.size >= MAX_CHANNELS && !this.listeners.has(entry))) return;
-    addListener(intern(this.listeners, entry, noListeners), begins);
+    const known = this.listeners[kind];
+    if (!known) return;
+    // The rule for texts in arguments: many names, or long ones, are of users; and PUBLISH must name the same.
+    if (!LITERAL.test(name) || (known.size >= MAX_LITERALS && !known.has(name))) this.listeners[kind] = undefined;
+    else addListener(intern(known, name, noListeners), begins);
   });
   /** Units that call scripts whose arguments are kept. */
   readonly stretch: { startUs: number; kind: number; db: number; calls: number[] }[] = [];

@@ -8,9 +8,10 @@ import { type Bridges, consecutiveCurve, overlappingCurve } from './merge/hit-ra
 import { type Placement, place } from './merge/placement.ts';
 import { addCounts, mergeRoles } from './merge/roles.ts';
 import type { Family, Model, Role, Script, Shape, Unit, UnitOp } from './model.ts';
+import { MAX_LITERALS } from './roles.ts';
 import { rounded } from './rounding.ts';
 import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './scripts.ts';
-import { joinListeners } from './subscriptions.ts';
+import { isUnnamed, joinListeners, SUBSCRIPTION_KINDS } from './subscriptions.ts';
 import { CURVES, descending } from './summarize.ts';
 import { intern, tally } from './tally.ts';
 import { KeyState, POPULARITIES } from './units.ts';
@@ -123,7 +124,11 @@ function joinSubscriptions(a: Model, b: Model): Pick<Model, 'subscriptions'> {
     const before = listeners.get(name);
     listeners.set(name, before ? { ...own, ...joinListeners(before, own) } : own);
   }
-  return { subscriptions: [...listeners.values()] };
+  const named = SUBSCRIPTION_KINDS.flatMap((kind) => {
+    const own = [...listeners.values()].filter((listener) => listener.kind === kind);
+    return own.length > MAX_LITERALS || isUnnamed(a, kind) || isUnnamed(b, kind) ? [] : own;
+  });
+  return named.length > 0 ? { subscriptions: named } : {};
 }
 
 type Side = 'a' | 'b';

@@ -196,7 +196,7 @@ export const modelSchema = z.strictObject({
   }),
   transactions: z.strictObject({ committed: count, empty: count, discarded: count, sizes: counts }),
   pipelines: z.strictObject({ depths: counts }),
-  /** Channels and patterns with short plain names, and how many connections listened to each (see `ListenerCount`). */
+  /** Channels and patterns, of kinds with few and short plain names, and how many connections listened to each (see `ListenerCount`). */
   subscriptions: z
     .array(
       z.strictObject({

@@ -1,5 +1,6 @@
 /** Captured SUBSCRIBE and UNSUBSCRIBE → how many connections listened to what at once. */
 import type { OpView } from '../capture/ops.ts';
+import type { Model } from './model.ts';
 import { intern } from './tally.ts';
 
 export const SUBSCRIPTION_KINDS = ['channel', 'pattern', 'shard'] as const;
@@ -53,6 +54,12 @@ export class SubscriptionFollower {
     if (held.size === 0) this.held.delete(op.clientId);
   }
 }
+
+const BEGINS: Record<SubscriptionKind, string> = { channel: 'subscribe', pattern: 'psubscribe', shard: 'ssubscribe' };
+
+/** Whether connections subscribed to what the model does not name: more names, or longer ones, than it keeps. */
+export const isUnnamed = ({ commands, subscriptions = [] }: Model, kind: SubscriptionKind): boolean =>
+  commands[BEGINS[kind]] !== undefined && !subscriptions.some((own) => own.kind === kind);
 
 /** Of one channel or pattern, counted from what was held when the capture began. */
 export interface ListenerCount {

@@ -12,7 +12,7 @@ import { zipfExponent } from './popularity.ts';
 import { mulberry32 } from './random.ts';
 import { latin1, RoleLearner } from './roles.ts';
 import { type LearntShape, NumberList } from './shapes.ts';
-import type { SubscriptionKind } from './subscriptions.ts';
+import { SUBSCRIPTION_KINDS } from './subscriptions.ts';
 import { intern, tally } from './tally.ts';
 import { templateText } from './template/parts.ts';
 import { KeyState, POPULARITIES, STATES, UNPROVEN } from './units.ts';
@@ -109,16 +109,16 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     stretch: stretchOf(fit, handovers, unitOf, familyOf),
     transactions: { ...fit.transactions, sizes: fit.sizes.entries() },
     pipelines: { depths: fit.depths },
-    ...(fit.listeners.size > 0 ? { subscriptions: subscriptionsOf(fit) } : {}),
+    ...subscriptionsOf(fit),
     leftOut: Object.fromEntries(fit.commandCounts(true)),
   };
 }
 
-function subscriptionsOf({ listeners }: Fit): NonNullable<Model['subscriptions']> {
-  return [...listeners].map(([entry, count]) => {
-    const space = entry.indexOf(' ');
-    return { kind: entry.slice(0, space) as SubscriptionKind, name: entry.slice(space + 1), ...count };
-  });
+function subscriptionsOf({ listeners }: Fit): Pick<Model, 'subscriptions'> {
+  const subscriptions = SUBSCRIPTION_KINDS.flatMap((kind) =>
+    [...(listeners[kind] ?? [])].map(([name, count]) => ({ kind, name, ...count })),
+  );
+  return subscriptions.length > 0 ? { subscriptions } : {};
 }
 
 /** What the templates of one family counted together. */

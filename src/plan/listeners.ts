@@ -1,6 +1,7 @@
 /** A model → who listens to which channel all the time, and what the reader must know of messages. */
 import type { Caveat } from '../errors.ts';
 import type { Model } from '../model/model.ts';
+import { isUnnamed, SUBSCRIPTION_KINDS } from '../model/subscriptions.ts';
 import type { Subscription } from './plan.ts';
 
 /** As many subscribers as a channel or pattern had at most at once; subscriber 0 listens to all of them. */
@@ -39,13 +40,14 @@ export function listenerCaveats(
   const invented = model.shapes.filter(
     ({ command, roles }) => PUBLISH.includes(command) && !(roles[0] && 'literals' in roles[0]),
   );
-  if (modelled && subscribed && invented.length > 0) {
+  const unnamed = SUBSCRIPTION_KINDS.filter((kind) => isUnnamed(model, kind));
+  if (modelled && subscribed && published > 0 && invented.length + unnamed.length > 0) {
     caveats.push({
       id: 'channels-invented',
       message:
-        'Some messages are published to channels that the model does not name, because they are many or long: nobody hears these.',
+        'The model does not name some channels, because they are many or long: nobody hears what is published to these.',
       advice: '--mode exact keeps every channel and who listens to it.',
-      numbers: { shapes: invented.length },
+      numbers: { shapes: invented.length, kinds: unnamed.length },
     });
   }
   const patterns = new Set(disguised.flatMap(({ kind, name }) => (kind === 'pattern' ? name : [])));

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mergeModels } from '../../src/model/merge.ts';
+import type { Model } from '../../src/model/model.ts';
 import { ArgumentDisguise } from '../../src/plan/disguise.ts';
 import { ExactWorkload } from '../../src/plan/exact.ts';
 import type { Slice } from '../../src/plan/plan.ts';
@@ -65,6 +66,22 @@ test('parts of a capture, merged, count what the whole does', async () => {
   const whole = await modelOf(lines);
   const parts = await Promise.all([modelOf(lines.slice(0, 5)), modelOf(lines.slice(5))]);
   assert.deepEqual(mergeModels(parts).subscriptions, whole.subscriptions);
+});
+
+test('names of which there are many, or long ones, are not kept: of that kind none', async () => {
+  const users = (from: number, count: number) =>
+    Array.from({ length: count }, (_, i) => at(from + i / 100, 1, 'subscribe', `user:${from}${i}`));
+  const read = at(0.5, 9, 'get', 'a');
+  const few = [at(0, 1, 'psubscribe', 'news:*'), ...users(0, 24), read];
+  const kindsOf = ({ subscriptions = [] }: Model) => [...new Set(subscriptions.map(({ kind }) => kind))];
+  assert.equal((await modelOf(few)).subscriptions!.length, 25);
+  const many = [...few, ...users(1, 1), at(2, 9, 'publish', 'user:00', 'x'), at(3, 9, 'publish', 'user:00', 'x')];
+  const model = await modelOf(many);
+  assert.deepEqual(kindsOf(model), ['pattern']);
+  assert.ok(idsOf(new Synthesis(model, { seed: '1', epochSeconds: 1 })).includes('channels-invented'));
+  assert.deepEqual(kindsOf(await modelOf([...few, at(1, 1, 'subscribe', 'x'.repeat(25))])), ['pattern']);
+  const parts = await Promise.all([modelOf(few), modelOf([...users(1, 24), read]), modelOf([...users(2, 3), read])]);
+  assert.deepEqual(kindsOf(mergeModels(parts)), ['pattern']);
 });
 
 test('modelled: as many listen as did at most, in every slice', async () => {
