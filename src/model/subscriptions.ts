@@ -18,16 +18,22 @@ const COMMANDS = new Map<string, { kind: SubscriptionKind; begins: boolean }>([
 /** Whether a command (lower case) changes what its connection listens to. */
 export const isSubscription = (command: string): boolean => COMMANDS.has(command);
 
-/** Subscriptions that are followed at a time; more are hostile, or one for each of countless requests. */
-const MAX_FOLLOWED = 100_000;
+/** Memory for subscriptions that are followed; more are hostile, or one for each of countless requests. */
+const MAX_FOLLOWED_BYTES = 16 << 20;
+/** What the place of one takes besides its name. */
+const ENTRY_BYTES = 64;
 
 type SubscriptionOp = Pick<OpView, 'command' | 'clientId' | 'atUs' | 'argCount' | 'arg'>;
 
 /** Follows each connection's subscriptions; `onChange` hears of each that begins or ends. Names are latin1 text. */
 export class SubscriptionFollower {
-  /** By client: `KIND NAME`. */
-  private readonly held = new Map<number, Set<string>>();
-  private count = 0;
+  /** Names by client. */
+  private readonly held: Record<SubscriptionKind, Map<number, Set<string>>> = {
+    channel: new Map(),
+    pattern: new Map(),
+    shard: new Map(),
+  };
+  private bytes = 0;
   private readonly onChange: (kind: SubscriptionKind, name: string, begins: boolean, op: SubscriptionOp) => void;
 
   constructor(onChange: (kind: SubscriptionKind, name: string, begins: boolean, op: SubscriptionOp) => void) {
@@ -36,22 +42,23 @@ export class SubscriptionFollower {
 
   add(op: SubscriptionOp): void {
     const { kind, begins } = COMMANDS.get(op.command)!;
-    const held = intern(this.held, op.clientId, () => new Set<string>());
+    const clients = this.held[kind];
+    const held = intern(clients, op.clientId, () => new Set<string>());
     const named = Array.from({ length: op.argCount - 1 }, (_, i) => Buffer.from(op.arg(i + 1)).toString('latin1'));
     // UNSUBSCRIBE without a name ends all of its kind.
-    const ofKind = [...held].flatMap((entry) => (entry.startsWith(`${kind} `) ? entry.slice(kind.length + 1) : []));
-    for (const name of named.length === 0 && !begins ? ofKind : named) {
-      const entry = `${kind} ${name}`;
+    for (const name of named.length === 0 && !begins ? [...held] : named) {
+      const bytes = name.length + ENTRY_BYTES;
+      const isFull = this.bytes + bytes > MAX_FOLLOWED_BYTES;
       if (begins) {
-        if (held.has(entry) || this.count === MAX_FOLLOWED) continue;
-        held.add(entry);
-        this.count++;
-      } else if (held.delete(entry)) this.count--;
+        if (held.has(name) || isFull) continue;
+        held.add(name);
+        this.bytes += bytes;
+      } else if (held.delete(name)) this.bytes -= bytes;
       // It began before the capture did, unless it is one of those that are not followed.
-      else if (this.count === MAX_FOLLOWED) continue;
+      else if (isFull) continue;
       this.onChange(kind, name, begins, op);
     }
-    if (held.size === 0) this.held.delete(op.clientId);
+    if (held.size === 0) clients.delete(op.clientId);
   }
 }
 

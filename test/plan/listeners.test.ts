@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mergeModels } from '../../src/model/merge.ts';
 import type { Model } from '../../src/model/model.ts';
+import { SubscriptionFollower } from '../../src/model/subscriptions.ts';
 import { ArgumentDisguise } from '../../src/plan/disguise.ts';
 import { ExactWorkload } from '../../src/plan/exact.ts';
 import type { Slice } from '../../src/plan/plan.ts';
@@ -82,6 +83,26 @@ test('names of which there are many, or long ones, are not kept: of that kind no
   assert.deepEqual(kindsOf(await modelOf([...few, at(1, 1, 'subscribe', 'x'.repeat(25))])), ['pattern']);
   const parts = await Promise.all([modelOf(few), modelOf([...users(1, 24), read]), modelOf([...users(2, 3), read])]);
   assert.deepEqual(kindsOf(mergeModels(parts)), ['pattern']);
+});
+
+test('subscriptions are followed as far as there is memory for their names', () => {
+  const heard: string[] = [];
+  const follower = new SubscriptionFollower((kind, name, begins) => heard.push(`${kind} ${name.length} ${begins}`));
+  const add = (command: string, ...names: string[]) =>
+    follower.add({
+      ...{ command, clientId: 1, atUs: 0, argCount: names.length + 1 },
+      arg: (i) => Buffer.from(i === 0 ? command : names[i - 1]!),
+    });
+  for (let i = 0; i < 20; i++) add('subscribe', `${i}`.padEnd(1 << 20, 'x'));
+  assert.equal(heard.length, 15, 'names of 1 MiB each');
+  add('psubscribe', 'p');
+  add('unsubscribe', 'y'.repeat(1 << 20));
+  assert.equal(heard.length, 16, 'it may be one of those that are not followed');
+  add('unsubscribe');
+  assert.equal(heard.length, 31);
+  assert.ok(!heard.includes('pattern 1 false'));
+  add('subscribe', 'z'.repeat(1 << 20));
+  assert.equal(heard.length, 32, 'there is room again');
 });
 
 test('modelled: as many listen as did at most, in every slice', async () => {
