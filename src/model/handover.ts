@@ -26,10 +26,14 @@ export function handoversOf(fit: Fit): Handover[] {
     calls: calls.map((call) => scripts.calls[call]!),
   }));
   if (stores.length === 0) return inOrder(kept);
-  const byRow = new Map<number, number[]>();
-  stores.forEach(({ row }, i) => {
-    intern(byRow, row, () => []).push(i);
-  });
+  // Numbers of the stores that nobody has been told yet, by row and hash, the earliest at the end.
+  const untold = new Map<number, Map<number, number[]>>();
+  const latestFirst = [...stores.keys()].sort((a, b) => stores[b]!.startUs - stores[a]!.startUs);
+  for (const i of latestFirst) {
+    const { row, hash } = stores[i]!;
+    const ofRow = intern(untold, row, () => new Map<number, number[]>());
+    intern(ofRow, hash, () => []).push(i);
+  }
   const hashes = new Map<number, number>();
   const hashOf = (text: number) => intern(hashes, text, () => storedHash(bytesOf(scripts.texts[text]!)));
   const keyOfRow = new Map<number, number>();
@@ -37,15 +41,17 @@ export function handoversOf(fit: Fit): Handover[] {
   fit.stretch.forEach(({ startUs, db, calls }) => {
     for (const call of calls) {
       const { keys, args } = scripts.calls[call]!;
-      for (const key of keys) {
+      const differentArgs = new Set(args);
+      for (const key of new Set(keys)) {
         const row = rowOf(fit, db, scripts.texts[key]!);
-        for (const i of byRow.get(row) ?? []) {
-          const store = stores[i]!;
-          if (store.startUs > startUs || told.has(i)) continue;
-          const arg = args.find((text) => hashOf(text) === store.hash);
-          if (arg === undefined) continue;
-          told.set(i, arg);
-          keyOfRow.set(row, key);
+        const ofRow = untold.get(row);
+        if (!ofRow) continue;
+        for (const arg of differentArgs) {
+          const waiting = ofRow.get(hashOf(arg));
+          while (waiting?.length && stores[waiting.at(-1)!]!.startUs <= startUs) {
+            told.set(waiting.pop()!, arg);
+            keyOfRow.set(row, key);
+          }
         }
       }
     }
