@@ -178,7 +178,7 @@ const MAX_DEPTH = 4096;
 /** Misses that were filled, before reads that are not filled are taken for hits. */
 const MIN_REFILLS = 8;
 /** Values that scripts may be told: so many, of such a length at most. */
-const MAX_STORES = 1 << 16;
+export const MAX_STORES = 1 << 16;
 const MAX_TOLD_BYTES = 64;
 
 export interface FitOptions {

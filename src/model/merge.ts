@@ -1,7 +1,7 @@
 /** Saved models of one workload → one model: of a capture's consecutive parts, of several nodes, of several recorders. */
 import { COMMANDS } from '../capture/commands.ts';
 import { CutoverError } from '../errors.ts';
-import { CREATES } from './fit.ts';
+import { CREATES, MAX_STORES } from './fit.ts';
 import { type ClassNumbers, type Mixes, mergeClients, mergeTransitions } from './merge/clients.ts';
 import { accessedKeys, type MergedFamily, mergeFamilies, moveFamily, moveStates } from './merge/families.ts';
 import { type Bridges, consecutiveCurve, overlappingCurve } from './merge/hit-ratios.ts';
@@ -413,20 +413,24 @@ function mergeStretches(
       unit: numbers[side][unit]!,
       calls,
       model,
+      callsScript: callsScript(model, unit),
       at: (i + 0.5) / all.length,
     }));
   const entries = [...entriesOf(a, 'a'), ...(consecutive && !isWhole(a) ? [] : entriesOf(b, 'b'))];
   if (!consecutive) entries.sort((x, y) => x.at - y.at);
   const texts: string[] = [];
   const known = new Map<string, number>();
-  let [calls, bytes] = [0, 0];
+  let [calls, bytes, stores] = [0, 0, 0];
   const units: Calls[] = [];
   for (const entry of entries) {
-    calls += entry.calls.length;
-    if (calls > MAX_STRETCH_CALLS || bytes >= MAX_STRETCH_BYTES) break;
+    if (entry.callsScript) {
+      calls += entry.calls.length;
+      if (calls > MAX_STRETCH_CALLS || bytes >= MAX_STRETCH_BYTES) break;
+    } else if (++stores > MAX_STORES) continue;
     const moved = (number: number) => {
       const text = entry.model.stretch.texts[number]!;
-      bytes += 4;
+      // What was stored is one of the texts that scripts are told: it takes no room of its own.
+      if (entry.callsScript) bytes += 4;
       return intern(known, text, () => {
         bytes += text.length;
         return texts.push(text) - 1;
@@ -449,11 +453,16 @@ function mergeStretches(
 }
 
 /** Whether the stretch holds every call of a script. */
-function isWhole({ scripts, stretch, units, shapes }: Model): boolean {
-  const calls = scripts.reduce((sum, script) => sum + script.calls, 0);
-  const callsScript = (unit: number) => units[unit]!.ops.some(([shape]) => shapes[shape]!.script !== undefined);
-  return stretch.units.reduce((sum, [unit, kept]) => sum + (callsScript(unit) ? kept.length : 0), 0) >= calls;
+function isWhole(model: Model): boolean {
+  const calls = model.scripts.reduce((sum, script) => sum + script.calls, 0);
+  return (
+    model.stretch.units.reduce((sum, [unit, kept]) => sum + (callsScript(model, unit) ? kept.length : 0), 0) >= calls
+  );
 }
+
+/** Otherwise a unit of the stretch stored what a script is told. */
+const callsScript = ({ units, shapes }: Model, unit: number) =>
+  units[unit]!.ops.some(([shape]) => shapes[shape]!.script !== undefined);
 
 /** The same for both but for the families that they met. */
 function mergeOverrides({ overrides }: Model, { overrides: others = [] }: Model): Model['overrides'] {

@@ -109,6 +109,20 @@ test('scripts are one by their name, whichever part knows the body; calls follow
   assert.match(Buffer.from(slice.bytes).toString('latin1'), /job:1/);
 });
 
+test('what was stored for scripts takes no room from their calls', async () => {
+  const locking = (from: number) =>
+    Array.from({ length: 1_500 }, (_, i): string[][] => [
+      ['set', 'lock:1', `token${from + i}`, 'NX'],
+      ['eval', "return redis.call('get', KEYS[1]) == ARGV[1]", '1', 'lock:1', `token${from + i}`],
+    ]).flat();
+  const parts = [await modelOf(linesAt(0, locking(0))), await modelOf(linesAt(300, locking(1_500)))];
+  const { stretch, units, shapes } = mergeModels(parts);
+  const callsScript = (unit: number) => units[unit]!.ops.some(([shape]) => shapes[shape]!.script !== undefined);
+  assert.equal(stretch.units.filter(([unit]) => callsScript(unit)).length, 3_000);
+  // The first of each part is stored before anything tells that scripts will ask for it.
+  assert.equal(stretch.units.filter(([unit]) => !callsScript(unit)).length, 2_998);
+});
+
 test('argument roles of two kinds become the more general one', async () => {
   const parts = [
     await modelOf(
