@@ -14,11 +14,12 @@ export class ScriptKeys {
   constructor(model: Pick<Model, 'families' | 'stretch'>, makers: readonly KeyMaker[]) {
     this.model = model;
     const shared = [...(model.stretch.shared ?? [])].sort((a, b) => b[1] - a[1]);
+    const ranks = new Map<number, Uint32Array>();
     const next = new Map<number, number>();
     for (const [family, requests, text] of shared) {
       // Keys of a hash tag have to stay together.
       if (makers[family]!.group) continue;
-      const ranked = requestsByRank(model.families[family]!);
+      const ranked = intern(ranks, family, () => requestsByRank(model.families[family]!));
       let key = next.get(family) ?? 0;
       // One as popular as that.
       while (key + 1 < ranked.length && ranked[key]! > requests) key++;
