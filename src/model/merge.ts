@@ -11,7 +11,7 @@ import type { Family, Model, Role, Script, Shape, Unit, UnitOp } from './model.t
 import { MAX_LITERALS } from './roles.ts';
 import { rounded } from './rounding.ts';
 import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './scripts.ts';
-import { isUnnamed, joinListeners, SUBSCRIPTION_KINDS } from './subscriptions.ts';
+import { addListeners, isUnnamed, joinListeners, SUBSCRIPTION_KINDS } from './subscriptions.ts';
 import { CURVES, descending } from './summarize.ts';
 import { intern, tally } from './tally.ts';
 import { KeyState, POPULARITIES } from './units.ts';
@@ -109,20 +109,22 @@ function mergePair(a: Model, b: Model): Model {
       sizes: addCounts(a.transactions.sizes, b.transactions.sizes),
     },
     pipelines: { depths: addCounts(a.pipelines.depths, b.pipelines.depths) },
-    ...joinSubscriptions(a, b),
+    ...mergeSubscriptions(a, b, placement),
     leftOut: addRecords(a.leftOut, b.leftOut),
     ...(unkeptScriptCalls > 0 ? { unkeptScriptCalls } : {}),
     ...(overrides ? { overrides } : {}),
   };
 }
 
-function joinSubscriptions(a: Model, b: Model): Pick<Model, 'subscriptions'> {
+/** Those who listened to different nodes, or before different recorders, at the same time did so together. */
+function mergeSubscriptions(a: Model, b: Model, { consecutive }: Placement): Pick<Model, 'subscriptions'> {
   if (!a.subscriptions && !b.subscriptions) return {};
+  const join = consecutive ? joinListeners : addListeners;
   const listeners = new Map<string, NonNullable<Model['subscriptions']>[number]>();
   for (const own of [...(a.subscriptions ?? []), ...(b.subscriptions ?? [])]) {
     const name = `${own.kind} ${own.name}`;
     const before = listeners.get(name);
-    listeners.set(name, before ? { ...own, ...joinListeners(before, own) } : own);
+    listeners.set(name, before ? { ...own, ...join(before, own) } : own);
   }
   const named = SUBSCRIPTION_KINDS.flatMap((kind) => {
     const own = [...listeners.values()].filter((listener) => listener.kind === kind);

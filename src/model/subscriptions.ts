@@ -91,3 +91,10 @@ export const joinListeners = (a: ListenerCount, b: ListenerCount): ListenerCount
   peak: Math.max(a.peak, a.change + b.peak),
   low: Math.min(a.low, a.change + b.low),
 });
+
+/** Of the same time: when each had the most or the fewest is not known, so it is taken to be the same moment. */
+export const addListeners = (a: ListenerCount, b: ListenerCount): ListenerCount => ({
+  change: a.change + b.change,
+  peak: a.peak + b.peak,
+  low: a.low + b.low,
+});

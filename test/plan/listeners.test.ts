@@ -69,6 +69,13 @@ test('parts of a capture, merged, count what the whole does', async () => {
   assert.deepEqual(mergeModels(parts).subscriptions, whole.subscriptions);
 });
 
+test('captures of the same time, merged, have the listeners of both', async () => {
+  const node = (client: number) =>
+    modelOf([at(0, client, 'subscribe', 'cache'), at(1, client, 'unsubscribe'), at(2, 9, 'get', 'a')]);
+  const { subscriptions } = mergeModels(await Promise.all([node(1), node(2)]));
+  assert.deepEqual(subscriptions, [{ kind: 'channel', name: 'cache', change: 0, peak: 2, low: 0 }]);
+});
+
 test('names of which there are many, or long ones, are not kept: of that kind none', async () => {
   const users = (from: number, count: number) =>
     Array.from({ length: count }, (_, i) => at(from + i / 100, 1, 'subscribe', `user:${from}${i}`));
