@@ -80,11 +80,14 @@ export class ScriptBook {
   /** Number of the called script. */
   learnCall(op: FitOp): number {
     this.closeCall();
+    const { unkeptCalls } = this;
     const number = this.called(op);
+    // The script that it counts for would be called with another's arguments.
+    const isOwn = this.unkeptCalls === unkeptCalls;
     const script = this.scripts[number]!;
     script.calls++;
     this.open = { line: op.line, script, first: 0, last: 0, count: 0 };
-    this.kept = this.full ? -1 : this.keep(op, number);
+    this.kept = this.full || !isOwn ? -1 : this.keep(op, number);
     return number;
   }
 

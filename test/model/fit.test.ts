@@ -211,13 +211,14 @@ test('scripts: bodies from the capture or a folder, unknown ones by their effect
 test('scripts whose bodies differ from call to call fill no memory: the calls are counted, the loss is said', async () => {
   const count = 3 * MAX_SCRIPTS;
   const { model, caveats } = await builtFrom(
-    sequence(Array.from({ length: count }, (_, i) => ['eval', `return ${i} .. "${'x'.repeat(5000)}"`, '0'])),
+    sequence(Array.from({ length: count }, (_, i) => ['eval', `return ${i} .. "${'x'.repeat(5000)}"`, '0', `${i}`])),
   );
   assert.equal(model.scripts.length, MAX_SCRIPTS);
   assert.equal(
     model.scripts.reduce((sum, { calls }) => sum + calls, 0),
     count,
   );
+  assert.equal(model.stretch.units.length, MAX_SCRIPTS, 'no script is called with the arguments of another');
   assert.ok(model.scripts.reduce((sum, { body }) => sum + (body?.length ?? 0), 0) <= 4 << 20);
   assert.equal(model.unkeptScriptCalls, count - MAX_SCRIPTS);
   assert.equal(mergeModels([model, model]).unkeptScriptCalls, 2 * (count - MAX_SCRIPTS));
