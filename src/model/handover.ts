@@ -64,7 +64,8 @@ export function handoversOf(fit: Fit): Handover[] {
   }
   const handed = stores.flatMap(({ startUs, kind, row }, i): Handover[] => {
     const key = keyOfRow.get(row);
-    if (key === undefined || own.get(kind)! < MOST * all.get(kind)!) return [];
+    // Its call would be taken for one of the script.
+    if (key === undefined || callsScript(fit, kind) || own.get(kind)! < MOST * all.get(kind)!) return [];
     const value = told.get(i);
     return [{ startUs, kind, calls: [{ keys: [key], args: value === undefined ? [] : [value] }] }];
   });
@@ -92,6 +93,9 @@ export function storedHash(bytes: Uint8Array, start = 0, end = bytes.length): nu
 
 const inOrder = (handovers: Handover[]) => handovers.sort((a, b) => a.startUs - b.startUs);
 const bytesOf = (text: string) => Buffer.from(text, 'latin1');
+
+const callsScript = ({ units, shapes }: Fit, kind: number) =>
+  units.kinds[kind]!.ops.some(([shape]) => shapes.shapes[shape]!.script !== undefined);
 
 function rowOf({ keys }: Fit, db: number, text: string): number {
   const bytes = bytesOf(text);

@@ -225,6 +225,21 @@ test('scripts whose bodies differ from call to call fill no memory: the calls ar
   assert.ok(caveats.some(({ id }) => id === 'scripts-too-many'));
 });
 
+test('what a transaction stored is no call of the script in it that is not kept', async () => {
+  const body = "return redis.call('get', KEYS[1])";
+  const { stretch } = await modelOf(
+    sequence([
+      ['eval', body, '1', 'lock:1', 'first'],
+      ['multi'],
+      ['set', 'lock:1', 'token'],
+      ['eval', body, 'one', 'lock:1'],
+      ['exec'],
+      ['eval', body, '1', 'lock:1', 'token'],
+    ]),
+  );
+  assert.equal(stretch.units.length, 2);
+});
+
 test('commands that must never be replayed are listed', async () => {
   const model = await modelOf(
     sequence([['get', 'a'], ['keys', '*'], ['flushall'], ['config', 'get', 'x'], ['ping'], ['nosuchcommand', 'x']]),
