@@ -4,10 +4,13 @@ import type { Model } from '../model/model.ts';
 import { isUnnamed, SUBSCRIPTION_KINDS } from '../model/subscriptions.ts';
 import type { Subscription } from './plan.ts';
 
+/** Subscribers of one channel or pattern: each is a connection to each server. */
+const MAX_SUBSCRIBERS = 1000;
+
 /** As many subscribers as a channel or pattern had at most at once; subscriber 0 listens to all of them. */
 export function listenersOf({ subscriptions = [] }: Model): Subscription[] {
   return subscriptions.flatMap(({ kind, name, peak, low }) =>
-    Array.from({ length: peak - low }, (_, subscriber) => ({ subscriber, kind, name })),
+    Array.from({ length: Math.min(MAX_SUBSCRIBERS, peak - low) }, (_, subscriber) => ({ subscriber, kind, name })),
   );
 }
 
@@ -58,6 +61,15 @@ export function listenerCaveats(
       message: `Of the patterns that clients subscribe to, ${parting} stand for parts of words (news* for newsroom). Words are anonymised whole: messages that these patterns heard they may not hear now.`,
       advice: '--keys real keeps every channel and pattern as it was.',
       numbers: { patterns: parting },
+    });
+  }
+  const most = (model.subscriptions ?? []).reduce((max, { peak, low }) => Math.max(max, peak - low), 0);
+  if (modelled && most > MAX_SUBSCRIBERS) {
+    caveats.push({
+      id: 'subscribers-many',
+      message: `Up to ${most} connections listened to one channel: ${MAX_SUBSCRIBERS} of them do in the rehearsal, and its messages cost less than in production.`,
+      advice: 'Measure such a fan-out by hand, with as many subscribers as in production.',
+      numbers: { most, rehearsed: MAX_SUBSCRIBERS },
     });
   }
   if (model.subscriptions?.some(({ name }) => KEYSPACE.test(name))) {

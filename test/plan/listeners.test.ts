@@ -125,6 +125,18 @@ test('modelled: as many listen as did at most, in every slice', async () => {
   assert.ok(!idsOf(workload).includes('commands-left-out'));
 });
 
+test('modelled: no more listen than can be connected, and that is said', async () => {
+  const model = await modelOf(lines);
+  const [news] = model.subscriptions!;
+  const workload = new Synthesis(
+    { ...model, subscriptions: [{ ...news!, peak: 4e9 }] },
+    { seed: '1', epochSeconds: 1 },
+  );
+  assert.equal(workload.slice(0, 0, 1).subscriptions!.length, 1000);
+  assert.ok(idsOf(workload).includes('subscribers-many'));
+  assert.ok(!idsOf(new Synthesis(model, { seed: '1', epochSeconds: 1 })).includes('subscribers-many'));
+});
+
 test('exact: in a window listens who did at any time in it', async () => {
   const workload = await exactOf();
   const clients = (slice: Slice) => textOf(slice).map((text) => text.slice(text.indexOf(' ') + 1));
