@@ -219,7 +219,7 @@ async function checkServers(): Promise<Check[]> {
     checks.push({
       id: 'leftovers',
       status: 'warn',
-      message: `${orphans.length} ${orphans.length === 1 ? 'container of a run that was' : 'containers of runs that were'} killed still ${orphans.length === 1 ? 'runs' : 'run'}`,
+      message: `${orphans.length} ${orphans.length === 1 ? 'container of a run that was' : 'containers of runs that were'} killed ${orphans.length === 1 ? 'was' : 'were'} left behind`,
       cure: `The next run with containers removes them. By hand: docker rm --force --volumes ${orphans.map((id) => id.slice(0, 12)).join(' ')}`,
       numbers: { containers: orphans.length },
     });

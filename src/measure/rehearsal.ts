@@ -112,7 +112,7 @@ interface RunSettings {
   workers: number;
   /** What load threads and servers were to be scheduled at; each `generator.priority` and `serverPriority` say what they got. */
   priority?: Priority;
-  /** How load threads waited: `nap` or `spin`. */
+  /** How load threads waited: `nap`, `spin`, or `split` in a thread that sends and one that receives. */
   pacing?: 'nap' | 'split' | 'spin';
   /** RESP version of the raw client; absent: 2. */
   protocol?: 2 | 3;
