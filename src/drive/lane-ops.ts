@@ -32,6 +32,10 @@ const LONG_COMMAND_BYTES = 256;
 export class LaneOps {
   static readonly none = new LaneOps({ bytes: new Uint8Array(0), offset: new Uint32Array(1) }, new Uint32Array(0));
 
+  static of(slice: Pick<Slice, 'bytes' | 'offset'>, { ops, from }: OpsByConnection, connection: number): LaneOps {
+    return new LaneOps(slice, ops.subarray(from[connection], from[connection + 1]));
+  }
+
   /** All of the slice, other connections' ops as well. */
   readonly bytes: Uint8Array;
   readonly #offset: Uint32Array;

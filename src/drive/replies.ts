@@ -6,10 +6,8 @@ import { nowUs } from './clock.ts';
 import type { Share } from './departures.ts';
 import { LaneOps } from './lane-ops.ts';
 import { type LaneTable, tryLock, unlock, waitForLock } from './lane-table.ts';
+import { retryDelayMs } from './wire.ts';
 
-/** A lost connection is opened again after n · 50 ms at the nth try, at most 2 s: what ioredis and iovalkey do by default. */
-const RETRY_STEP_MS = 50;
-const MAX_RETRY_MS = 2000;
 /** The kernel has not taken all of a command: when to look again whether another one may follow. */
 const FULL_SOCKET_RETRY_MS = 1;
 
@@ -205,7 +203,7 @@ export class Replies {
     this.#outages.push(outage);
     down[lane.connection] = 1;
     for (let attempt = 1; ; attempt++) {
-      await new Promise((resolve) => setTimeout(resolve, Math.min(attempt * RETRY_STEP_MS, MAX_RETRY_MS)));
+      await new Promise((resolve) => setTimeout(resolve, retryDelayMs(attempt)));
       if (this.#ended) return;
       try {
         const client = await this.#services.connect(lane);

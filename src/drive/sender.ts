@@ -80,14 +80,13 @@ class SocketExit implements Exit {
   readonly polls = true;
   readonly #share: Share;
   readonly #table: LaneTable;
-  readonly #ops: LaneOps[];
+  readonly #ops: LaneOps[] = [];
   /** What the kernel has not taken of a connection's bytes, and of which of its openings. */
   readonly #left = new Map<number, { pieces: Uint8Array[]; opening: number }>();
 
   constructor(share: Share) {
     this.#share = share;
     this.#table = share.table;
-    this.#ops = [];
   }
 
   acquire(connection: number): boolean {
@@ -103,7 +102,7 @@ class SocketExit implements Exit {
   }
 
   send(connection: number, from: number, to: number): void {
-    this.#ops[connection] ??= this.#opsOf(connection);
+    this.#ops[connection] ??= LaneOps.of(this.#share.slice, this.#share.own, connection);
     const bytes = this.#ops[connection].run(from, to);
     const left = this.#left.get(connection);
     if (left) left.pieces.push(bytes);
@@ -118,11 +117,6 @@ class SocketExit implements Exit {
     }
     unlock(this.#table, connection);
     return !this.#left.has(connection);
-  }
-
-  #opsOf(connection: number): LaneOps {
-    const { slice, own } = this.#share;
-    return new LaneOps(slice, own.ops.subarray(own.from[connection], own.from[connection + 1]));
   }
 
   /** Writes all, or keeps what the kernel does not take. */

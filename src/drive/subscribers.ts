@@ -6,7 +6,7 @@ import type { ServerAddress } from '../servers/server.ts';
 import { ClusterMap } from './cluster-map.ts';
 import type { ReplySkipper } from './reply-skipper.ts';
 import { encodeCommands } from './resp-command.ts';
-import { Wire } from './wire.ts';
+import { retryDelayMs, Wire } from './wire.ts';
 
 export type MessageCounts = NonNullable<SliceResult['messages']>;
 
@@ -18,9 +18,6 @@ const MESSAGE_LENGTH = 3;
 /** So long confirmations are waited for before a slice, and the last messages after it: less than a thread may take to stop. */
 const CONFIRM_TIMEOUT_MS = 5000;
 const LAST_WORDS_TIMEOUT_MS = 1000;
-/** As the lanes: at the nth try after n · 50 ms, at most 2 s. */
-const RETRY_STEP_MS = 50;
-const MAX_RETRY_MS = 2000;
 
 /**
  * All subscribers of one thread. They are connections of their own, apart from those that send ops: a connection that
@@ -141,7 +138,7 @@ class Listener {
     const tryAgain = () => {
       if (!this.#over) void this.open(attempt + 1);
     };
-    setTimeout(tryAgain, Math.min(attempt * RETRY_STEP_MS, MAX_RETRY_MS)).unref();
+    setTimeout(tryAgain, retryDelayMs(attempt)).unref();
   }
 
   #lose(): void {

@@ -155,10 +155,7 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): P
   await subscribers.listen(slice.subscriptions ?? []);
 
   const own = opsByConnection(slice, connections.length, isOwn);
-  for (const lane of lanes) {
-    const [from, to] = [own.from[lane.connection], own.from[lane.connection + 1]];
-    lane.prepare(new LaneOps(slice, own.ops.subarray(from, to)));
-  }
+  for (const lane of lanes) lane.prepare(LaneOps.of(slice, own, lane.connection));
   const share = { slice, times, table, own, inFlightCap: limits.inFlightCap };
   await sender?.prepare(share);
 
