@@ -7,6 +7,11 @@ import { CONNECT_TIMEOUT_MS, type Endpoint } from './connection.ts';
 export interface MonitorStream extends Disposable {
   /** Number by which CLIENT KILL knows the connection; undefined where the server does not tell (before 5.0, or refused). */
   readonly clientId: number | undefined;
+  /**
+   * MONITOR, over before the server turns to anybody else, so that nobody has to guard it: nothing but the answer says
+   * for sure that it is allowed. Throws the answer if it refuses.
+   */
+  probe(): Promise<void>;
   /** Sends MONITOR; `take` gets what comes behind its OK. Throws the server's answer if it refuses. */
   start(take: (chunk: Buffer) => void): Promise<void>;
   /** Resolves when the server, or the network, has ended the connection. */
@@ -24,16 +29,17 @@ export async function openMonitor(endpoint: Endpoint): Promise<MonitorStream> {
   const { username, password } = endpoint;
   try {
     if (password !== undefined) {
-      const answer = await replies.ask('AUTH', ...(username === undefined ? [] : [username]), password);
-      if (answer.startsWith('-')) throw new Error(answer.slice(1));
+      accepted(await replies.ask(['AUTH', ...(username === undefined ? [] : [username]), password]));
     }
-    await replies.ask('CLIENT', 'SETNAME', CLIENT_NAME);
-    const id = /^:(\d+)$/.exec(await replies.ask('CLIENT', 'ID'))?.[1];
+    await replies.ask(['CLIENT', 'SETNAME', CLIENT_NAME]);
+    const id = /^:(\d+)$/.exec(await replies.ask(['CLIENT', 'ID']))?.[1];
     return {
       clientId: id === undefined ? undefined : Number(id),
+      async probe() {
+        accepted(await replies.ask(['MONITOR'], ['QUIT']));
+      },
       async start(take) {
-        const answer = await replies.ask('MONITOR');
-        if (answer.startsWith('-')) throw new Error(answer.slice(1));
+        accepted(await replies.ask(['MONITOR']));
         replies.handOver(take);
       },
       ended: replies.ended,
@@ -43,6 +49,11 @@ export async function openMonitor(endpoint: Endpoint): Promise<MonitorStream> {
     socket.destroy();
     throw error;
   }
+}
+
+/** Throws what an error reply says. */
+function accepted(answer: string): void {
+  if (answer.startsWith('-')) throw new Error(answer.slice(1));
 }
 
 async function connectSocket({ host, port, path, tls }: Endpoint): Promise<Socket> {
@@ -88,12 +99,12 @@ class Replies {
     });
   }
 
-  ask(...words: string[]): Promise<string> {
+  /** The first reply to commands that leave as one. */
+  ask(...commands: string[][]): Promise<string> {
     return new Promise((resolve, reject) => {
       this.waiting = resolve;
       this.fail = reject;
-      const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
-      this.socket.write(`*${words.length}\r\n${parts.join('')}`);
+      this.socket.write(commands.map(encode).join(''));
     });
   }
 
@@ -114,4 +125,8 @@ class Replies {
     this.waiting = undefined;
     waiting(line);
   }
+}
+
+function encode(words: string[]): string {
+  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
 }

@@ -131,11 +131,10 @@ export class Primary {
     return Object.assign({}, ...Object.values(this.info ?? {}));
   }
 
-  /** MONITOR for a moment: nothing else says for sure that it is allowed. */
   private async probe(): Promise<void> {
     using stream = await openMonitor(this.endpoint);
     try {
-      await stream.start(() => {});
+      await stream.probe();
     } catch (error) {
       throw this.refused(messageOf(error));
     }
