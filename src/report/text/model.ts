@@ -56,13 +56,18 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
     '',
     `${'family'.padEnd(34)}${'type'.padEnd(9)}${'keys'.padStart(8)}${'requests'.padStart(10)}${'share'.padStart(9)}${'zipf s'.padStart(8)}`,
   );
-  const byRequests = [...families].sort((a, b) => b.requests + b.scriptRequests - a.requests - a.scriptRequests);
-  for (const family of byRequests.slice(0, SHOWN)) {
+  const byRequests = families
+    .map((family) => ({ ...family, requests: family.requests + family.scriptRequests }))
+    .sort((a, b) => b.requests - a.requests);
+  const requested = Math.max(
+    1,
+    byRequests.reduce((sum, { requests }) => sum + requests, 0),
+  );
+  for (const { requests, ...family } of byRequests.slice(0, SHOWN)) {
     const name = `${family.db > 0 ? `[${family.db}] ` : ''}${printable(family.template)}`;
-    const requests = family.requests + family.scriptRequests;
     const zipf = family.zipf === null ? '-' : family.zipf.toFixed(2);
     lines.push(
-      `${fit(name, 34)}${fit(family.type.slice(0, 8), 9)}${number(family.keys).padStart(8)}${number(requests).padStart(10)}${percent(family.share).padStart(9)}${zipf.padStart(8)}`,
+      `${fit(name, 34)}${fit(family.type.slice(0, 8), 9)}${number(family.keys).padStart(8)}${number(requests).padStart(10)}${percent(requests / requested).padStart(9)}${zipf.padStart(8)}`,
     );
   }
   if (families.length > SHOWN) lines.push(`and ${families.length - SHOWN} more`);

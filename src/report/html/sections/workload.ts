@@ -34,7 +34,13 @@ function readModel(text: string): Model | undefined {
 function summary(model: Model, { settings }: Rehearsal): Markup {
   const { source, clients, commands, families } = model;
   const rejected = Object.values(source.rejected).reduce((sum, n) => sum + n, 0);
-  const byRequests = [...families].sort((a, b) => b.requests + b.scriptRequests - a.requests - a.scriptRequests);
+  const byRequests = families
+    .map((family) => ({ ...family, requests: family.requests + family.scriptRequests }))
+    .sort((a, b) => b.requests - a.requests);
+  const requested = Math.max(
+    1,
+    byRequests.reduce((sum, { requests }) => sum + requests, 0),
+  );
   const byCount = Object.entries(commands).sort(([, a], [, b]) => b.count - a.count);
   return html`<dl class="facts">
 <div><dt>capture</dt><dd>${plural(source.lines, 'line')}, ${count(rejected)} rejected, ${digits(source.spanSeconds)} s from ${new Date(source.first * 1000).toISOString()}</dd></div>
@@ -48,12 +54,12 @@ ${table(
   [left('family'), left('type'), right('keys'), right('requests'), right('share'), right('Zipf exponent')],
   byRequests
     .slice(0, FAMILIES)
-    .map(({ template, db, type, keys, requests, scriptRequests, share, zipf }) => [
+    .map(({ template, db, type, keys, requests, zipf }) => [
       html`${name(template)}${db > 0 && html` <span class="quiet">database ${db}</span>`}`,
       type,
       count(keys),
-      count(requests + scriptRequests),
-      percent(share),
+      count(requests),
+      percent(requests / requested),
       zipf === null ? '–' : digits(zipf),
     ]),
 )}
