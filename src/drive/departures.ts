@@ -28,8 +28,11 @@ export interface Share {
 
 /** How ops leave on connections. */
 export interface Exit {
-  /** Whether ops may leave on this connection now; if so `release` must follow. */
-  acquire(connection: number): boolean;
+  /**
+   * Whether ops may leave on this connection now; if so `release` must follow. One that is `busy` may be free any moment;
+   * one that is `down` is not asked again until `retryDown`.
+   */
+  acquire(connection: number): 'granted' | 'busy' | 'down';
   /** Sends the connection's ops `from … to − 1`, or queues what the kernel does not take: that is the server's time, not ours. */
   send(connection: number, from: number, to: number): void;
   /** False: not everything is written, and the next `acquire` and `release` go on with it. */
@@ -59,6 +62,8 @@ export class Departures {
   #ordered: number[] = [];
   /** Connections that could not take what is due, where the exit polls. */
   #refused: number[] = [];
+  /** Connections that do not stand; they remain listed. */
+  #down: number[] = [];
   #cursor = 0;
   readonly counts: DepartureCounts = { heldByCap: 0, outOfOrder: 0 };
   /** Ops that have left and whose time is a latency, and when the last op left. */
@@ -87,6 +92,11 @@ export class Departures {
     return this.#ordered.length > 0 || this.#refused.length > 0;
   }
 
+  /** Some op waits for its connection to stand. */
+  get awaitsConnection(): boolean {
+    return this.#down.length > 0;
+  }
+
   /** Ops of this connection are due beyond the `sent` ones that have left. */
   isBehind(connection: number, sent: number): boolean {
     return this.#due[connection]! > sent;
@@ -97,6 +107,12 @@ export class Departures {
     if (this.#listed[connection] === 1) return;
     this.#listed[connection] = 1;
     this.#toFlush.push(connection);
+  }
+
+  /** Connections that were down may stand again: the next step sees. */
+  retryDown(): void {
+    for (let i = 0; i < this.#down.length; i++) this.#toFlush.push(this.#down[i]!);
+    this.#down.length = 0;
   }
 
   /** Lets leave what is due by now and may. */
@@ -128,8 +144,13 @@ export class Departures {
 
   /** All that is due on a connection leaves as one piece. */
   #flush(connection: number): void {
+    const access = this.#exit.acquire(connection);
+    if (access === 'down') {
+      this.#down.push(connection);
+      return;
+    }
     this.#listed[connection] = 0;
-    if (!this.#exit.acquire(connection)) {
+    if (access === 'busy') {
       this.#refuse(connection);
       return;
     }

@@ -20,7 +20,7 @@ const SLEEP_MARGIN_US = 2000;
 const ALERT_US = 3000;
 
 /** What a slice asks of the thread that runs it. */
-export type DispatchServices = Omit<ReplyServices, 'onProgress'> & { probe: Probe | undefined };
+export type DispatchServices = Omit<ReplyServices, 'onProgress' | 'onStanding'> & { probe: Probe | undefined };
 
 export interface DispatchOutcome extends DepartureCounts {
   /** Microseconds after the slice's start. */
@@ -85,12 +85,12 @@ export class Dispatch implements RunningSlice {
     for (const lane of this.#lanes) lanes[lane.connection] = lane;
     const exit: Exit = {
       polls: false,
-      acquire: (connection) => lanes[connection]!.client !== undefined,
+      acquire: (connection) => (lanes[connection]!.client ? 'granted' : 'down'),
       send: (connection, from, to) => lanes[connection]!.client!.send(from, to),
       release: () => true,
     };
     this.#departures = new Departures(this.#share, exit, epochUs);
-    const services = { ...this.#services, onProgress: this.#onProgress };
+    const services = { ...this.#services, onProgress: this.#onProgress, onStanding: this.#onStanding };
     this.#replies = new Replies(this.#share, this.#lanes, services, epochUs);
     this.#tick();
   }
@@ -114,16 +114,27 @@ export class Dispatch implements RunningSlice {
     return nowUs() - this.#epochUs;
   }
 
-  /** Held ops may leave: no sleep to its end. */
+  /** Held ops may leave. */
   #onProgress = ({ connection, sent, client }: Lane): void => {
     if (!client || !this.#departures!.isBehind(connection, sent)) return;
     this.#departures!.list(connection);
+    this.#wake();
+  };
+
+  #onStanding = (): void => {
+    if (!this.#departures!.awaitsConnection) return;
+    this.#departures!.retryDown();
+    this.#wake();
+  };
+
+  /** No sleep to its end. */
+  #wake(): void {
     if (!this.#sleep) return;
     clearTimeout(this.#sleep);
     this.#sleep = undefined;
     this.#expectedUs = this.#elapsedUs();
     setImmediate(this.#tick);
-  };
+  }
 
   #tick = (): void => {
     if (this.#ended) return;

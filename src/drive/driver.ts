@@ -224,7 +224,7 @@ export class Driver implements AsyncDisposable {
       status: times.status,
       outages,
       planned: slice.count,
-      ...this.#count(slice, times),
+      ...this.#count(slice, times, seconds * 1e6),
       ...(this.#address.cluster ? { cluster: sumCounts(health.map(({ cluster }) => cluster)) } : {}),
       ...messages,
       heldByCap: health.reduce((sum, { outcome }) => sum + outcome.heldByCap, 0),
@@ -252,8 +252,8 @@ export class Driver implements AsyncDisposable {
     );
   }
 
-  /** What became of each op. */
-  #count(slice: Slice, { status, errorId }: SharedTimes) {
+  /** What became of each op until the slice's end. */
+  #count(slice: Slice, { status, errorId }: SharedTimes, endedUs: number) {
     let replied = 0;
     let lost = 0;
     let blocked = 0;
@@ -262,13 +262,14 @@ export class Driver implements AsyncDisposable {
     const byLabel = new Map<number, Map<string, number>>();
     const isExec = this.#plan.labels.map(({ command }) => command === 'exec');
     const transactions = { committed: 0, aborted: 0 };
-    /** Per connection: a blocking op waits, and what comes behind waits with it. */
+    /** Per connection: a blocking op waits, and what is due behind waits with it, sent or not. */
     const waiting: boolean[] = [];
     for (let op = 0; op < slice.count; op++) {
       const connection = slice.connection[op]!;
       switch (status[op]) {
         case OpStatus.unsent:
-          unsent++;
+          if (waiting[connection] && slice.intendedUs[op]! <= endedUs) blocked++;
+          else unsent++;
           break;
         case OpStatus.sent:
           waiting[connection] ||= (slice.flags[op]! & OpFlag.blocking) !== 0;

@@ -124,8 +124,10 @@ export interface ReplyServices {
   connect: (lane: Lane) => Promise<LoadClient>;
   /** The command to send in place of op k of the lane's, which had this error; undefined: the error is its outcome. */
   replacementOf: (lane: Lane, k: number, errorId: number) => Uint8Array | undefined;
-  /** An op of the lane's is over, or its connection stands again: ops that were held back may leave. */
+  /** An op of the lane's is over: ops that were held back may leave. */
   onProgress: (lane: Lane) => void;
+  /** A connection stands again: what waited for it may leave. */
+  onStanding: () => void;
 }
 
 export class Replies {
@@ -220,7 +222,7 @@ export class Replies {
       }
     }
     down[lane.connection] = 0;
-    this.#services.onProgress(lane);
+    this.#services.onStanding();
   }
 
   #over(lane: Lane, op: number, status: number): void {

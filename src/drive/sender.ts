@@ -57,16 +57,19 @@ function run(share: Share, epochUs: number): { counts: DepartureCounts } & Pick<
   const departures = new Departures(share, new SocketExit(share), epochUs);
   const delays = createHistogram();
   let expectedUs = nowUs() - epochUs;
+  let heardRings = 0;
   while (Atomics.load(bell.flags, BellFlag.stop) === 0) {
     // Before the look at what has room again: progress after it rings.
     const rings = Atomics.load(bell.rings, 0);
+    if (rings !== heardRings) departures.retryDown();
+    heardRings = rings;
     const elapsedUs = nowUs() - epochUs;
     delays.record(Math.max(1, Math.round(elapsedUs - expectedUs)));
     departures.step(elapsedUs);
-    const { nextDueUs, polling } = departures;
+    const { nextDueUs, polling, awaitsConnection } = departures;
     if (nextDueUs === Number.POSITIVE_INFINITY) {
       Atomics.store(bell.flags, BellFlag.allDue, 1);
-      if (!polling) break;
+      if (!polling && !awaitsConnection) break;
     }
     Atomics.store(bell.flags, BellFlag.listening, Number(polling));
     const nowElapsedUs = nowUs() - epochUs;
@@ -89,16 +92,17 @@ class SocketExit implements Exit {
     this.#table = share.table;
   }
 
-  acquire(connection: number): boolean {
+  acquire(connection: number): ReturnType<Exit['acquire']> {
     const { descriptor, openings } = this.#table;
-    if (Atomics.load(descriptor, connection) === 0 || !tryLock(this.#table, connection)) return false;
+    if (Atomics.load(descriptor, connection) === 0) return 'down';
+    if (!tryLock(this.#table, connection)) return 'busy';
     if (Atomics.load(descriptor, connection) === 0) {
       unlock(this.#table, connection);
-      return false;
+      return 'down';
     }
     if (this.#left.size > 0 && this.#left.get(connection)?.opening !== openings[connection])
       this.#left.delete(connection);
-    return true;
+    return 'granted';
   }
 
   send(connection: number, from: number, to: number): void {

@@ -93,7 +93,8 @@ export class SplitDispatch implements RunningSlice {
     const onProgress = () => {
       if (Atomics.load(bell.flags, BellFlag.listening) === 1) ring(bell);
     };
-    this.#replies = new Replies(this.#share, this.#lanes, { ...this.#services, onProgress }, epochUs);
+    const services = { ...this.#services, onProgress, onStanding: () => ring(bell) };
+    this.#replies = new Replies(this.#share, this.#lanes, services, epochUs);
     this.#sender.run(epochUs, (sent) => {
       this.#sent = sent;
       if (this.#endedUs !== undefined) this.#conclude(this.#endedUs);

@@ -252,7 +252,7 @@ export interface SliceResult {
   errorsByLabel: Record<string, Record<string, number>>;
   /** Sent but never answered when the slice ended. */
   lost: number;
-  /** Blocking commands still waiting at the end: not an error. */
+  /** Blocking commands still waiting at the end, and what was due behind them: no errors. */
   blocked: number;
   /** Never sent (the server died, or the run was stopped). */
   unsent: number;

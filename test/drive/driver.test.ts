@@ -145,6 +145,27 @@ test('blocking ops that still wait are blocked, not lost, and the next slice sta
   assert.equal((await server.info('clients')).blocked_clients, '0');
 });
 
+for (const pacing of ['split', 'nap'] as const) {
+  test(`${pacing}: what is due behind a blocking op that waits is blocked though it could not leave, what is not due is unsent`, async () => {
+    const options = { client: 'raw', workers: 1, pacing, inFlightCap: 1 } as const;
+    await using driver = await Driver.open(server.address, plan, options);
+    const slice = sliceOf([
+      { args: ['BLPOP', 'never filled', '0'], label: 2, blocking: true },
+      { args: ['INCR', 'n'] },
+      { args: ['INCR', 'n'], atUs: 1000 },
+    ]);
+    const record = await driver.run(slice);
+    assert.deepEqual([record.blocked, record.unsent, record.replied, record.heldByCap], [3, 0, 0, 2]);
+    const later = sliceOf([
+      { args: ['BLPOP', 'never filled', '0'], label: 2, blocking: true },
+      { args: ['INCR', 'n'] },
+      { args: ['INCR', 'n'], atUs: 60e6 },
+    ]);
+    const stopped = await driver.run(later, { signal: AbortSignal.timeout(300) });
+    assert.deepEqual([stopped.blocked, stopped.unsent, stopped.replied], [2, 1, 0]);
+  });
+}
+
 test('an op without a reply is lost after the grace period', async () => {
   await using driver = await Driver.open(server.address, plan, { client: 'raw', workers: 1, graceMs: 50 });
   const slice = sliceOf([{ args: ['BLPOP', 'never', '0'] }, { args: ['GET', 'x'], connection: 1 }]);
