@@ -13,7 +13,7 @@ export type MessageCounts = NonNullable<SliceResult['messages']>;
 const VERBS = { channel: 'SUBSCRIBE', pattern: 'PSUBSCRIBE', shard: 'SSUBSCRIBE' } as const;
 const PING = encodeCommands([['PING']]);
 const [ARRAY, BULK] = [...Buffer.from('*$')] as [number, number];
-/** `message CHANNEL TEXT`, and one more with its pattern; `pong TEXT` is shorter. */
+/** `message CHANNEL TEXT`, and one more with its pattern; `subscribe CHANNEL COUNT`; `pong TEXT` is shorter. */
 const MESSAGE_LENGTH = 3;
 /** So long confirmations are waited for before a slice, and the last messages after it: less than a thread may take to stop. */
 const CONFIRM_TIMEOUT_MS = 5000;
@@ -76,9 +76,11 @@ export class Subscribers {
     this.#listeners = [];
   }
 
+  /** Undefined where nobody serves it, or no node says who does: any node may refuse it then. */
   async #nodeOf(channel: string): Promise<ServerAddress | undefined> {
     const map = ClusterMap.of(this.#address);
-    if (map.owner.length === 0) await map.read();
+    // A cluster that is down is said by the lanes.
+    if (map.owner.length === 0) await map.read().catch(() => {});
     const node = map.nodes[map.owner[keySlot(Buffer.from(channel, 'latin1'))]!];
     return node && { ...node, protocol: 2 };
   }
@@ -95,9 +97,10 @@ class Listener {
   readonly #commands: string[][];
   #wire: Wire | undefined;
   #over = false;
-  /** Answers to come, and who waits for the last of them. */
-  #awaited = 0;
-  #answered: () => void = () => {};
+  /** Subscriptions that are not answered yet. */
+  #unconfirmed = 0;
+  #confirmed: () => void = () => {};
+  #ponged: () => void = () => {};
 
   constructor(address: ServerAddress, commands: string[][]) {
     this.#address = address;
@@ -113,24 +116,37 @@ class Listener {
       wire.onLost = () => this.#lose();
       this.#wire = wire;
       this.refused = 0;
+      this.#unconfirmed = this.#commands.length;
       // Each by itself: one that is refused takes no other with it.
-      const bytes = encodeCommands(this.#commands.map(([verb, name]) => [verb!, Buffer.from(name!, 'latin1')]));
-      await this.#ask(wire, bytes, this.#commands.length, CONFIRM_TIMEOUT_MS);
+      wire.write(encodeCommands(this.#commands.map(([verb, name]) => [verb!, Buffer.from(name!, 'latin1')])));
+      await atMost(CONFIRM_TIMEOUT_MS, (resolve) => {
+        this.#confirmed = resolve;
+      });
     } catch {
       // A server that is down is said by the lanes; this one comes back when it does.
       this.#retry(attempt);
     }
   }
 
+  /** Resolves when all is heard that the server had to say until now. */
   async ping(): Promise<void> {
     if (!this.#wire) return;
-    await this.#ask(this.#wire, PING, 1, LAST_WORDS_TIMEOUT_MS);
+    this.#wire.write(PING);
+    await atMost(LAST_WORDS_TIMEOUT_MS, (resolve) => {
+      this.#ponged = resolve;
+    });
   }
 
   destroy(): void {
     this.#over = true;
     this.#wire?.destroy();
-    this.#answered();
+    this.#letGo();
+  }
+
+  /** There is nothing to wait for any more. */
+  #letGo(): void {
+    this.#confirmed();
+    this.#ponged();
   }
 
   #retry(attempt: number): void {
@@ -143,30 +159,31 @@ class Listener {
 
   #lose(): void {
     this.#wire = undefined;
-    this.#awaited = 0;
-    this.#answered();
+    this.#letGo();
     this.interrupted++;
     this.#retry(1);
   }
 
-  /** Waits for the answers to these commands, one each. */
-  async #ask(wire: Wire, bytes: Uint8Array, answers: number, timeoutMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#awaited = answers;
-    this.#answered = resolve;
-    wire.write(bytes);
-    const timer = setTimeout(resolve, timeoutMs);
-    await promise;
-    clearTimeout(timer);
-  }
-
-  /** A confirmation ends in the number of subscriptions, a message in its text. */
+  /**
+   * A message ends in its text, a confirmation in the number of subscriptions. Answers come in the order of what was asked:
+   * confirmations, however late, and then that of the PING, whatever it says. A server that lets go of a shard channel
+   * confirms it unasked.
+   */
   #read(reply: ReplySkipper): void {
-    if (reply.kind === ARRAY && reply.lastKind === BULK && reply.length >= MESSAGE_LENGTH) {
-      this.received++;
-      return;
-    }
-    if (reply.isError) this.refused++;
-    if (--this.#awaited === 0) this.#answered();
+    const long = reply.kind === ARRAY && reply.length >= MESSAGE_LENGTH;
+    if (long && reply.lastKind === BULK) this.received++;
+    else if (this.#unconfirmed > 0) {
+      if (reply.isError) this.refused++;
+      if (--this.#unconfirmed === 0) this.#confirmed();
+    } else if (!long) this.#ponged();
   }
+}
+
+/** Waits until what `start` is given is called, but no longer than so. */
+async function atMost(ms: number, start: (resolve: () => void) => void): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  start(resolve);
+  await promise;
+  clearTimeout(timer);
 }

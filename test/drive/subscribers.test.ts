@@ -1,12 +1,17 @@
 /** Subscribers beside the load, on real servers: every message is counted, and none is taken for a reply. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { Driver } from '../../src/drive/driver.ts';
+import { Subscribers } from '../../src/drive/subscribers.ts';
 import type { Subscription } from '../../src/plan/plan.ts';
 import { startServer } from '../../src/servers/index.ts';
 import { processProvider } from '../../src/servers/process.ts';
-import { startForeignServer } from '../support/servers.ts';
+import { nameOf, onFrames } from '../support/frames.ts';
+import { freePorts, startForeignServer } from '../support/servers.ts';
 import { sliceOf, type TestOp } from '../support/slice.ts';
 
 const plan = {
@@ -100,6 +105,91 @@ test('in a cluster, shard channels are listened to where they are', async () => 
   const record = await driver.run({ ...slice, subscriptions });
   assert.deepEqual([record.messages!.received, record.messages!.refused], [6, 0]);
 });
+
+test('that the last PING is refused is no refused subscription', async () => {
+  using foreign = await startForeignServer('redis');
+  foreign.cli('ACL', 'SETUSER', 'listener', 'on', '>secret', '~*', '&*', '+@all');
+  const address = { host: '127.0.0.1', port: foreign.port, username: 'listener', password: 'secret' };
+  await using driver = await Driver.open(address, plan, { client: 'raw', workers: 1 });
+  const revoke: TestOp = { args: ['ACL', 'SETUSER', 'listener', '-ping'], connection: 1, atUs: 2000 };
+  const slice = { ...sliceOf([...publications(20), revoke]), subscriptions: to([0, 'channel', 'news']) };
+  const record = await driver.run(slice);
+  assert.deepEqual(record.errors, {});
+  assert.deepEqual(record.messages, { subscribers: 1, received: 10, refused: 0, interrupted: 0 });
+});
+
+test('a confirmation that comes late is no answer to the last PING: what comes behind it is heard', async () => {
+  using foreign = await startForeignServer('redis');
+  await using relay = await startHoldingRelay(foreign.port);
+  const subscribers = new Subscribers({ host: '127.0.0.1', port: relay.port }, () => true);
+  await subscribers.listen(to([0, 'channel', 'news']));
+  relay.cut();
+  // Subscribed again, which it has not heard yet.
+  const numsub = () => foreign.cli('PUBSUB', 'NUMSUB', 'news').trim();
+  while (/1$/.test(numsub()));
+  while (!/1$/.test(numsub())) await sleep(10);
+  foreign.cli('PUBLISH', 'news', 'heard in the end');
+  assert.deepEqual(await subscribers.leave(), { subscribers: 1, received: 1, refused: 0, interrupted: 1 });
+});
+
+test('subscribers of a cluster that is down fail no slice', async () => {
+  const [port] = (await freePorts(1)) as [number];
+  const subscribers = new Subscribers({ host: '127.0.0.1', port, cluster: {} }, () => true);
+  await subscribers.listen(to([0, 'shard', 'a'], [1, 'channel', 'b']));
+  assert.deepEqual(await subscribers.leave(), { subscribers: 2, received: 0, refused: 0, interrupted: 0 });
+});
+
+/**
+ * Between subscribers and a server. What the server says to a connection after the first `cut` and its PONG is held back
+ * until a PING comes, and then comes in pieces.
+ */
+async function startHoldingRelay(target: number): Promise<AsyncDisposable & { port: number; cut(): void }> {
+  const sockets = new Set<Socket>();
+  let cuts = 0;
+  const relay = createServer((client) => {
+    const holds = cuts > 0;
+    const upstream = connect(target, '127.0.0.1');
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => {}));
+    const held: Buffer[] = [];
+    let pings = 0;
+    const command = (frame: Buffer) => {
+      if (nameOf(frame) === 'PING') pings++;
+      upstream.write(frame);
+      if (pings === 2) void release();
+    };
+    const release = async () => {
+      while (!client.destroyed) {
+        const frame = held.shift();
+        if (frame) client.write(frame);
+        await sleep(50);
+      }
+    };
+    let replies = 0;
+    const reply = (frame: Buffer) => {
+      if (holds && replies++ > 0) held.push(frame);
+      else client.write(frame);
+    };
+    onFrames(client, command, () => {});
+    onFrames(upstream, reply, () => {});
+    client.on('close', () => upstream.destroy());
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  const cut = () => {
+    cuts++;
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  return {
+    port: (relay.address() as AddressInfo).port,
+    cut,
+    [Symbol.asyncDispose]: async () => {
+      cut();
+      relay.close();
+      await once(relay, 'close');
+    },
+  };
+}
 
 for (const client of Object.keys(CLIENTS) as ClientName[]) {
   test(`${client}: a transaction that a watched key stops is counted as aborted`, async () => {
