@@ -37,9 +37,12 @@ for (const name of ALL) ELEMENTS.set(name, { from: 2, to: END });
 /** Which arguments of a command (0 is its name) are members or fields that its key may have; undefined for none. */
 export const elementsOf = (command: string) => ELEMENTS.get(command);
 
-/** One past the last argument of a command of `creation` that is payload; those from 2 on are, behind the key. */
+/** One past the last argument of a creating command that is payload; those from 2 on are, behind the key. */
 export const payloadEnd = (command: string, length: number) =>
-  command === 'set' ? 3 : command === 'expire' || command === 'del' ? 2 : length;
+  command === 'set' ? 3 : command === 'expire' || command === 'del' || command === 'xgroup' ? 2 : length;
+
+/** Where a creating command's key stands. */
+export const keyIndex = (command: string) => (command === 'xgroup' ? 2 : 1);
 
 /** Commands (latin1) that create `key` (latin1); none where the type is unknown. Whatever is there is replaced. */
 export function creation(key: string, contents: Contents, random: Random): string[][] {

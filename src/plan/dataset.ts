@@ -1,7 +1,7 @@
 /** A preload → the same keys filled, overwritten, deleted and refilled, with the payload bytes that a server then holds. */
 import { latin1 } from '../model/roles.ts';
 import { intern } from '../model/tally.ts';
-import { payloadEnd } from './contents.ts';
+import { keyIndex, payloadEnd } from './contents.ts';
 import type { Plan, Preload, Slice } from './plan.ts';
 import { readCommand } from './planned-ops.ts';
 import { type Random, stream } from './random.ts';
@@ -152,8 +152,8 @@ export class Dataset {
       const end = payloadEnd(word, command.length);
       writer.begin(command.length);
       for (const [i, argument] of command.entries()) {
-        const isTtl = i >= end && ONLY_DIGITS.test(latin1(argument));
-        const kept = i === 1 ? key.name : isTtl ? TTL_SECONDS : argument;
+        const isTtl = word !== 'xgroup' && i >= end && ONLY_DIGITS.test(latin1(argument));
+        const kept = i === keyIndex(word) ? key.name : isTtl ? TTL_SECONDS : argument;
         const written = growth > 0 && i < end && isValue(word, i, kept) ? lengthen(kept, growth) : kept;
         writer.bytes(written);
         if (i > 1 && i < end) payload += written.length;
@@ -179,8 +179,9 @@ function keysOf(bytes: Uint8Array, copies: number, random: Random): Key[] {
   let last: Key | undefined;
   for (const { command, start, end } of commandsFrom(bytes, 0, bytes.length)) {
     const word = latin1(command[0]!);
-    if (!last || Buffer.compare(last.name, command[1]!) !== 0) {
-      last = { name: Buffer.from(command[1]!), start, end, kind: [], place: 0, payload: undefined };
+    const name = command[keyIndex(word)]!;
+    if (!last || Buffer.compare(last.name, name) !== 0) {
+      last = { name: Buffer.from(name), start, end, kind: [], place: 0, payload: undefined };
       originals.push(last);
     }
     last.end = end;

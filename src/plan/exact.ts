@@ -5,7 +5,8 @@ import type { Model } from '../model/model.ts';
 import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
 import { intern } from '../model/tally.ts';
-import { creation, payloadEnd, typeOf } from './contents.ts';
+import { groupCreation, type StreamGroups } from './consumer-groups.ts';
+import { creation, keyIndex, payloadEnd, typeOf } from './contents.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import type { FamilyMatcher } from './family-matcher.ts';
 import { listenerCaveats } from './listeners.ts';
@@ -98,7 +99,7 @@ export class ExactWorkload implements Workload {
       rate: capturedRate(model) * speed,
       labels: recording.labels.list,
       connections,
-      preload: preloadOf(recording.presence.present(atStart), recording.matcher, options),
+      preload: preloadOf(recording.presence.present(atStart), recording.groups.needed, recording.matcher, options),
       scripts: scriptsOf(model),
     };
     this.caveats = [
@@ -212,6 +213,7 @@ function tooShort({ capture, seconds }: ExactOptions, availableSeconds: number, 
 /** Creates the keys that the ops find; the others are made by the ops themselves. */
 function preloadOf(
   present: Iterable<PresentKey>,
+  needed: ReadonlyMap<string, StreamGroups>,
   matcher: FamilyMatcher,
   { model, seed, disguise }: ExactOptions,
 ): Preload {
@@ -223,12 +225,8 @@ function preloadOf(
     ttlSeconds: family.ttlSeconds.length > 0 ? new Sampler(family.ttlSeconds, 0) : undefined,
   }));
   const unknown = { valueBytes: new Sampler([], UNKNOWN_VALUE_BYTES), ttlSeconds: undefined };
-  for (const { db, key, group, elements } of present) {
-    const family = matcher.match(db, key);
-    const type = typeOf(group, model.families[family]?.type ?? 'unknown');
-    const name = latin1(disguise ? disguise.key(key) : key);
-    const commands = creation(name, { type, elements, ...(sizes[family] ?? unknown) }, random);
-    if (commands.length === 0) continue;
+  const make = (db: number, key: string, commands: string[][]) => {
+    if (commands.length === 0) return;
     const database = intern(databases, db, () => ({ writer: new RespWriter(), commands: 0 }));
     preload.keys++;
     preload.logicalBytes += key.length;
@@ -240,7 +238,24 @@ function preloadOf(
       const payload = command.slice(2, payloadEnd(command[0]!, command.length));
       for (const argument of payload) preload.logicalBytes += argument.length;
     }
+  };
+  const groupsOf = (streams: StreamGroups | undefined) =>
+    Array.from(streams?.groups ?? [], (group) => {
+      const command = groupCreation(streams!.key, group).map((text) => Buffer.from(text, 'latin1') as Uint8Array);
+      disguise?.plain(command, [keyIndex('xgroup')]);
+      return command.map(latin1);
+    });
+  const streams = new Map(needed);
+  for (const { db, key, group, elements } of present) {
+    const family = matcher.match(db, key);
+    const type = typeOf(group, model.families[family]?.type ?? 'unknown');
+    const name = latin1(disguise ? disguise.key(key) : key);
+    const id = `${db} ${latin1(key)}`;
+    const commands = creation(name, { type, elements, ...(sizes[family] ?? unknown) }, random);
+    make(db, name, [...commands, ...groupsOf(streams.get(id))]);
+    streams.delete(id);
   }
+  for (const stream of streams.values()) make(stream.db, stream.key, groupsOf(stream));
   for (const [db, { writer, commands }] of databases)
     preload.databases.push({ db, commands, bytes: share(writer.view()) });
   return preload;

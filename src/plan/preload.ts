@@ -2,6 +2,7 @@
 import type { Family, Model } from '../model/model.ts';
 import { intern } from '../model/tally.ts';
 import { Elements, identified } from './calls.ts';
+import { groupCreation, groupsOfFamilies } from './consumer-groups.ts';
 import { type Contents, creation, payloadEnd } from './contents.ts';
 import { KeyExpiries } from './expiries.ts';
 import type { KeyMaker } from './keys.ts';
@@ -30,13 +31,15 @@ export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Prelo
   const writers = new Map<number, { writer: RespWriter; commands: number; keys: number }>();
   const result: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
   const scriptKeys = new ScriptKeys(model, makers);
+  const groups = groupsOfFamilies(model);
   const creators = model.families.map((family, number) => {
     const random = stream(seed, 'preload', number);
     const contents = contentsOf(model, family, number);
-    return (key: number) => {
+    return (key: number, existed = true) => {
       const text = scriptKeys.textOf(number, key);
       const name = text === undefined ? makers[number]!.key(key) : model.stretch.texts[text]!;
-      const commands = creation(name, contents(key), random);
+      const commands = existed ? creation(name, contents(key), random) : [];
+      for (const group of groups.get(number) ?? []) commands.push(groupCreation(name, group));
       if (commands.length === 0) return;
       const database = intern(writers, family.db, () => ({ writer: new RespWriter(), commands: 0, keys: 0 }));
       database.keys++;
@@ -52,10 +55,11 @@ export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Prelo
     };
   });
   model.families.forEach((family, number) => {
-    if (family.existing === 0 && family.classes.every(({ found = 0 }) => found === 0)) return;
+    if (!groups.has(number) && family.existing === 0 && family.classes.every(({ found = 0 }) => found === 0)) return;
     const requests = requestsByRank(family);
     for (let key = 0; key < requests.length && requests[key]! > 0; key++) {
-      if (existedBefore(family, number, key, requests[key]!)) creators[number]!(key);
+      const existed = existedBefore(family, number, key, requests[key]!);
+      if (existed || groups.has(number)) creators[number]!(key, existed);
     }
   });
   for (const [db, keys] of model.keysAtStart ?? []) {

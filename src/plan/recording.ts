@@ -11,6 +11,7 @@ import { SubscriptionFollower } from '../model/subscriptions.ts';
 import { intern } from '../model/tally.ts';
 import { readsClock, type ShiftedTime, shiftScriptTimes, shiftTimes } from './clock-shift.ts';
 import { assignConnections, type Stay } from './connections.ts';
+import { CapturedGroups } from './consumer-groups.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import { FamilyMatcher } from './family-matcher.ts';
 import { Labels, NO_FAMILY, OTHER_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
@@ -85,6 +86,7 @@ interface Client {
 export class Recording {
   readonly labels = new Labels();
   readonly presence = new Presence();
+  readonly groups = new CapturedGroups();
   readonly matcher: FamilyMatcher;
   readonly losses: Losses = { transactions: 0, unknownCalls: 0, cursors: 0, entries: 0 };
   private readonly model: Model;
@@ -262,6 +264,7 @@ export class Recording {
 
   private addPlain(op: OpView, clientId: number, atUs: number): void {
     const { info, keys } = describe(op);
+    this.groups.note(op.db, op);
     const accesses = this.accessesOf(op, info, keys, op.atUs);
     const blocking = !this.transaction && info !== undefined && waitsForData(op, info);
     const stay = this.stayOf(clientId, op.db, blocking);
@@ -320,6 +323,7 @@ export class Recording {
       return;
     }
     const { info, keys } = describe(op);
+    this.groups.note(op.db, op);
     const accesses = this.accessesOf(op, info, keys, own ? call.calledUs : op.atUs);
     if (own && call.op >= 0) this.noteAccesses(accesses, call.op, true);
   }
