@@ -1,10 +1,12 @@
 /**
  * What the load generator holds in memory: minute after minute at a steady rate against a real server, and for one slice of
- * a million ops. Run it with --expose-gc, so that what is no longer needed is not counted:
- * `node --expose-gc bench/endurance.ts`. Options: --minutes N (10), --rate OPS (20000), --million (only that).
+ * a million ops: `node --expose-gc --max-semi-space-size=4 bench/endurance.ts`. What is no longer needed is not counted
+ * then, nor the steps in which V8 lets the young generation of a main thread grow up to 128 MiB, whatever it runs; those of
+ * load threads are limited by the generator itself. Options: --minutes N (10), --rate OPS (20000), --million (only that).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { studentQuantile } from '../src/compare/statistics.ts';
 import { Driver } from '../src/drive/driver.ts';
 import { summarize, writeLatencyLog } from '../src/measure/latency-log.ts';
 import type { Slice } from '../src/plan/plan.ts';
@@ -24,6 +26,8 @@ const MILLION = 1_000_000;
 const MILLION_RATE = 100_000;
 const SAMPLE_MS = 200;
 const SETTLE_MS = 2000;
+/** Of the whole run: by the second half of them it is judged. */
+const PARTS = 20;
 
 const mib = (bytes: number) => (bytes / 1024 ** 2).toFixed(1);
 const say = (line = '') => process.stdout.write(`${line}\n`);
@@ -33,43 +37,51 @@ const held = () => {
   return { rss, heapUsed, arrayBuffers, external };
 };
 
-/** Least squares, bytes a minute. */
-function slopeOf(points: { minute: number; bytes: number }[]): number {
+/** Least squares: bytes a minute, with its 95 % interval by Student's t. */
+function slopeOf(points: { minute: number; bytes: number }[]): { slope: number; low: number; high: number } {
   const mean = (of: (point: (typeof points)[number]) => number) =>
     points.reduce((sum, p) => sum + of(p), 0) / points.length;
   const [x, y] = [mean(({ minute }) => minute), mean(({ bytes }) => bytes)];
   const spread = mean(({ minute }) => (minute - x) ** 2);
-  return spread === 0 ? Number.NaN : mean(({ minute, bytes }) => (minute - x) * (bytes - y)) / spread;
+  const slope = mean(({ minute, bytes }) => (minute - x) * (bytes - y)) / spread;
+  const df = points.length - 2;
+  const residual = mean(({ minute, bytes }) => (bytes - y - slope * (minute - x)) ** 2);
+  const margin = studentQuantile(0.975, df) * Math.sqrt(residual / df / spread);
+  return { slope, low: slope - margin, high: slope + margin };
 }
 
 async function endure(driver: Driver, minutes: number, rate: number): Promise<void> {
   say(`${minutes} min at ${rate} ops/s: RSS and heap of this process, its load threads included`);
-  const points: { minute: number; bytes: number }[] = [];
+  const parts = Array.from({ length: PARTS }, () => ({ minute: 0, bytes: 0, slices: 0 }));
   const startedMs = performance.now();
   let [slices, achieved, logBytes] = [0, 0, 0];
-  let nextMinute = 0;
-  for (;;) {
+  for (let part = 0; part < PARTS; ) {
     const slice = sliceOf(rate * SLICE_SECONDS, { rate, mixed: true });
     const record = await driver.run(slice);
     logBytes += writeLatencyLog(summarize(slice, record, plan.labels), record).length;
     achieved += record.generator.achievedRate / record.generator.plannedRate;
     slices++;
     const minute = (performance.now() - startedMs) / 60_000;
-    if (minute >= nextMinute) {
-      const { rss, heapUsed, arrayBuffers } = held();
+    const { rss, heapUsed, arrayBuffers } = held();
+    const sum = parts[part]!;
+    sum.slices++;
+    sum.minute += (minute - sum.minute) / sum.slices;
+    sum.bytes += (rss - sum.bytes) / sum.slices;
+    const next = Math.floor((minute / minutes) * PARTS);
+    if (next > part) {
       say(
         `  minute ${minute.toFixed(1).padStart(4)}  RSS ${mib(rss).padStart(6)} MiB  heap ${mib(heapUsed).padStart(5)} MiB  buffers ${mib(arrayBuffers).padStart(5)} MiB`,
       );
-      points.push({ minute, bytes: rss });
-      // In a run too short for minutes, the quarters.
-      nextMinute = minute + Math.min(1, minutes / 4);
     }
-    if (minute >= minutes) break;
+    part = next;
   }
-  // What comes first fills caches and compiles.
-  const later = points.slice(1);
+  say(`  ${slices} slices, ${((100 * achieved) / slices).toFixed(1)} % of the rate, ${mib(logBytes)} MiB of logs`);
+  // What comes first fills caches and compiles. Slices follow one another too closely to be samples each.
+  const later = parts.slice(PARTS / 2).filter((part) => part.slices > 0);
+  const { slope, low, high } = slopeOf(later);
+  const kib = (bytes: number) => Math.round(bytes / 1024);
   say(
-    `  slope ${mib(slopeOf(later))} MiB a minute from the second line on; ${slices} slices, ${((100 * achieved) / slices).toFixed(1)} % of the rate, ${mib(logBytes)} MiB of logs`,
+    `  RSS in the second half, by the means of its ${later.length} parts: ${mib(Math.min(...later.map(({ bytes }) => bytes)))} to ${mib(Math.max(...later.map(({ bytes }) => bytes)))} MiB; slope ${kib(slope)} KiB a minute (95 %: ${kib(low)} to ${kib(high)})`,
   );
 }
 
@@ -101,6 +113,8 @@ async function million(driver: Driver): Promise<void> {
 await using server = await processProvider.start('process:redis-server', {});
 await using driver = await Driver.open(server.address, plan, { client: 'raw', workers: 1 });
 if (!globalThis.gc) say('without --expose-gc, garbage is counted too');
+if (!process.execArgv.some((arg) => arg.startsWith('--max-semi-space-size')))
+  say("without --max-semi-space-size, the growth of the main thread's young generation is counted too");
 // First: memory that was given back to the allocator only would hide what this takes.
 await million(driver);
 if (!options.million) await endure(driver, Number(options.minutes), Number(options.rate));

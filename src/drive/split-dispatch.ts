@@ -9,6 +9,7 @@ import { type Bell, BellFlag, createBell, ring } from './bell.ts';
 import { nowUs } from './clock.ts';
 import type { Share } from './departures.ts';
 import { type DispatchOutcome, type DispatchServices, delayFigures, graceEnd, type RunningSlice } from './dispatch.ts';
+import { LOAD_HEAP } from './load-thread.ts';
 import { type Lane, Replies } from './replies.ts';
 import type { FromSender, SenderSetup, ToSender } from './sender.ts';
 
@@ -24,6 +25,7 @@ export class Sender {
   constructor(priority: Priority) {
     this.#worker = new Worker(new URL(`./sender${extname(import.meta.filename)}`, import.meta.url), {
       workerData: { bell: this.bell, priority } satisfies SenderSetup,
+      resourceLimits: LOAD_HEAP,
     });
     this.#worker.on('message', (message: FromSender) => this.#onMessage(message));
     // Whoever drives the load thread hears of it: there is nothing to measure without a sender.
