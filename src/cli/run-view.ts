@@ -1,5 +1,6 @@
 /** Turns what a run reports about itself into a live view: where it is, what it has measured, how the verdict narrows. */
 import type { Judgement } from '../compare/judgement.ts';
+import { hasMemoryProtocol, memoryPlannedSeconds } from '../drive/memory-protocol.ts';
 import { LatencyHistogram } from '../measure/histogram.ts';
 import type { LabelledHistograms } from '../measure/latency-log.ts';
 import { ARMS, type Arm, type Rehearsal } from '../measure/rehearsal.ts';
@@ -31,14 +32,18 @@ export class RunView implements Disposable {
     this.progress = progress;
     this.rehearsal = rehearsal;
     this.judgeSaved = judgeSaved;
-    this.countdown = new Countdown(rehearsal.settings, Date.now());
+    this.countdown = new Countdown(
+      rehearsal.settings.rounds,
+      (round) => plannedSecondsOf(rehearsal, round),
+      Date.now(),
+    );
     process.stderr.on('resize', this.redraw);
   }
 
-  /** A stage begins: in the first `loadSeconds` of it one arm is under load. */
-  begin({ round, doing, loadSeconds }: { round: number; doing: string; loadSeconds: number }): void {
+  /** A stage begins, which takes at least the `plannedSeconds`. */
+  begin({ round, doing, plannedSeconds }: { round: number; doing: string; plannedSeconds: number }): void {
     this.stage = { round, doing };
-    this.countdown.begin(round, loadSeconds, Date.now());
+    this.countdown.begin(round, plannedSeconds, Date.now());
     this.draw();
   }
 
@@ -71,4 +76,11 @@ export class RunView implements Disposable {
     const run = { rehearsal, ...this.stage, ...this.countdown.at(Date.now()), response, judged };
     this.progress.show(this.progress.interactive ? liveBlock(run, colourFor(process.stderr)) : '', liveLine(run));
   }
+}
+
+/** What of a 0-based round is known before: its warm-ups and slices, and of the memory protocol what takes a set time. */
+function plannedSecondsOf(rehearsal: Rehearsal, round: number): number {
+  const { slicePairs, sliceSeconds, warmupSeconds } = rehearsal.settings;
+  const memory = hasMemoryProtocol(rehearsal, round) ? memoryPlannedSeconds(sliceSeconds) : 0;
+  return 2 * (slicePairs * sliceSeconds + warmupSeconds) + memory;
 }

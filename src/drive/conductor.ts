@@ -3,7 +3,7 @@ import { CutoverError } from '../errors.ts';
 import { JitterProbe } from '../measure/jitter-probe.ts';
 import { ARMS, type Round } from '../measure/rehearsal.ts';
 import { spoiledBy } from '../measure/spoiled.ts';
-import { MEMORY_ROUNDS, measureMemory } from './memory-protocol.ts';
+import { hasMemoryProtocol, measureMemory } from './memory-protocol.ts';
 import { conductRound, type RoundOptions } from './round.ts';
 import { ServerDied } from './server-death.ts';
 
@@ -71,19 +71,17 @@ function fallBack({ rehearsal, mayFallBack }: ConductOptions, error: unknown): b
   return true;
 }
 
-/** The full protocol, on servers that are started for it: those of others are not ours to fill, empty and save. */
+/** The full protocol, where the round has it. */
 async function conductMemory(options: ConductOptions, index: number): Promise<void> {
   const { rehearsal, workload, specs, limits, signal } = options;
-  const { memoryProtocol, rate, sliceSeconds } = rehearsal.settings;
+  const { rate, sliceSeconds } = rehearsal.settings;
   const round = rehearsal.rounds[index];
-  const ours = ARMS.every((arm) => rehearsal.arms[arm].provider !== 'url' && !rehearsal.arms[arm].primaries);
   // Shards share servers, and their rounds begin together.
-  if (options.schedule) return;
-  if (memoryProtocol !== 'full' || index >= MEMORY_ROUNDS || !round || !ours) return;
+  if (options.schedule || !round || !hasMemoryProtocol(rehearsal, index)) return;
   const courses = await measureMemory({
     ...{ specs, limits, plan: workload.plan, round: index, order: round.order.slice(0, 2), rate, signal },
     saveSeconds: sliceSeconds,
-    onStage: (doing) => options.onStage({ round: index, doing, loadSeconds: 0 }),
+    onStage: (doing, plannedSeconds) => options.onStage({ round: index, doing, plannedSeconds }),
   });
   for (const arm of ARMS) round.arms[arm].memoryProtocol = courses[arm];
   await options.save(rehearsal);

@@ -2,7 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CutoverError } from '../errors.ts';
 import { heldBytes } from '../measure/process-memory.ts';
-import { ARMS, type Arm, type CoursePhase, type MemoryCourse, type MemorySample } from '../measure/rehearsal.ts';
+import {
+  ARMS,
+  type Arm,
+  type CoursePhase,
+  type MemoryCourse,
+  type MemorySample,
+  type Rehearsal,
+} from '../measure/rehearsal.ts';
 import { keyCount, memorySample } from '../measure/server-memory.ts';
 import { Dataset, type Traffic } from '../plan/dataset.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -23,6 +30,8 @@ export const MEMORY_ROUNDS = 5;
 /** What it adds to each of them, about: three times idle, the phases and two snapshots. */
 export const MEMORY_ROUND_SECONDS = 90;
 const LEAST_BYTES = 64 * 2 ** 20;
+/** How often both arms idle in it, and of each the snapshot: the part of it whose time is known before. */
+export const memoryPlannedSeconds = (saveSeconds: number): number => 3 * IDLE_SECONDS + 2 * saveSeconds;
 const DELETED = { from: 0, to: 0.5 };
 const IDLE_SAMPLES_EVERY_MS = 1000;
 const SAVE_SAMPLES_EVERY_MS = 20;
@@ -43,7 +52,15 @@ export interface MemoryProtocolOptions {
   /** Default 64 MiB of payload, or what a quarter of a container's memory holds: with less, RSS says little. */
   leastBytes?: number;
   signal: AbortSignal;
-  onStage: (doing: string) => void;
+  /** `plannedSeconds`: what the stage takes at least. */
+  onStage: (doing: string, plannedSeconds: number) => void;
+}
+
+/** Whether a 0-based round ends with it, on servers that are started for it: those of others are not ours to fill and empty. */
+export function hasMemoryProtocol({ settings, arms }: Pick<Rehearsal, 'settings' | 'arms'>, round: number): boolean {
+  // Before the first round nothing is known of the arms.
+  const ours = ARMS.every((arm) => arms[arm]?.provider !== 'url' && !arms[arm]?.primaries);
+  return settings.memoryProtocol === 'full' && round < MEMORY_ROUNDS && ours;
 }
 
 /** INFO memory of an arm once the server's own timer has caught up with what was sent. */
@@ -119,16 +136,16 @@ export async function measureMemory(options: MemoryProtocolOptions): Promise<Rec
     await sample(phase);
   };
 
-  options.onStage('memory: filling both');
+  options.onStage('memory: filling both', 0);
   await sample('start');
   await send(dataset.fill());
   await sample('fill');
-  options.onStage('memory: both idle after the fill');
+  options.onStage('memory: both idle after the fill', idleSeconds);
   await idle('fillIdle', true);
 
   let writtenBytes = 0;
   for (let step = 0; step < TURNOVERS * STEPS_PER_TURNOVER; step++) {
-    options.onStage(`memory: overwriting, ${Math.floor((100 * step) / (TURNOVERS * STEPS_PER_TURNOVER))} %`);
+    options.onStage(`memory: overwriting, ${Math.floor((100 * step) / (TURNOVERS * STEPS_PER_TURNOVER))} %`, 0);
     const part = step % STEPS_PER_TURNOVER;
     const turn = Math.floor(step / STEPS_PER_TURNOVER);
     await send(dataset.overwrite(turn, { from: part / STEPS_PER_TURNOVER, to: (part + 1) / STEPS_PER_TURNOVER }));
@@ -139,24 +156,24 @@ export async function measureMemory(options: MemoryProtocolOptions): Promise<Rec
       course.churnRss.push({ writtenBytes, rssBytes: course.phases.churn!.rssBytes });
     }
   }
-  options.onStage('memory: both idle after the churn');
+  options.onStage('memory: both idle after the churn', idleSeconds);
   await idle('churnIdle');
 
-  options.onStage('memory: deleting half of the keys');
+  options.onStage('memory: deleting half of the keys', 0);
   await send(dataset.delete(DELETED));
   await sample('delete');
-  options.onStage('memory: both idle after half of the keys were deleted');
+  options.onStage('memory: both idle after half of the keys were deleted', idleSeconds);
   await idle('deleteIdle');
   for (const arm of ARMS) await watch(command(arms[arm].server, ['MEMORY', 'PURGE']));
   await sample('purge');
 
-  options.onStage('memory: refilling with longer values');
+  options.onStage('memory: refilling with longer values', 0);
   await send(dataset.refill(DELETED));
   await sample('refill');
 
   const overwriting = dataset.overwriteSlowly(TURNOVERS, options.rate, options.saveSeconds);
   for (const arm of order) {
-    options.onStage(`memory: the ${arm} saves while keys are overwritten`);
+    options.onStage(`memory: the ${arm} saves while keys are overwritten`, options.saveSeconds);
     const { errors, ...figures } = await watch(save(arms[arm].server, overwriting, signal));
     arms[arm].course.save = figures;
     addErrors(arms[arm].course, errors);

@@ -28,8 +28,8 @@ interface Stage {
   /** 0-based. */
   round: number;
   doing: string;
-  /** For so long one arm is under load. */
-  loadSeconds: number;
+  /** What it takes at least: load, and idling on purpose. */
+  plannedSeconds: number;
 }
 
 export interface RoundOptions {
@@ -300,8 +300,8 @@ class RunningRound implements AsyncDisposable {
     }
   }
 
-  private begin(doing: string, loadSeconds = 0): void {
-    this.options.onStage({ round: this.index, doing, loadSeconds });
+  private begin(doing: string, plannedSeconds = 0): void {
+    this.options.onStage({ round: this.index, doing, plannedSeconds });
   }
 
   /** Waits for `work` on one arm, unless either server dies first. */

@@ -1,6 +1,7 @@
 /** Turns a judgement into what a person reads in a terminal of 80 columns, the verdict last. */
 import { ALL_FAMILIES } from '../compare/budget.ts';
 import type { JudgedRule, Judgement, Verdict } from '../compare/judgement.ts';
+import { courseFigures } from '../compare/metrics/memory.ts';
 import { allowedOf, changeOf, figureOf, intervalOf, remarksOn, scope } from '../compare/sentence.ts';
 import { asSentence, bytes, count, digits, duration, percent, plural, shorten } from '../compare/wording.ts';
 import type { Caveat } from '../errors.ts';
@@ -33,6 +34,7 @@ export function terminalText(source: ReportSource, colour: Colour): string {
     latencyLines(judgement, colour),
     distributionLines(source, colour),
     memoryLines(judgement, colour),
+    courseLines(source, colour),
     caveatLines(judgement.caveats, colour),
     findingLines(judgement.findings),
     wrap(judgement.sentence, WIDTH).map((line) => colour('strong', colour(TONES[judgement.verdict], line))),
@@ -197,6 +199,26 @@ function memoryLines({ memory: { baseline, candidate } }: Judgement, colour: Col
       rows,
     ),
     ...wrap(why, WIDTH).map((line) => colour('quiet', line)),
+  ];
+}
+
+/** What the full memory protocol found: the budget may judge little of it. */
+function courseLines({ rehearsal }: ReportSource, colour: Colour): string[] {
+  const rows = courseFigures(rehearsal.rounds);
+  if (rows.length === 0) return [];
+  return [
+    ...alignTable(
+      [
+        { title: 'memory protocol, by phase', align: 'left' },
+        { title: 'baseline', align: 'right' },
+        { title: 'candidate', align: 'right' },
+      ],
+      rows.map(({ phase, ...perByte }) => [phase, ...ARMS.map((arm) => digits(perByte[arm]))]),
+    ),
+    ...wrap(
+      'RSS growth per byte of data, on servers of its own, means over rounds. Judged is what the budget names of fill, churn, refill and peak_during_save; docs/memory.md tells the phases.',
+      WIDTH,
+    ).map((line) => colour('quiet', line)),
   ];
 }
 

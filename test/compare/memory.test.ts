@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { parseBudget } from '../../src/compare/budget.ts';
 import { judge } from '../../src/compare/judge.ts';
 import { explainDifference } from '../../src/compare/memory-explanation.ts';
+import { courseFigures } from '../../src/compare/metrics/memory.ts';
 import { theilSen } from '../../src/compare/slope.ts';
 import { ARMS, type Arm, COURSE_PHASES, type MemoryCourse, type MemorySample } from '../../src/measure/rehearsal.ts';
 import { rehearse } from '../support/rehearsal.ts';
@@ -98,6 +99,29 @@ test('the peak is RSS and copied pages, or what the system says where it says so
   };
   assert.equal(rule(withProcess(['candidate'])).outcome, 'fail');
   assert.equal(rule(withProcess(['baseline', 'candidate'])).outcome, 'pass');
+});
+
+test('every phase of the protocol has a figure of each arm, the mean over the rounds that have it', () => {
+  const { rehearsal } = rehearse(() => ({}));
+  for (const [k, { arms }] of rehearsal.rounds.entries()) {
+    if (k >= 2) continue;
+    for (const arm of ARMS)
+      arms[arm].memoryProtocol = course({ churn: 1.4 + k / 10, delete: arm === 'candidate' ? 3 : 2 });
+  }
+  const figures = courseFigures(rehearsal.rounds);
+  assert.deepEqual(
+    figures.map(({ phase }) => phase),
+    [...COURSE_PHASES.slice(1), 'peak while saving'],
+  );
+  const of = (phase: string) => {
+    const { baseline, candidate } = figures.find((row) => row.phase === phase)!;
+    return [baseline.toFixed(3), candidate.toFixed(3)];
+  };
+  assert.deepEqual(of('fill'), ['1.300', '1.300']);
+  assert.deepEqual(of('churn'), ['1.450', '1.450']);
+  assert.deepEqual(of('delete'), ['2.000', '3.000']);
+  assert.deepEqual(of('peak while saving'), ['1.578', '1.578']);
+  assert.deepEqual(courseFigures(rehearse(() => ({})).rehearsal.rounds), []);
 });
 
 test('a server that lost keys or refused some is not judged', () => {

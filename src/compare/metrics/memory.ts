@@ -1,6 +1,13 @@
 /** Turns memory samples into rules on resident memory per byte of data: in the phases the budget names, and while saving. */
 import type { Caveat } from '../../errors.ts';
-import { ARMS, type Arm, type MemorySample, type Round } from '../../measure/rehearsal.ts';
+import {
+  ARMS,
+  type Arm,
+  COURSE_PHASES,
+  type CoursePhase,
+  type MemorySample,
+  type Round,
+} from '../../measure/rehearsal.ts';
 import { type Assessment, geometricMeans, logRatios, type Metric } from '../assessment.ts';
 import { ALL_FAMILIES, type JudgedPhase } from '../budget.ts';
 import type { Evidence } from '../evidence.ts';
@@ -93,6 +100,30 @@ function samplesAt(
     ? [memory.start, memory[phase]]
     : [memoryProtocol?.phases.start, memoryProtocol?.phases[phase]];
   return start && sample ? { start, sample } : undefined;
+}
+
+/** RSS per logical byte of each arm in the phases of the full protocol, and at the peak: means over the rounds that have it. */
+export function courseFigures(rounds: Round[]): ({ phase: string } & Record<Arm, number>)[] {
+  const measured = rounds.filter(({ arms }) => ARMS.every((arm) => arms[arm]?.memoryProtocol?.phases.save));
+  const rowOf = (phase: string, growthOf: (round: Round, arm: Arm) => Growth | undefined) => {
+    const [baseline, candidate] = ARMS.map((arm) =>
+      measured.flatMap((round) => {
+        const growth = growthOf(round, arm);
+        return growth ? [growth.bytes / growth.logicalBytes] : [];
+      }),
+    );
+    return baseline!.length > 0 && candidate!.length > 0
+      ? [{ phase, baseline: meanOf(baseline!), candidate: meanOf(candidate!) }]
+      : [];
+  };
+  const growthIn = (phase: CoursePhase) => (round: Round, arm: Arm) => {
+    const { start, [phase]: sample } = round.arms[arm].memoryProtocol!.phases;
+    return start && sample && { bytes: sample.rssBytes - start.rssBytes, logicalBytes: sample.logicalBytes };
+  };
+  return [
+    ...COURSE_PHASES.filter((phase) => phase !== 'start').flatMap((phase) => rowOf(phase, growthIn(phase))),
+    ...rowOf('peak while saving', peakIn),
+  ];
 }
 
 /**
