@@ -1,8 +1,9 @@
 /** A capture, or a stretch of one → its commands counted by family of keys, in typed tables, as what has to be fast does. */
 import type { ByteRange } from '../src/capture/input.ts';
+import type { OpView } from '../src/capture/ops.ts';
 import { Capture } from '../src/capture/read.ts';
 import { KeyTable } from '../src/model/keyspace.ts';
-import { type FindKeys, keyFinderOf, NumberList } from '../src/model/shapes.ts';
+import { type FindKeys, findFirst, keyFinderOf, NumberList } from '../src/model/shapes.ts';
 import { TemplateMiner } from '../src/model/template/miner.ts';
 
 /** Templates and commands that are counted apart: powers of two, more than the measured captures have. */
@@ -16,25 +17,30 @@ export async function countFamilies(path: string, range?: ByteRange): Promise<nu
   const counts = new Float64Array(TEMPLATES * COMMANDS);
   const finders: (FindKeys | undefined)[] = [];
   const found = new NumberList();
-  for await (const op of new Capture(path, {}, range).batches()) {
-    const { bytes } = op;
+  const countKey = (op: OpView, index: number) => {
+    op.hashKey(index);
+    const row = keys.row(op.keyLow, op.keyHigh);
+    if (keys.created) {
+      const key = op.arg(index);
+      keys.setTemplate(row, miner.add(key, 0, key.length));
+    }
+    counts[(keys.templateOf(row) & (TEMPLATES - 1)) * COMMANDS + (op.commandId & (COMMANDS - 1))]!++;
+  };
+  const countBatch = (op: OpView) => {
     while (op.next()) {
       const { commandId } = op;
       finders[commandId] ??= keyFinderOf(op.command);
-      found.length = 0;
-      finders[commandId](op, found);
-      for (let i = 0; i < found.length; i++) {
-        const index = found.at[i]!;
-        const plain = op.isPlain(index);
-        const key = plain ? bytes : op.arg(index);
-        const start = plain ? op.argStart(index) : 0;
-        const end = plain ? op.argEnd(index) : key.length;
-        const row = keys.row(op.db, key, start, end);
-        if (keys.created) keys.template[row] = miner.add(key, start, end);
-        counts[(keys.template[row]! & (TEMPLATES - 1)) * COMMANDS + (commandId & (COMMANDS - 1))]!++;
+      const findKeys = finders[commandId];
+      if (findKeys === findFirst) {
+        if (op.argCount > 1) countKey(op, 1);
+        continue;
       }
+      found.length = 0;
+      findKeys(op, found);
+      for (let i = 0; i < found.length; i++) countKey(op, found.at[i]!);
     }
-  }
+  };
+  for await (const op of new Capture(path, {}, range).batches()) countBatch(op);
   const { families, familyOf } = miner.fold();
   const requests = new Float64Array(families.length);
   for (const [template, family] of familyOf.entries())

@@ -201,6 +201,8 @@ export class AofDecoder extends Decoder {
     batch.source[r] = this.sourceNumber;
     batch.kind[r] = SourceKind.client;
     batch.command[r] = NO_COMMAND;
+    batch.keyLow[r] = 0;
+    batch.keyHigh[r] = 0;
     scanner.commit(args);
   }
 }

@@ -37,8 +37,14 @@ export class I32 extends Value {
   or(that: I32 | number) {
     return this.with(that, 0x72);
   }
+  xor(that: I32 | number) {
+    return this.with(that, 0x73);
+  }
   shiftLeft(that: I32 | number) {
     return this.with(that, 0x74);
+  }
+  rotateLeft(that: I32 | number) {
+    return this.with(that, 0x77);
   }
   shiftRight(that: I32 | number) {
     return this.with(that, 0x76);

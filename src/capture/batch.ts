@@ -19,6 +19,9 @@ export interface Batch {
   kind: Uint8Array;
   /** Number of the way that the command is spelled; NO_COMMAND where it has none. */
   command: Uint32Array;
+  /** Hash of the first argument in the database, see `hash64`, where that is a key; both 0 where it is not known. */
+  keyLow: Int32Array;
+  keyHigh: Int32Array;
   firstArg: Uint32Array;
   argStart: Uint32Array;
   argEnd: Uint32Array;

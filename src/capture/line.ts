@@ -357,6 +357,8 @@ export class LineParser {
     batch.db[r] = this.db;
     batch.source[r] = source;
     batch.kind[r] = kind;
+    batch.keyLow[r] = 0;
+    batch.keyHigh[r] = 0;
     batch.command[r] = plain ? this.scanner.commandNumber(batch.argStart[first]!, batch.argEnd[first]!) : NO_COMMAND;
     this.scanner.commit(this.args);
   }

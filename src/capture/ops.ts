@@ -4,6 +4,7 @@ import { ByteTable } from './byte-table.ts';
 import { COMMANDS, type CommandInfo } from './commands.ts';
 import { Dialect, roleOf } from './dialect.ts';
 import { decodeArgument, decodeUnquoted } from './encode.ts';
+import { hash64, hashHigh, hashLow } from './key-hash.ts';
 
 export type OpKind = 'command' | 'script-child' | 'module-child';
 
@@ -41,8 +42,6 @@ interface Name {
   id: number;
   info: CommandInfo | undefined;
   role: number;
-  /** Whether it has any of those below. */
-  special: boolean;
   callsScript: boolean;
   allowedWhileBusy: boolean;
   secretive: boolean;
@@ -122,15 +121,14 @@ export class OpState {
     const callsScript = SCRIPT_CALLS.has(text);
     const allowedWhileBusy = ALLOWED_WHILE_BUSY.has(text);
     const secretive = SECRETIVE.has(text);
-    const special = callsScript || allowedWhileBusy || secretive;
     const id = this.names.id(text);
-    return { text, id, info, role: roleOf(text, info), special, callsScript, allowedWhileBusy, secretive };
+    return { text, id, info, role: roleOf(text, info), callsScript, allowedWhileBusy, secretive };
   }
 }
 
 const NO_NAME: Name = {
   ...{ text: '', id: 0, info: undefined, role: 0 },
-  ...{ special: false, callsScript: false, allowedWhileBusy: false, secretive: false },
+  ...{ callsScript: false, allowedWhileBusy: false, secretive: false },
 };
 /** By SourceKind. */
 const KINDS: readonly OpKind[] = ['command', 'command', 'script-child', 'module-child'];
@@ -145,6 +143,9 @@ export class OpView {
   node = 0;
   /** What `argStart` and `argEnd` refer to. */
   bytes: Buffer;
+  /** What `hashKey` left: two signed halves. */
+  keyLow = 0;
+  keyHigh = 0;
 
   private batch: Batch;
   private readonly state: OpState;
@@ -227,9 +228,9 @@ export class OpView {
       state.commands++;
       if (source === SourceKind.unix) state.unixCommands++;
       state.dialect.see(this, name.role, batch.source[r]!, batch.db[r]!);
-      if (!name.special) state.openScript = 0;
-      else if (name.callsScript) state.openScript = batch.line[r]!;
-      else if (!name.allowedWhileBusy) state.openScript = 0;
+      // Asked in this order, the answers seldom change from one op to the next.
+      if (name.callsScript) state.openScript = batch.line[r]!;
+      else if (state.openScript !== 0 && !name.allowedWhileBusy) state.openScript = 0;
     }
     if (name.secretive) this.hideSecrets();
     return true;
@@ -265,6 +266,27 @@ export class OpView {
     const { argStart, argEnd, argLength } = this.batch;
     const i = this.first + index;
     return argLength[i] === argEnd[i]! - argStart[i]!;
+  }
+
+  /** Leaves the hash of argument `index` as a key of the op's database in `keyLow` and `keyHigh`. */
+  hashKey(index: number): void {
+    const { batch, record } = this;
+    const low = batch.keyLow[record]!;
+    const high = batch.keyHigh[record]!;
+    if (index === 1 && (low | high) !== 0) {
+      this.keyLow = low;
+      this.keyHigh = high;
+    } else this.hashArgument(index);
+  }
+
+  private hashArgument(index: number): void {
+    if (this.isPlain(index)) hash64(this.bytes, this.argStart(index), this.argEnd(index), this.db);
+    else {
+      const decoded = this.arg(index);
+      hash64(decoded, 0, decoded.length, this.db);
+    }
+    this.keyLow = hashLow;
+    this.keyHigh = hashHigh;
   }
 
   /** Whether it is that word, given in upper case, in any case. */

@@ -36,6 +36,7 @@ import {
 } from './assembler.ts';
 import { REDACTED } from './batch.ts';
 import { EscapeClass, escapeClass, hexValue } from './encode.ts';
+import { hashCode } from './key-hash.ts';
 
 /** A batch ends at the line where it has so many. */
 const BATCH_RECORDS = 1 << 14;
@@ -86,6 +87,8 @@ const LENGTH = place(4 * BATCH_RECORDS);
 const DB = place(4 * BATCH_RECORDS);
 const SOURCE = place(4 * BATCH_RECORDS);
 const COMMAND = place(4 * BATCH_RECORDS);
+const KEY_LOW = place(4 * BATCH_RECORDS);
+const KEY_HIGH = place(4 * BATCH_RECORDS);
 const KIND = place(BATCH_RECORDS);
 const FIRST_ARG = place(4 * (BATCH_RECORDS + 1));
 const ARG_START = place(4 * (BATCH_ARGUMENTS + MAX_ARGUMENTS));
@@ -135,7 +138,7 @@ const MEMORY_BYTES = TEXT_START + MAX_LINE_BYTES + CHUNK_BYTES + SLACK;
 /** Addresses of what the caller reads and writes, and how many there are of it. */
 export const LAYOUT = {
   ...{ COUNT, ARGUMENTS, LINE, AMBIGUOUS_LINES, STOP_AT_AMBIGUOUS, MAX_LINE, REDACTED_AT, NAME_AT },
-  ...{ AT_US, LINES, LENGTH, DB, SOURCE, COMMAND, KIND, FIRST_ARG, ARG_START, ARG_END, ARG_LENGTH },
+  ...{ AT_US, LINES, LENGTH, DB, SOURCE, COMMAND, KEY_LOW, KEY_HIGH, KIND, FIRST_ARG, ARG_START, ARG_END, ARG_LENGTH },
   ...{ RECORDS: BATCH_RECORDS, FULL_ARGUMENTS: BATCH_ARGUMENTS, ALL_ARGUMENTS: BATCH_ARGUMENTS + MAX_ARGUMENTS },
   ...{ MAX_NAME_BYTES, SOURCES, ENTRY_BYTES, ENTRY_LENGTH, ENTRY_TEXT },
 };
@@ -169,7 +172,7 @@ export function assembleScan(): Uint8Array<ArrayBuffer> {
   const vectors = new Vectors();
   const commands = defineTable(program, 'Command', COMMANDS);
   const sources = defineTable(program, 'Source', SOURCES);
-  program.define('scan', (routine) => scanLines(routine, vectors, commands.find, sources));
+  program.define('scan', (routine) => scanLines(routine, vectors, commands, sources));
   program.data(
     HEX,
     Uint8Array.from({ length: 256 }, (_, byte) => hexValue(byte) & 0xff),
@@ -184,7 +187,7 @@ export function assembleScan(): Uint8Array<ArrayBuffer> {
 }
 
 /** scan(start, end). */
-function scanLines(routine: Routine, vectors: Vectors, findCommand: Find, sources: Table): Code[] {
+function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources: Table): Code[] {
   const start = routine.parameter();
   const end = routine.parameter();
   const line = routine.i32();
@@ -201,6 +204,10 @@ function scanLines(routine: Routine, vectors: Vectors, findCommand: Find, source
   const sourceLength = routine.i32();
   const nameStart = routine.i32();
   const nameLength = routine.i32();
+  const keyStart = routine.i32();
+  const keyLength = routine.i32();
+  const keyLow = routine.i32();
+  const keyHigh = routine.i32();
   const argument = routine.i32();
   const surplus = routine.i32();
   const escaped = routine.i32();
@@ -304,8 +311,22 @@ function scanLines(routine: Routine, vectors: Vectors, findCommand: Find, source
         nameLength.set(load32(at, ARG_LENGTH)),
         command.set(-1),
         when(load32(at, ARG_END).subtract(nameStart).equals(nameLength), [
-          ...findCommand(routine, nameStart, nameLength, command),
+          ...commands.find(routine, nameStart, nameLength, command),
           branchIf(stop, command.isNegative().and(load32(i32(COMMANDS.size)).below(MAX_COMMANDS))),
+        ]),
+        keyLow.set(0),
+        keyHigh.set(0),
+        when(command.isNegative().isZero(), [
+          when(load32(commands.tag(command)).and(args.subtract(firstArg).above(1)), [
+            keyStart.set(load32(at, ARG_START + 4)),
+            keyLength.set(load32(at, ARG_LENGTH + 4)),
+            when(
+              load32(at, ARG_END + 4)
+                .subtract(keyStart)
+                .equals(keyLength),
+              hashCode(routine, keyStart, keyLength, db, keyLow, keyHigh),
+            ),
+          ]),
         ]),
         when(escapes.and(EscapeClass.ambiguous), [
           branchIf(stop, load32(i32(STOP_AT_AMBIGUOUS))),
@@ -319,6 +340,8 @@ function scanLines(routine: Routine, vectors: Vectors, findCommand: Find, source
         store32(at, db, DB),
         store32(at, source, SOURCE),
         store32(at, command, COMMAND),
+        store32(at, keyLow, KEY_LOW),
+        store32(at, keyHigh, KEY_HIGH),
         store32(at, firstArg, FIRST_ARG),
         store8(count, load8(sources.tag(source)), KIND),
         count.set(count.add(1)),

@@ -1,6 +1,7 @@
 /** The memory of a capture: its text, and the records that are found in it, by the program for common lines or by a parser. */
 import { type Batch, NO_COMMAND, SourceKind } from './batch.ts';
 import { hashOf } from './byte-table.ts';
+import { keyIsFirst } from './commands.ts';
 import { assembleScan, LAYOUT, type ScanProgram } from './scan.ts';
 
 /** What the types of Node leave out. */
@@ -38,6 +39,8 @@ export class Scanner {
       source: records(LAYOUT.SOURCE),
       kind: new Uint8Array(buffer, LAYOUT.KIND, LAYOUT.RECORDS),
       command: records(LAYOUT.COMMAND),
+      keyLow: new Int32Array(buffer, LAYOUT.KEY_LOW, LAYOUT.RECORDS),
+      keyHigh: new Int32Array(buffer, LAYOUT.KEY_HIGH, LAYOUT.RECORDS),
       firstArg: new Uint32Array(buffer, LAYOUT.FIRST_ARG, LAYOUT.RECORDS + 1),
       argStart: args(LAYOUT.ARG_START),
       argEnd: args(LAYOUT.ARG_END),
@@ -126,8 +129,13 @@ export class Scanner {
   commandNumber(start: number, end: number): number {
     if (end - start > LAYOUT.MAX_NAME_BYTES) return NO_COMMAND;
     const known = this.program.findCommand(start, end - start);
-    const number = known >= 0 ? known : this.program.addCommand(start, end - start, 0);
+    const number = known >= 0 ? known : this.addCommand(start, end);
     return number < 0 ? NO_COMMAND : number;
+  }
+
+  private addCommand(start: number, end: number): number {
+    const name = this.batch.bytes.toString('latin1', start, end).toLowerCase();
+    return this.program.addCommand(start, end - start, keyIsFirst(name) ? 1 : 0);
   }
 
   private get(address: number): number {

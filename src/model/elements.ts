@@ -1,5 +1,5 @@
 /** Members, fields and items of a family's collections → how many a key has, and how unequally they are asked for. */
-import { hash64, hashHigh, hashLow } from './keyspace.ts';
+import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
 
 /** Pairs of key and element that are counted; beyond it they are sampled by hash. */
 const MAX_PAIRS = 4096;

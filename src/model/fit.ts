@@ -116,6 +116,9 @@ export type FitOp = Pick<
   | 'isPlain'
   | 'argStart'
   | 'argEnd'
+  | 'hashKey'
+  | 'keyLow'
+  | 'keyHigh'
 >;
 
 interface Command extends CommandTraits {
@@ -497,16 +500,12 @@ export class Fit {
   /** Row of the key that stands at this argument. */
   private key(op: FitOp, index: number, command: Command, byClient: boolean): number {
     const { keys } = this;
-    // In place where the bytes stand for themselves: most keys do.
-    const plain = op.isPlain(index);
-    const bytes = plain ? op.bytes : op.arg(index);
-    const start = plain ? op.argStart(index) : 0;
-    const end = plain ? op.argEnd(index) : bytes.length;
-    const row = keys.row(op.db, bytes, start, end);
-    let template = keys.template[row]!;
+    op.hashKey(index);
+    const row = keys.row(op.keyLow, op.keyHigh);
+    let template = keys.templateOf(row);
     if (row === 0 || keys.created) {
-      template = this.template(op.db, bytes, start, end);
-      keys.template[row] = template;
+      template = this.template(op, index);
+      keys.setTemplate(row, template);
     }
     const stats = this.templates[template]!;
     if (byClient) stats.requests++;
@@ -554,12 +553,13 @@ export class Fit {
     }
   }
 
-  private template(db: number, bytes: Uint8Array, start: number, end: number): number {
-    const { miner, numbers } = intern(this.databases, db, () => ({
+  private template(op: FitOp, index: number): number {
+    const { miner, numbers } = intern(this.databases, op.db, () => ({
       miner: new TemplateMiner(this.globs),
       numbers: [],
     }));
-    const local = miner.add(bytes, start, end);
+    const key = op.arg(index);
+    const local = miner.add(key, 0, key.length);
     numbers[local] ??= this.templates.push({ miner, local, ...newKeyStats() }) - 1;
     return numbers[local];
   }
@@ -662,7 +662,7 @@ export class Fit {
         const refilled = reads && this.isFilled(calls.next[entry]!, row);
         const presence = keys.presence[row]!;
         const known = presence === Presence.written && keys.expires[row]! > now;
-        const stats = this.templates[keys.template[row]!]!;
+        const stats = this.templates[keys.templateOf(row)]!;
         let found = false;
         if (reads && !refilled && presence === Presence.unknown) {
           found =

@@ -1,6 +1,7 @@
 /** What scripts are told and what others stored for them → the stretch of calls whose arguments cannot be made up. */
+
+import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
 import type { Fit } from './fit.ts';
-import { hash64, hashLow } from './keyspace.ts';
 import { intern, tally } from './tally.ts';
 
 /** A unit of the stretch: calls of scripts, or one call that stored what a script is told later. */
@@ -99,5 +100,6 @@ const callsScript = ({ units, shapes }: Fit, kind: number) =>
 
 function rowOf({ keys }: Fit, db: number, text: string): number {
   const bytes = bytesOf(text);
-  return keys.find(db, bytes, 0, bytes.length);
+  hash64(bytes, 0, bytes.length, db);
+  return keys.find(hashLow, hashHigh);
 }

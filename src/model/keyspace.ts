@@ -2,6 +2,9 @@
 import { widened } from './pair-table.ts';
 
 const NO_ROW = 0;
+/** Numbers in a row of `identities`: a power of two, so that none is on two lines of the processor's cache. */
+const WIDTH = 4;
+const [LOW, HIGH, TEMPLATE] = [0, 1, 2];
 /** When rows are dropped, keys with at least this share of all accesses stay whatever their hash. */
 const HEAVY_SHARE = 1 / (1 << 14);
 
@@ -30,9 +33,8 @@ export class KeyTable {
   rows = 0;
   private capacity = 1 << 12;
   private slots = new Uint32Array(this.capacity * 2);
-  private low = new Int32Array(this.capacity);
-  private high = new Int32Array(this.capacity);
-  template = new Uint32Array(this.capacity);
+  /** Of each row, side by side because they are looked at together: LOW and HIGH half of the hash, TEMPLATE. */
+  private identities = new Int32Array(this.capacity * WIDTH);
   /** Accesses by clients' units. */
   requests = new Uint32Array(this.capacity);
   /** Number of the key access, of all keys, that was this key's first and last. */
@@ -52,58 +54,62 @@ export class KeyTable {
   private heavy = 0;
   private readonly maxRows: number;
 
-  /** A row takes 42 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
+  /** A row takes 46 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
   constructor(maxRows: number) {
     this.maxRows = maxRows;
   }
 
-  /** Row of the key `bytes[start..end)` in a database, made if it is new; 0 if the sample leaves it out. */
-  row(db: number, bytes: Uint8Array, start: number, end: number): number {
-    hash64(bytes, start, end, db);
-    const low = hashLow;
-    const high = hashHigh;
-    const mask = this.slots.length - 1;
+  /** Row of the key with that hash, made if it is new; 0 if the sample leaves it out. */
+  row(low: number, high: number): number {
+    const { slots, identities } = this;
+    const mask = slots.length - 1;
+    this.created = false;
     let slot = low & mask;
-    for (let row = this.slots[slot]!; row !== NO_ROW; row = this.slots[slot]!) {
-      if (this.low[row] === low && this.high[row] === high) {
-        this.created = false;
-        return row;
-      }
+    for (let row = slots[slot]!; row !== NO_ROW; row = slots[slot]!) {
+      if (identities[row * WIDTH + LOW] === low && identities[row * WIDTH + HIGH] === high) return row;
       slot = (slot + 1) & mask;
     }
-    this.created = false;
     if (this.threshold < 2 ** 32 && high >>> 0 >= this.threshold) return NO_ROW;
     if (this.rows + 2 >= this.capacity) {
       if (this.capacity >= this.maxRows) this.thin();
       else this.grow();
-      return this.row(db, bytes, start, end);
+      return this.row(low, high);
     }
     const row = ++this.rows;
-    this.slots[slot] = row;
-    this.low[row] = low;
-    this.high[row] = high;
+    slots[slot] = row;
+    identities[row * WIDTH + LOW] = low;
+    identities[row * WIDTH + HIGH] = high;
     this.created = true;
     return row;
   }
 
-  /** Row of the key `bytes[start..end)` in a database, or 0. */
-  find(db: number, bytes: Uint8Array, start: number, end: number): number {
-    hash64(bytes, start, end, db);
-    const mask = this.slots.length - 1;
-    let slot = hashLow & mask;
-    let row = this.slots[slot]!;
-    while (row !== NO_ROW && (this.low[row] !== hashLow || this.high[row] !== hashHigh)) {
+  /** Row of the key with that hash, or 0. */
+  find(low: number, high: number): number {
+    const { slots } = this;
+    const mask = slots.length - 1;
+    let slot = low & mask;
+    let row = slots[slot]!;
+    while (row !== NO_ROW && (this.lowOf(row) !== low || this.highOf(row) !== high)) {
       slot = (slot + 1) & mask;
-      row = this.slots[slot]!;
+      row = slots[slot]!;
     }
     return row;
+  }
+
+  /** Number of the template of the row's key. */
+  templateOf(row: number): number {
+    return this.identities[row * WIDTH + TEMPLATE]!;
+  }
+
+  setTemplate(row: number, template: number): void {
+    this.identities[row * WIDTH + TEMPLATE] = template;
   }
 
   /** How many keys the row stands for: 0 for what only an earlier, higher threshold kept. */
   weight(row: number): number {
     if (this.threshold === 2 ** 32) return 1;
     if (this.requests[row]! >= this.heavy) return 1;
-    return this.high[row]! >>> 0 < this.threshold ? 2 ** 32 / this.threshold : 0;
+    return this.highOf(row) >>> 0 < this.threshold ? 2 ** 32 / this.threshold : 0;
   }
 
   /** Share of keys that are kept. */
@@ -113,11 +119,19 @@ export class KeyTable {
 
   /** A number in [0, 1) that depends on the key only: the same keys are below a bound in every capture. */
   order(row: number): number {
-    return ((this.high[row]! >>> 0) * 2 ** 20 + (this.low[row]! >>> 12)) / 2 ** 52;
+    return ((this.highOf(row) >>> 0) * 2 ** 20 + (this.lowOf(row) >>> 12)) / 2 ** 52;
   }
 
   /** Called when rows get new numbers: `map[old]` is the new number, 0 for a dropped row. */
   onThin: ((map: Uint32Array) => void) | undefined;
+
+  private lowOf(row: number): number {
+    return this.identities[row * WIDTH + LOW]!;
+  }
+
+  private highOf(row: number): number {
+    return this.identities[row * WIDTH + HIGH]!;
+  }
 
   private thin(): void {
     this.threshold /= 2;
@@ -127,26 +141,26 @@ export class KeyTable {
     const map = new Uint32Array(this.rows + 1);
     let kept = 0;
     for (let row = 1; row <= this.rows; row++) {
-      if (this.high[row]! >>> 0 >= this.threshold && this.requests[row]! < this.heavy) continue;
+      if (this.highOf(row) >>> 0 >= this.threshold && this.requests[row]! < this.heavy) continue;
       map[row] = ++kept;
+      this.identities.copyWithin(kept * WIDTH, row * WIDTH, (row + 1) * WIDTH);
       for (const column of this.columns()) column[kept] = column[row]!;
     }
+    this.identities.fill(0, (kept + 1) * WIDTH, (this.rows + 1) * WIDTH);
     for (const column of this.columns()) column.fill(0, kept + 1, this.rows + 1);
     this.rows = kept;
     this.place();
     this.onThin?.(map);
   }
 
-  private columns(): (Uint32Array | Int32Array | Uint8Array)[] {
-    const { low, high, template, requests, first, last, birth, batch, presence, expires } = this;
-    return [low, high, template, requests, first, last, birth, batch, presence, expires];
+  private columns(): (Uint32Array | Uint8Array)[] {
+    const { requests, first, last, birth, batch, presence, expires } = this;
+    return [requests, first, last, birth, batch, presence, expires];
   }
 
   private grow(): void {
     this.capacity *= 2;
-    this.low = widened(this.low);
-    this.high = widened(this.high);
-    this.template = widened(this.template);
+    this.identities = widened(this.identities);
     this.requests = widened(this.requests);
     this.first = widened(this.first);
     this.last = widened(this.last);
@@ -162,48 +176,9 @@ export class KeyTable {
     this.slots.fill(NO_ROW);
     const mask = this.slots.length - 1;
     for (let row = 1; row <= this.rows; row++) {
-      let slot = this.low[row]! & mask;
+      let slot = this.lowOf(row) & mask;
       while (this.slots[slot] !== NO_ROW) slot = (slot + 1) & mask;
       this.slots[slot] = row;
     }
   }
-}
-
-/** The two halves of the last `hash64`, signed; it returns nothing so that a key costs no allocation. */
-export let hashLow = 0;
-export let hashHigh = 0;
-
-/**
- * Two 32-bit halves of a MurmurHash3-style mix of `bytes[start..end)`, four bytes a step, left in `hashLow` and
- * `hashHigh`. Collisions of both among 10⁷ keys: about 3 in a million captures.
- */
-export function hash64(bytes: Uint8Array, start: number, end: number, seed: number): void {
-  let a = seed ^ 0x9747b28c;
-  let b = seed ^ 0x3c6ef372;
-  let i = start;
-  for (; i + 4 <= end; i += 4) {
-    const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
-    a = Math.imul(a ^ word, 0xcc9e2d51);
-    a = (a << 15) | (a >>> 17);
-    b = Math.imul(b ^ word, 0x1b873593);
-    b = (((b << 13) | (b >>> 19)) + a) | 0;
-  }
-  if (i < end) {
-    let word = bytes[i]!;
-    if (i + 1 < end) word |= bytes[i + 1]! << 8;
-    if (i + 2 < end) word |= bytes[i + 2]! << 16;
-    a = Math.imul(a ^ word, 0xcc9e2d51);
-    a = (a << 15) | (a >>> 17);
-    b = Math.imul(b ^ word, 0x1b873593);
-    b = (((b << 13) | (b >>> 19)) + a) | 0;
-  }
-  const length = end - start;
-  hashLow = finish(a ^ length);
-  hashHigh = finish((b + Math.imul(a, 5) + length) | 0);
-}
-
-function finish(h: number): number {
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return h ^ (h >>> 16);
 }

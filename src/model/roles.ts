@@ -1,7 +1,8 @@
 /** Learns what stands at one argument position: a few words, whole numbers, times, stream ids, or bytes of certain sizes. */
+
+import { hash64, hashLow } from '../capture/key-hash.ts';
 import { popcount } from './bits.ts';
 import { ValueHistogram } from './histogram.ts';
-import { hash64, hashLow } from './keyspace.ts';
 import type { Role } from './model.ts';
 
 /** At most this many different texts are kept as they are … */

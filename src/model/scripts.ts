@@ -1,7 +1,7 @@
 /** Scripts and functions: their bodies, what the calls of unknown ones did, and a stretch of calls in their order. */
 import { createHash } from 'node:crypto';
+import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
 import type { FitOp } from './fit.ts';
-import { hash64, hashHigh, hashLow } from './keyspace.ts';
 import { PairTable } from './pair-table.ts';
 import { latin1 } from './roles.ts';
 import { intern } from './tally.ts';

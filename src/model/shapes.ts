@@ -144,7 +144,7 @@ export class NumberList {
 }
 
 /** Adds the argument indexes of a call's keys to `into`. */
-export type FindKeys = (call: CallView, into: NumberList) => void;
+export type FindKeys = (call: CallBytes, into: NumberList) => void;
 
 /** Commands with subcommands that have keys of their own. */
 const WITH_SUBCOMMANDS = new Set(
@@ -163,17 +163,25 @@ const findDescribed: FindKeys = (call, into) => {
 /** How to find the keys of a command; what most commands need costs no allocation. */
 export function keyFinderOf(command: string): FindKeys {
   const specs = COMMANDS.get(command)?.keySpecs ?? [];
-  const ranges = specs.flatMap(({ begin, find }) =>
-    'index' in begin && find.kind === 'range' && find.limit <= 1
-      ? [{ first: begin.index, last: find.last, step: find.step }]
-      : [],
-  );
+  const ranges = specs.flatMap(({ begin, find }) => {
+    if (!('index' in begin)) return [];
+    const first = begin.index;
+    if (find.kind === 'keynum')
+      return [{ counted: first + find.count, first: first + find.first, last: 0, step: find.step }];
+    return find.limit <= 1 ? [{ counted: 0, first, last: find.last, step: find.step }] : [];
+  });
   if (WITH_SUBCOMMANDS.has(command) || ranges.length < specs.length) return findDescribed;
   if (ranges.length === 1 && ranges[0]!.first === 1 && ranges[0]!.last === 0) return findFirst;
-  return ({ argCount }, into) => {
-    for (const { first, last, step } of ranges) {
-      const end = Math.min(argCount - 1, last >= 0 ? first + last : argCount + last);
-      for (let index = first; index <= end; index += step) into.push(index);
+  return (call, into) => {
+    const { argCount } = call;
+    for (let i = 0; i < ranges.length; i++) {
+      const { counted, first, last, step } = ranges[i]!;
+      let end = last >= 0 ? first + last : argCount + last;
+      if (counted > 0) {
+        const keys = counted < argCount ? numberAt(call, counted) : 0;
+        end = Number.isInteger(keys) ? first + (keys - 1) * step : 0;
+      }
+      for (let index = first; index <= end && index < argCount; index += step) into.push(index);
     }
   };
 }

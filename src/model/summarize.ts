@@ -49,7 +49,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
   describeKeys(fit, families, familyOf, classOfRow, stats);
   calibrateExisting(families, stats, dataset);
   const handovers = handoversOf(fit);
-  const numberOf = (row: number) => familyOf[fit.keys.template[row]!]!;
+  const numberOf = (row: number) => familyOf[fit.keys.templateOf(row)]!;
   const statsOf = (row: number) => stats[numberOf(row)]!;
   // What was read and not filled was there, where misses are filled; else it was if most of the like were.
   const isThere = (row: number) => fillsMisses(statsOf(row)) || families[numberOf(row)]!.existing >= 1 / 2;
@@ -218,7 +218,7 @@ function describeKeys(
   const samples = families.map(() => new LowestKeys());
   const familyOfRow = new Int32Array(keys.rows + 1);
   for (let row = 1; row <= keys.rows; row++) {
-    const number = familyOf[keys.template[row]!]!;
+    const number = familyOf[keys.templateOf(row)]!;
     familyOfRow[row] = number;
     const weight = keys.weight(row);
     if (weight === 0) continue;
@@ -487,7 +487,7 @@ function stretchOf(fit: Fit, handovers: Handover[], unitOf: Map<number, number>,
       calls.map(({ keys, args }) => [keys, args]),
     ]);
   const shared = [...keysInCommon(fit)].map(([row, text]): [number, number, number] => [
-    ...([familyOf[fit.keys.template[row]!]!, fit.keys.requests[row]!] as const),
+    ...([familyOf[fit.keys.templateOf(row)]!, fit.keys.requests[row]!] as const),
     text,
   ]);
   return { disguised: false, texts, units, ...(shared.length > 0 ? { shared } : {}) };

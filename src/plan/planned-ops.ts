@@ -1,4 +1,5 @@
 /** A slice → a cursor over its ops, as the capture's own: what is planned can be modelled like what was captured. */
+import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
 import type { Names } from '../capture/ops.ts';
 import type { FitOp } from '../model/fit.ts';
 import type { Plan, Slice } from './plan.ts';
@@ -35,6 +36,12 @@ export function* plannedOps(plan: Plan, slice: Slice, startUs: number, names: Na
     isPlain: () => true,
     argStart: (index: number) => args[index]!.byteOffset,
     argEnd: (index: number) => args[index]!.byteOffset + args[index]!.length,
+    ...{ keyLow: 0, keyHigh: 0 },
+    hashKey: (index: number) => {
+      hash64(args[index]!, 0, args[index]!.length, op.db);
+      op.keyLow = hashLow;
+      op.keyHigh = hashHigh;
+    },
   };
   for (let i = 0; i < slice.count; i++) {
     args = readCommand(slice.bytes, slice.offset[i]!);
