@@ -1,5 +1,5 @@
 /** Turns a rehearsal and a budget into a verdict: pure, the same on every machine, with or without servers. */
-import { EXIT_CODES } from '../errors.ts';
+import { type Caveat, EXIT_CODES } from '../errors.ts';
 import { ARMS, type Arm, type MemoryPhase, type Rehearsal, type Round } from '../measure/rehearsal.ts';
 import type { ServerIdentity } from '../servers/server.ts';
 import type { Budget } from './budget.ts';
@@ -37,13 +37,13 @@ export function judge(rehearsal: Rehearsal, latencyOf: LatencyOf, budget: Budget
     exitCode: EXIT_CODES[verdict === 'inconclusive' ? (budget.onInconclusive ?? verdict) : verdict].code,
     reasons,
     rules,
-    caveats: [
+    caveats: distinct([
       ...rehearsal.caveats,
       ...validity.caveats,
       ...replayCaveats(validity.rounds),
       ...clientEffects(evidence),
       ...caveats,
-    ],
+    ]),
     findings: rehearsal.findings ?? [],
     arms: { baseline: described(rehearsal.arms.baseline), candidate: described(rehearsal.arms.candidate) },
     seed: rehearsal.seed,
@@ -89,6 +89,12 @@ export function verdictOf({ invalid }: Pick<Validity, 'invalid'>, rules: JudgedR
   if (gating.some(({ outcome }) => outcome === 'fail')) return 'fail';
   return reasons.length > 0 || gating.some(({ outcome }) => outcome === 'inconclusive') ? 'inconclusive' : 'pass';
 }
+
+/** One reason may keep several rules from being judged, and several rules may have stepped down to one percentile. */
+const distinct = (caveats: Caveat[]) =>
+  caveats.filter(
+    ({ id, message }, i) => caveats.findIndex((other) => other.id === id && other.message === message) === i,
+  );
 
 /** Means over the judged rounds at the last phase that all of them sampled. */
 function memoryFigures(rounds: Round[], arm: Arm): MemoryFigures | undefined {

@@ -286,6 +286,13 @@ test('lag that explains a rise makes it inconclusive; a rise in service time sta
   assert.equal(slow.verdict, 'fail');
 });
 
+test('what holds of several rules at one percentile is said once', () => {
+  const { caveats } = judged(rehearse(() => ({ ops: 300, lagUs: 20_000 })));
+  const said = caveats.filter(({ id }) => id === 'generator-lag').map(({ message }) => message);
+  assert.ok(said.length > 0);
+  assert.deepEqual(said, [...new Set(said)]);
+});
+
 test('lag that drowns both arms hides a rise: no pass', () => {
   const judgement = judged(rehearse((_, arm) => ({ lagUs: 20_000, tail: arm === 'candidate' ? 8 : 5 })));
   assert.equal(judgement.verdict, 'inconclusive');

@@ -86,6 +86,21 @@ test('what was not measured is not judged, and says how to measure it', () => {
   assert.match(judgement.caveats[0]!.message, /--memory-protocol quick/);
 });
 
+test('that a cluster has no full protocol is said, also where nothing needs it', () => {
+  const { rehearsal, latencyOf } = rehearse(() => ({}));
+  const idsWith = (primaries: number | undefined, memory: string) => {
+    rehearsal.settings.memoryProtocol = 'full';
+    for (const arm of ARMS) {
+      if (primaries === undefined) delete rehearsal.arms[arm].primaries;
+      else rehearsal.arms[arm].primaries = primaries;
+    }
+    return judge(rehearsal, latencyOf, parseBudget(`${HEAD}${memory}`, 'b'), 'x').caveats.map(({ id }) => id);
+  };
+  assert.deepEqual(idsWith(3, 'memory: off\n'), ['memory-protocol-of-cluster']);
+  assert.deepEqual(idsWith(3, `memory: {${PHASES}}\n`), ['memory-protocol-of-cluster', 'memory-not-sampled']);
+  assert.deepEqual(idsWith(undefined, 'memory: off\n'), []);
+});
+
 test('the peak is RSS and copied pages, or what the system says where it says so of both', () => {
   const rule = (courseOf: (arm: Arm) => MemoryCourse) =>
     judged('memory: {peak_during_save: {max_increase: 10%, floor: 1MiB}}\n', courseOf).judgement.rules[0]!;

@@ -38,15 +38,14 @@ interface Subject {
  */
 export const judgeMemory: Metric = (evidence) => {
   const subjects = subjectsOf(evidence);
+  const notRun = protocolCaveats(evidence);
   // Said even where memory is not judged: what a server costs is no longer its own alone.
-  if (subjects.length === 0) return { assessments: [], caveats: allocatorCaveats(evidence) };
+  if (subjects.length === 0) return { assessments: [], caveats: [...allocatorCaveats(evidence), ...notRun] };
   const { obstacle, caveats } = comparability(evidence);
   const results = subjects.map((subject) => assess(evidence, subject, obstacle));
-  const found = [...caveats, ...results.flatMap(({ caveat }) => caveat ?? [])];
   return {
     assessments: results.map(({ assessment }) => assessment),
-    // One reason can keep several rules from being judged.
-    caveats: found.filter(({ message }, i) => found.findIndex((other) => other.message === message) === i),
+    caveats: [...caveats, ...notRun, ...results.flatMap(({ caveat }) => caveat ?? [])],
   };
 };
 
@@ -191,6 +190,19 @@ function comparability(evidence: Evidence): { obstacle?: Caveat; caveats: Caveat
   return differ && evidence.budget.memory?.allocatorsDifferBecause === undefined
     ? { obstacle: differ, caveats: [] }
     : { caveats };
+}
+
+/** One where the full protocol was to be, and a cluster is rehearsed; what it does with servers of others, their memory says. */
+function protocolCaveats({ rehearsal: { arms, settings } }: Evidence): Caveat[] {
+  if (settings.memoryProtocol !== 'full' || ARMS.every((arm) => !arms[arm].primaries)) return [];
+  return [
+    {
+      id: 'memory-protocol-of-cluster',
+      message: 'the full memory protocol did not run: it fills single servers, and a cluster is rehearsed',
+      advice:
+        'Rehearse once without --cluster and with --memory-protocol full: bytes per byte of data are those of one node.',
+    },
+  ];
 }
 
 /** One where the allocators differ, by name or, on servers that we started, by how they were built. */
