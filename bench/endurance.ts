@@ -54,7 +54,7 @@ function slopeOf(points: { minute: number; bytes: number }[]): { slope: number; 
 
 async function endure(driver: Driver, minutes: number, rate: number): Promise<void> {
   say(`${minutes} min at ${rate} ops/s: RSS and heap of this process, its load threads included`);
-  const parts = Array.from({ length: PARTS }, () => ({ minute: 0, bytes: 0, slices: 0 }));
+  const parts = Array.from({ length: PARTS }, () => ({ minute: 0, bytes: Number.POSITIVE_INFINITY }));
   const startedMs = performance.now();
   let [slices, achieved, logBytes] = [0, 0, 0];
   for (let part = 0; part < PARTS; ) {
@@ -65,25 +65,24 @@ async function endure(driver: Driver, minutes: number, rate: number): Promise<vo
     slices++;
     const minute = (performance.now() - startedMs) / 60_000;
     const { rss, heapUsed, arrayBuffers } = held();
-    const sum = parts[part]!;
-    sum.slices++;
-    sum.minute += (minute - sum.minute) / sum.slices;
-    sum.bytes += (rss - sum.bytes) / sum.slices;
+    // What is held for good is in the least; a slice that is not swept yet comes on top by chance.
+    if (rss < parts[part]!.bytes) parts[part] = { minute, bytes: rss };
     const next = Math.floor((minute / minutes) * PARTS);
     if (next > part) {
       say(
-        `  minute ${minute.toFixed(1).padStart(4)}  RSS ${mib(rss).padStart(6)} MiB  heap ${mib(heapUsed).padStart(5)} MiB  buffers ${mib(arrayBuffers).padStart(5)} MiB`,
+        `  minute ${minute.toFixed(1).padStart(4)}  RSS ${mib(parts[part]!.bytes).padStart(6)} MiB  heap ${mib(heapUsed).padStart(5)} MiB  buffers ${mib(arrayBuffers).padStart(5)} MiB`,
       );
     }
     part = next;
   }
   say(`  ${slices} slices, ${((100 * achieved) / slices).toFixed(1)} % of the rate, ${mib(logBytes)} MiB of logs`);
-  // What comes first fills caches and compiles. Slices follow one another too closely to be samples each.
-  const later = parts.slice(PARTS / 2).filter((part) => part.slices > 0);
+  // What comes first fills caches and compiles. A part of a short run may have no slice.
+  const later = parts.slice(PARTS / 2).filter(({ bytes }) => Number.isFinite(bytes));
   const { slope, low, high } = slopeOf(later);
+  const [least, most] = [Math.min, Math.max].map((of) => mib(of(...later.map(({ bytes }) => bytes))));
   const kib = (bytes: number) => Math.round(bytes / 1024);
   say(
-    `  RSS in the second half, by the means of its ${later.length} parts: ${mib(Math.min(...later.map(({ bytes }) => bytes)))} to ${mib(Math.max(...later.map(({ bytes }) => bytes)))} MiB; slope ${kib(slope)} KiB a minute (95 %: ${kib(low)} to ${kib(high)})`,
+    `  RSS in the second half, the least of each of its ${later.length} parts: ${least} to ${most} MiB; slope ${kib(slope)} KiB a minute (95 %: ${kib(low)} to ${kib(high)})`,
   );
 }
 

@@ -134,7 +134,7 @@ test('a confirmation that comes late is no answer to the last PING: what comes b
 
 test('subscribers of a cluster that is down fail no slice', async () => {
   const [port] = (await freePorts(1)) as [number];
-  const subscribers = new Subscribers({ host: '127.0.0.1', port, cluster: {} }, () => true);
+  const subscribers = new Subscribers({ host: '127.0.0.1', port, cluster: { reach: {} } }, () => true);
   await subscribers.listen(to([0, 'shard', 'a'], [1, 'channel', 'b']));
   assert.deepEqual(await subscribers.leave(), { subscribers: 2, received: 0, refused: 0, interrupted: 0 });
 });
