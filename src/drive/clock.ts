@@ -1,4 +1,5 @@
 /** Turns performance.now(), whose origin is the thread's own, into microseconds that all threads of the process share. */
+import { performance } from 'node:perf_hooks';
 
 /**
  * hrtime − performance.now(), both monotonic: constant for the thread's life. Of some readings the one with the

@@ -48,6 +48,24 @@ export interface DepartureCounts {
   outOfOrder: number;
 }
 
+/** Connections, emptied at every step: keeps its memory, and setting an array's length would leave the compiled code. */
+class ConnectionList {
+  readonly #connections: number[] = [];
+  length = 0;
+
+  at(index: number): number {
+    return this.#connections[index]!;
+  }
+
+  push(connection: number): void {
+    this.#connections[this.length++] = connection;
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+}
+
 export class Departures {
   readonly #share: Share;
   readonly #exit: Exit;
@@ -56,14 +74,14 @@ export class Departures {
   readonly #due: Int32Array;
   readonly #counted: Int32Array;
   /** Connections to flush at the next step, each once. */
-  #toFlush: number[] = [];
+  readonly #toFlush = new ConnectionList();
   readonly #listed: Uint8Array;
   /** Connections whose next op has to follow one that is not over. */
-  #ordered: number[] = [];
+  readonly #ordered = new ConnectionList();
   /** Connections that could not take what is due, where the exit polls. */
-  #refused: number[] = [];
+  readonly #refused = new ConnectionList();
   /** Connections that do not stand; they remain listed. */
-  #down: number[] = [];
+  readonly #down = new ConnectionList();
   #cursor = 0;
   readonly counts: DepartureCounts = { heldByCap: 0, outOfOrder: 0 };
   /** Ops that have left and whose time is a latency, and when the last op left. */
@@ -111,25 +129,25 @@ export class Departures {
 
   /** Connections that were down may stand again: the next step sees. */
   retryDown(): void {
-    for (let i = 0; i < this.#down.length; i++) this.#toFlush.push(this.#down[i]!);
-    this.#down.length = 0;
+    for (let i = 0; i < this.#down.length; i++) this.#toFlush.push(this.#down.at(i));
+    this.#down.clear();
   }
 
   /** Lets leave what is due by now and may. */
   step(elapsedUs: number): void {
     const { slice } = this.#share;
-    for (let i = 0; i < this.#ordered.length; i++) this.list(this.#ordered[i]!);
-    this.#ordered.length = 0;
-    for (let i = 0; i < this.#refused.length; i++) this.list(this.#refused[i]!);
-    this.#refused.length = 0;
+    for (let i = 0; i < this.#ordered.length; i++) this.list(this.#ordered.at(i));
+    this.#ordered.clear();
+    for (let i = 0; i < this.#refused.length; i++) this.list(this.#refused.at(i));
+    this.#refused.clear();
     while (this.#cursor < slice.count && slice.intendedUs[this.#cursor]! <= elapsedUs) {
       const connection = slice.connection[this.#cursor++]!;
       this.#due[connection]!++;
       this.list(connection);
       this.#skipOthers();
     }
-    for (let i = 0; i < this.#toFlush.length; i++) this.#flush(this.#toFlush[i]!);
-    this.#toFlush.length = 0;
+    for (let i = 0; i < this.#toFlush.length; i++) this.#flush(this.#toFlush.at(i));
+    this.#toFlush.clear();
   }
 
   /** To the next op of this thread's. */

@@ -16,7 +16,7 @@ import { nowUs } from './clock.ts';
 import { assertClusterCan, sendBulkToCluster, sendToEachNode } from './cluster.ts';
 import type { ClusterCounts } from './cluster-map.ts';
 import type { SharedTimes } from './departures.ts';
-import { LOAD_HEAP } from './load-thread.ts';
+import { calmGarbageCollection, LOAD_HEAP } from './load-thread.ts';
 import { canSplit, type Pacing } from './pacer.ts';
 import { encodeCommands } from './resp-command.ts';
 import type { MessageCounts } from './subscribers.ts';
@@ -342,6 +342,7 @@ export class Driver implements AsyncDisposable {
 }
 
 function startThread(setup: WorkerSetup): LoadThread {
+  calmGarbageCollection();
   const worker = new Worker(new URL(`./worker${extname(import.meta.filename)}`, import.meta.url), {
     workerData: setup,
     resourceLimits: LOAD_HEAP,

@@ -64,10 +64,15 @@ export class LaneOps {
     return this.indexes.map((op) => this.#offset[op]!);
   }
 
+  /** Whether ops `from … to − 1`, from < to, are neighbours in the slice: `bytes[start(from) … end(to − 1))` is just them. */
+  areNeighbours(from: number, to: number): boolean {
+    return this.indexes[to - 1]! - this.indexes[from]! === to - 1 - from;
+  }
+
   /** Ops `from … to − 1`, from < to, as one piece: a view where they are neighbours in the slice, which batches are, else a copy. */
   run(from: number, to: number): Uint8Array {
-    const { indexes, bytes } = this;
-    if (indexes[to - 1]! - indexes[from]! === to - 1 - from) return bytes.subarray(this.start(from), this.end(to - 1));
+    const { bytes } = this;
+    if (this.areNeighbours(from, to)) return bytes.subarray(this.start(from), this.end(to - 1));
     let length = 0;
     for (let k = from; k < to; k++) length += this.end(k) - this.start(k);
     const copy = Buffer.allocUnsafe(length);

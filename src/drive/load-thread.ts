@@ -12,6 +12,16 @@ import { makeRealtime, type Priority, priorityOf } from '../servers/priority.ts'
  * collected before the next one. With this it has at most 16 MiB, soon; half of it made client libraries collect twice as often.
  */
 export const LOAD_HEAP = { maxYoungGenerationSizeMb: 24 };
+/** Before threads that make load are started: V8 reads most of its settings when a thread begins. */
+export function calmGarbageCollection(): void {
+  // V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
+  setFlagsFromString('--no-parallel-scavenge');
+  // V8 tidies up isolates that have been quiet for seconds, with the help of its normal threads: real-time threads of the
+  // arm at rest did so on all cores at once, spinning, so that neither those helpers nor the arm under load ran for a second.
+  // The timer for it would be a busy thread's, too, and be set and taken back whenever its event loop sleeps.
+  setFlagsFromString('--no-memory-reducer');
+  setFlagsFromString('--expose-gc');
+}
 
 export class LoadThread {
   /** What the thread really runs at; undefined where the system does not say. */
@@ -24,12 +34,6 @@ export class LoadThread {
 
   /** Of the thread that calls it. */
   constructor(priority: Priority) {
-    // V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
-    setFlagsFromString('--no-parallel-scavenge');
-    // V8 tidies up isolates that have been quiet for seconds, with the help of its normal threads: real-time threads of the
-    // arm at rest did so on all cores at once, spinning, so that neither those helpers nor the arm under load ran for a second.
-    setFlagsFromString('--no-memory-reducer');
-    setFlagsFromString('--expose-gc');
     this.#collectGarbage = runInNewContext('gc') as () => void;
     const threadId = findThreadId();
     sharpenTimers();

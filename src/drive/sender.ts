@@ -19,6 +19,9 @@ import { Pacer } from './pacer.ts';
 /** The socket's buffers are full; ENOBUFS is macOS's word for it. */
 const FULL = new Set(['EAGAIN', 'ENOBUFS']);
 
+/** Nothing else is looked at while the thread polls for the next op. */
+const LONGEST_POLL_US = 100;
+
 export interface SenderSetup {
   bell: Bell;
   priority: Priority;
@@ -26,7 +29,13 @@ export interface SenderSetup {
 
 export type ToSender = { type: 'prepare'; share: Share } | { type: 'run'; epochUs: number };
 
-export type FromSender = { type: 'ready' } | { type: 'sent'; counts: DepartureCounts; health: ThreadHealth };
+export type FromSender =
+  | { type: 'ready' }
+  /** Until all is sent, when the event loop has not looked for a while; with the time it left, by the slice's clock. */
+  | { type: 'beat'; atUs: number }
+  | { type: 'sent'; counts: DepartureCounts; health: ThreadHealth };
+
+const BEAT_US = 5000;
 
 const { bell, priority } = workerData as SenderSetup;
 const port = parentPort!;
@@ -58,6 +67,7 @@ function run(share: Share, epochUs: number): { counts: DepartureCounts } & Pick<
   const delays = createHistogram();
   let expectedUs = nowUs() - epochUs;
   let heardRings = 0;
+  let beatDueUs = expectedUs;
   while (Atomics.load(bell.flags, BellFlag.stop) === 0) {
     // Before the look at what has room again: progress after it rings.
     const rings = Atomics.load(bell.rings, 0);
@@ -72,8 +82,16 @@ function run(share: Share, epochUs: number): { counts: DepartureCounts } & Pick<
       if (!polling && !awaitsConnection) break;
     }
     Atomics.store(bell.flags, BellFlag.listening, Number(polling));
+    if (elapsedUs >= beatDueUs) {
+      beatDueUs = elapsedUs + BEAT_US;
+      if (Atomics.exchange(bell.flags, BellFlag.looked, 0) === 0) tell({ type: 'beat', atUs: elapsedUs });
+    }
     const nowElapsedUs = nowUs() - epochUs;
-    expectedUs = nowElapsedUs + pacer.nap(nowElapsedUs, nextDueUs - nowElapsedUs, polling, rings);
+    const napUs = pacer.nap(nowElapsedUs, nextDueUs - nowElapsedUs, polling, rings);
+    expectedUs = nowElapsedUs + napUs;
+    if (napUs > 0 || polling || nextDueUs - nowElapsedUs > LONGEST_POLL_US) continue;
+    expectedUs = nextDueUs;
+    while (nowUs() - epochUs < expectedUs);
   }
   return { counts: departures.counts, eventLoopDelayUs: delayFigures(delays) };
 }
@@ -107,42 +125,57 @@ class SocketExit implements Exit {
 
   send(connection: number, from: number, to: number): void {
     this.#ops[connection] ??= LaneOps.of(this.#share.slice, this.#share.own, connection);
-    const bytes = this.#ops[connection].run(from, to);
-    const left = this.#left.get(connection);
-    if (left) left.pieces.push(bytes);
-    else this.#write(connection, [bytes]);
+    const ops = this.#ops[connection];
+    const left = this.#left.size > 0 ? this.#left.get(connection) : undefined;
+    if (left) left.pieces.push(ops.run(from, to));
+    else if (ops.areNeighbours(from, to)) {
+      // As almost always: without a view of the bytes.
+      const { bytes } = ops;
+      const end = ops.end(to - 1);
+      const at = this.#write(connection, bytes, ops.start(from), end);
+      if (at < end) this.#keep(connection, [bytes.subarray(at, end)]);
+    } else this.#writeAll(connection, [ops.run(from, to)]);
   }
 
   release(connection: number): boolean {
-    const left = this.#left.get(connection);
+    const left = this.#left.size > 0 ? this.#left.get(connection) : undefined;
     if (left) {
       this.#left.delete(connection);
-      this.#write(connection, left.pieces);
+      this.#table.unwritten[connection] = 0;
+      this.#writeAll(connection, left.pieces);
     }
     unlock(this.#table, connection);
-    return !this.#left.has(connection);
+    return this.#left.size === 0 || !this.#left.has(connection);
   }
 
-  /** Writes all, or keeps what the kernel does not take. */
-  #write(connection: number, pieces: Uint8Array[]): void {
-    const { descriptor, openings, unwritten } = this.#table;
-    const opening = openings[connection]!;
-    for (let i = 0; i < pieces.length; i++) {
-      const bytes = pieces[i]!;
-      let at = 0;
-      try {
-        while (at < bytes.length) at += writeSync(descriptor[connection]!, bytes, at, bytes.length - at);
-      } catch (error) {
-        if (FULL.has((error as NodeJS.ErrnoException).code!)) {
-          this.#left.set(connection, { pieces: [bytes.subarray(at), ...pieces.slice(i + 1)], opening });
-          unwritten[connection] = opening;
-          return;
-        }
-        // It is broken: the thread that reads from it hears so too, and says when it stands again.
-        Atomics.store(descriptor, connection, 0);
-        break;
-      }
+  #writeAll(connection: number, pieces: Uint8Array[]): void {
+    for (const [i, piece] of pieces.entries()) {
+      const at = this.#write(connection, piece, 0, piece.length);
+      if (at === piece.length) continue;
+      this.#keep(connection, [piece.subarray(at), ...pieces.slice(i + 1)]);
+      return;
     }
-    unwritten[connection] = 0;
+  }
+
+  /** What the kernel does not take now. */
+  #keep(connection: number, pieces: Uint8Array[]): void {
+    const { openings, unwritten } = this.#table;
+    const opening = openings[connection]!;
+    this.#left.set(connection, { pieces, opening });
+    unwritten[connection] = opening;
+  }
+
+  /** Writes `bytes[from … end)` as far as the kernel takes it, and returns how far; where the connection is broken, all is gone. */
+  #write(connection: number, bytes: Uint8Array, from: number, end: number): number {
+    const { descriptor } = this.#table;
+    let at = from;
+    try {
+      while (at < end && descriptor[connection] !== 0) at += writeSync(descriptor[connection]!, bytes, at, end - at);
+    } catch (error) {
+      if (FULL.has((error as NodeJS.ErrnoException).code!)) return at;
+      // The thread that reads from it hears so too, and says when it stands again.
+      Atomics.store(descriptor, connection, 0);
+    }
+    return end;
   }
 }

@@ -13,7 +13,11 @@ import { LOAD_HEAP } from './load-thread.ts';
 import { type Lane, Replies } from './replies.ts';
 import type { FromSender, SenderSetup, ToSender } from './sender.ts';
 
-/** How often the event loop looks whether the probe is due, and whether the slice is over. */
+/**
+ * How often the event loop looks whether the probe is due, and whether the slice is over. Until the sender has ended it does so
+ * when a reply comes, or else when the sender says, without a timer: an event loop that has one sets and takes back one of
+ * the kernel's around each sleep, which on a virtual machine costs as much as reading the reply.
+ */
 const LOOK_MS = 5;
 
 /** The sender thread of a load thread. */
@@ -42,13 +46,9 @@ export class Sender {
     });
   }
 
-  run(epochUs: number, onSent: (message: Extract<FromSender, { type: 'sent' }>) => void): void {
+  run(epochUs: number, onMessage: (message: FromSender) => void): void {
     this.bell.flags.fill(0);
-    this.#onMessage = (message) => {
-      if (message.type !== 'sent') return;
-      this.#onMessage = () => {};
-      onSent(message);
-    };
+    this.#onMessage = onMessage;
     this.#tell({ type: 'run', epochUs });
   }
 
@@ -71,7 +71,7 @@ export class SplitDispatch implements RunningSlice {
   readonly #delays = createHistogram();
   #epochUs = 0;
   #replies: Replies | undefined;
-  #expectedUs = 0;
+  #lookDueUs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #sent: Extract<FromSender, { type: 'sent' }> | undefined;
   #endedUs: number | undefined;
@@ -94,15 +94,18 @@ export class SplitDispatch implements RunningSlice {
     const { bell } = this.#sender;
     const onProgress = () => {
       if (Atomics.load(bell.flags, BellFlag.listening) === 1) ring(bell);
+      if (this.#elapsedUs() >= this.#lookDueUs) this.#look();
     };
     const services = { ...this.#services, onProgress, onStanding: () => ring(bell) };
     this.#replies = new Replies(this.#share, this.#lanes, services, epochUs);
-    this.#sender.run(epochUs, (sent) => {
-      this.#sent = sent;
-      if (this.#endedUs !== undefined) this.#conclude(this.#endedUs);
+    this.#sender.run(epochUs, (message) => {
+      if (message.type === 'beat') this.#lookAsked(message.atUs);
+      else if (message.type === 'sent') {
+        this.#sent = message;
+        if (this.#endedUs === undefined) this.#lookLater();
+        else this.#conclude(this.#endedUs);
+      }
     });
-    this.#expectedUs = this.#elapsedUs();
-    this.#look();
   }
 
   stop(): void {
@@ -120,18 +123,29 @@ export class SplitDispatch implements RunningSlice {
     return nowUs() - this.#epochUs;
   }
 
-  #look = (): void => {
+  #lookLater(): void {
+    const atUs = this.#elapsedUs() + LOOK_MS * 1000;
+    this.#timer = setTimeout(() => {
+      this.#lookAsked(atUs);
+      if (this.#endedUs === undefined) this.#lookLater();
+    }, LOOK_MS);
+  }
+
+  #lookAsked(askedUs: number): void {
+    if (this.#endedUs !== undefined) return;
+    this.#delays.record(Math.max(1, Math.round(this.#elapsedUs() - askedUs)));
+    this.#look();
+  }
+
+  #look(): void {
+    const { flags } = this.#sender.bell;
     const elapsedUs = this.#elapsedUs();
-    this.#delays.record(Math.max(1, Math.round(elapsedUs - this.#expectedUs)));
+    this.#lookDueUs = elapsedUs + LOOK_MS * 1000;
+    Atomics.store(flags, BellFlag.looked, 1);
     this.#services.probe?.tick(elapsedUs);
-    const allDue = Atomics.load(this.#sender.bell.flags, BellFlag.allDue) === 1;
-    if (elapsedUs > this.#graceEndsUs || (allDue && this.#replies!.settled)) {
-      this.stop();
-      return;
-    }
-    this.#expectedUs = elapsedUs + LOOK_MS * 1000;
-    this.#timer = setTimeout(this.#look, LOOK_MS);
-  };
+    const allDue = Atomics.load(flags, BellFlag.allDue) === 1;
+    if (elapsedUs > this.#graceEndsUs || (allDue && this.#replies!.settled)) this.stop();
+  }
 
   #conclude(endedUs: number): void {
     const { counts = { heldByCap: 0, outOfOrder: 0 }, health } = this.#sent ?? {};
