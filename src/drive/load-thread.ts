@@ -12,6 +12,7 @@ import { makeRealtime, type Priority, priorityOf } from '../servers/priority.ts'
  * collected before the next one. With this it has at most 16 MiB, soon; half of it made client libraries collect twice as often.
  */
 export const LOAD_HEAP = { maxYoungGenerationSizeMb: 24 };
+
 /** Before threads that make load are started: V8 reads most of its settings when a thread begins. */
 export function calmGarbageCollection(): void {
   // V8's helper threads wait for a core like everybody else, and the load thread for them: pauses were three times as long.
