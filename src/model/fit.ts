@@ -4,6 +4,7 @@ import type { OpView } from '../capture/ops.ts';
 import { AccessLog } from './access-log.ts';
 import { Arrivals } from './arrivals.ts';
 import { ElementSample } from './elements.ts';
+import { Form, optionsFrom } from './forms.ts';
 import { storedHash } from './handover.ts';
 import { type ValueCounts, ValueHistogram } from './histogram.ts';
 import { fillsMisses, type KeyStats, newKeyStats } from './key-stats.ts';
@@ -136,6 +137,8 @@ interface Command extends CommandTraits {
   elements: [first: number, step: number] | undefined;
   /** May set an expiry. */
   expires: boolean;
+  /** Argument index from which on options stand; 0 for none. */
+  optionsFrom: number;
   /** May wait for data; some only if told so. */
   blocks: boolean;
   blocksOnWord: boolean;
@@ -256,6 +259,8 @@ export class Fit {
   /** Argument indexes and templates of the keys of the call that is being learnt. */
   private readonly keyIndexes = new NumberList();
   private readonly callTemplates = new NumberList();
+  /** Options of the call that is being learnt. */
+  private readonly form = new Form();
   /** Last entry of the call that was learnt last. */
   private lastEntry = 0;
   /** Time of the first unit. */
@@ -479,7 +484,9 @@ export class Fit {
     if (!hasKeys) first = last = calls.add(NO_KEY);
     this.lastEntry = last;
     const blocking = command.blocks && (!command.blocksOnWord || hasWord(op, 'BLOCK'));
-    const shape = shapes.find(op.command, command.number, op.argCount, keyIndexes, callTemplates, blocking);
+    const form = command.optionsFrom > 0 && op.argCount > command.optionsFrom ? this.form : undefined;
+    form?.read(op, command.optionsFrom);
+    const shape = shapes.find(op.command, command.number, op.argCount, keyIndexes, callTemplates, blocking, form);
     const ttl = command.expires ? (ttlSeconds(op) ?? Number.NaN) : Number.NaN;
     calls.describe(first, command.number, shape, blocking, ttl);
     if (command.value > 0 && byClient && this.mayBeTold(op, command.value))
@@ -772,6 +779,7 @@ function traitsOf(name: string): Omit<Command, 'name' | 'number' | 'count'> {
     keepsUp: KEEPS_UP.has(name),
     blocksOnWord: info?.group === 'stream',
     expires: EXPIRES.has(name),
+    optionsFrom: optionsFrom(name),
     value: valueIndex(name),
     elements: ELEMENTS[name],
     touches: touchGroup(info?.group ?? 'other', info?.write === true),

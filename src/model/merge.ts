@@ -275,11 +275,11 @@ function matchShapes(
         family: shape.family === null ? null : families[side][shape.family]!,
         roles: shape.roles.map((role): Role => ('key' in role ? { key: families[side][role.key]! } : role)),
       };
-      const { command, script, blocking, repeat, roles } = moved;
+      const { command, form, script, blocking, repeat, roles } = moved;
       const places = roles.map((role) => ('key' in role ? role.key : ''));
       const number = intern(
         known,
-        `${command} ${script ?? ''} ${blocking} ${repeat?.period ?? 0} ${roles.length} ${places}`,
+        `${command} ${form ?? ''} ${script ?? ''} ${blocking} ${repeat?.period ?? 0} ${roles.length} ${places}`,
         () => shapes.push(moved) - 1,
       );
       shapeOf[side][i] = number;

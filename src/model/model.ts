@@ -10,6 +10,13 @@ const count = z.number().int().nonnegative();
 /** Size in keys, hit ratio; ascending. */
 const curve = z.array(z.tuple([z.number(), z.number()]));
 
+/** Whether `(` stands before it: the end of a range that is not part of it. */
+const open = z.literal(true).optional();
+
+/** How times are written: whole numbers of a unit, seconds with a fraction, or the milliseconds that a stream id begins with. */
+export const TIME_UNITS = ['s', 'ms', 'us', 'ns', 's-fraction', 'stream-id'] as const;
+export type TimeUnit = (typeof TIME_UNITS)[number];
+
 const part = z.union([z.string(), z.strictObject({ placeholder: z.enum(PLACEHOLDERS), lengths: counts })]);
 
 /** What stands at one argument position of a command. */
@@ -18,10 +25,10 @@ const role = z.union([
   z.strictObject({ key: count }),
   /** One of a few short words or numbers: options, fields, limits. Text is latin1. */
   z.strictObject({ literals: z.array(z.tuple([z.string(), z.number()])) }),
-  z.strictObject({ integers: counts }),
-  z.strictObject({ numbers: counts }),
-  /** A wall-clock time in seconds or milliseconds, or a stream id that begins with one, kept as its distance from the op's own time. */
-  z.strictObject({ times: z.enum(['s', 'ms', 'stream-id']), offsets: counts }),
+  z.strictObject({ integers: counts, open }),
+  z.strictObject({ numbers: counts, open }),
+  /** A wall-clock time, or a stream id that begins with one, kept as its distance from the op's own time. */
+  z.strictObject({ times: z.enum(TIME_UNITS), offsets: counts, open }),
   /** Anything else: sizes in bytes, and an estimate of how many different ones there are. */
   z.strictObject({ bytes: counts, distinct: count }),
 ]);
@@ -79,6 +86,8 @@ const family = z.strictObject({
 
 const shape = z.strictObject({
   command: z.string(),
+  /** Argument index and word of each of its options, for calls whose other arguments depend on them. */
+  form: z.string().optional(),
   /** Index of the script, for EVAL, EVALSHA and FCALL. */
   script: count.optional(),
   /** Family of the first key, for accounting; null without a key. */

@@ -3,15 +3,20 @@
 import { hash64, hashLow } from '../capture/key-hash.ts';
 import { popcount } from './bits.ts';
 import { ValueHistogram } from './histogram.ts';
-import type { Role } from './model.ts';
+import { type Role, TIME_UNITS, type TimeUnit } from './model.ts';
 
 /** At most this many different texts are kept as they are … */
 export const MAX_LITERALS = 24;
 /** … and only short plain ones: options, field names, small numbers. Longer ones could be secrets. */
 export const LITERAL = /^[\w.:+\-*()[\]$>~=!#@/ ]{0,24}$/;
-/** A whole number this close to the op's own time, in seconds or milliseconds, is taken for a time. */
+/** A number this close to the op's own time, in one of the units, is taken for a time. */
 const TIME_WINDOW_SECONDS = 400 * 86_400;
-const UNITS = ['s', 'ms', 'stream-id'] as const;
+/** So many of a unit are a second. */
+export const PER_SECOND: Record<TimeUnit, number> = {
+  ...{ s: 1, ms: 1e3, us: 1e6, ns: 1e9, 's-fraction': 1, 'stream-id': 1e3 },
+};
+const WHOLE = ['s', 'ms', 'us', 'ns'] as const;
+const OPEN = 0x28;
 /** Longest argument that is looked at as text. */
 const MAX_TEXT = 24;
 /** Arguments of one length that differ only behind this many bytes count as equal. */
@@ -22,7 +27,9 @@ export class RoleLearner {
   private literals: Map<string, number> | undefined = new Map();
   private integers = new ValueHistogram();
   private numbers = new ValueHistogram();
-  private times = { s: new ValueHistogram(), ms: new ValueHistogram(), 'stream-id': new ValueHistogram() };
+  private readonly times: Partial<Record<TimeUnit, ValueHistogram>> = {};
+  /** Numbers and times behind a `(`. */
+  private open = 0;
   private readonly sizes = new ValueHistogram();
   /** Linear counting: the share of bits that are still zero estimates how many different values there were. */
   private readonly bits = new Uint32Array(512);
@@ -49,7 +56,8 @@ export class RoleLearner {
     this.seen += other.seen;
     this.integers.addAll(other.integers);
     this.numbers.addAll(other.numbers);
-    for (const unit of UNITS) this.times[unit].addAll(other.times[unit]);
+    this.open += other.open;
+    for (const unit of TIME_UNITS) if (other.times[unit]) this.timesIn(unit).addAll(other.times[unit]);
     this.sizes.addAll(other.sizes);
     for (let i = 0; i < this.bits.length; i++) this.bits[i]! |= other.bits[i]!;
     if (!other.literals) this.literals = undefined;
@@ -62,41 +70,54 @@ export class RoleLearner {
   role(): Role {
     // What most calls have there; the rest (`$` among stream ids, `+inf` among scores) must not turn it into noise.
     const most = this.seen / 2;
-    for (const unit of UNITS) {
-      if (this.times[unit].count > most) return { times: unit, offsets: this.times[unit].entries() };
+    const open = this.open > most ? ({ open: true } as const) : {};
+    for (const unit of TIME_UNITS) {
+      const times = this.times[unit];
+      if (times && times.count > most) return { times: unit, offsets: times.entries(), ...open };
     }
     // Few different texts that keep coming back, or options seen once or twice.
     if (this.literals && (this.literals.size <= 3 || this.seen >= 4 * this.literals.size)) {
       return { literals: [...this.literals].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)) };
     }
-    if (this.integers.count > most) return { integers: this.integers.entries() };
+    if (this.integers.count > most) return { integers: this.integers.entries(), ...open };
     if (this.numbers.count + this.integers.count > most) {
       const all = new ValueHistogram();
       all.addAll(this.integers);
       all.addAll(this.numbers);
-      return { numbers: all.entries() };
+      return { numbers: all.entries(), ...open };
     }
     return { bytes: this.sizes.entries(), distinct: this.distinct() };
   }
 
-  private addNumber(text: string, atUs: number): void {
+  private addNumber(argument: string, atUs: number): void {
+    const isOpen = argument.charCodeAt(0) === OPEN;
+    const text = isOpen ? argument.slice(1) : argument;
     if (text.length === 0 || !/^-?\d/.test(text)) return;
+    if (isOpen) this.open++;
     const seconds = atUs / 1e6;
     const ms = text.length > 14 ? /^(\d{13})-\d+$/.exec(text)?.[1] : undefined;
     if (ms && Math.abs(Number(ms) / 1000 - seconds) < TIME_WINDOW_SECONDS) {
-      this.times['stream-id'].add(Number(ms) - Math.round(seconds * 1000));
+      this.timesIn('stream-id').add(Number(ms) - Math.round(seconds * 1000));
       return;
     }
     const value = Number(text);
     if (!Number.isFinite(value)) return;
-    if (!Number.isSafeInteger(value) || String(value) !== text) {
-      if (/^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text)) this.numbers.add(value);
-      return;
-    }
-    if (Math.abs(value - seconds) < TIME_WINDOW_SECONDS) this.times.s.add(value - Math.round(seconds));
-    else if (Math.abs(value / 1000 - seconds) < TIME_WINDOW_SECONDS)
-      this.times.ms.add(value - Math.round(seconds * 1000));
-    else this.integers.add(value);
+    const isWhole = Number.isInteger(value) && String(value) === text;
+    if (!isWhole && !/^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text)) return;
+    const unit = isWhole
+      ? WHOLE.find((one) => Math.abs(value / PER_SECOND[one] - seconds) < TIME_WINDOW_SECONDS)
+      : Math.abs(value - seconds) < TIME_WINDOW_SECONDS
+        ? 's-fraction'
+        : undefined;
+    if (unit === 's-fraction') this.timesIn(unit).add(Math.round((value - seconds) * 1000) / 1000);
+    else if (unit !== undefined) this.timesIn(unit).add(value - Math.round(seconds * PER_SECOND[unit]));
+    else if (isWhole && Number.isSafeInteger(value)) this.integers.add(value);
+    else this.numbers.add(value);
+  }
+
+  private timesIn(unit: TimeUnit): ValueHistogram {
+    this.times[unit] ??= new ValueHistogram();
+    return this.times[unit];
   }
 
   /** Linear counting estimate −m ln(zero bits / m), capped by what was seen (Whang et al. 1990). */

@@ -1,12 +1,20 @@
 /** Groups calls that look alike: same command, same families of keys, same number of arguments. */
 import { COMMANDS, type CommandInfo, commandInfo, keyPositions } from '../capture/commands.ts';
+import type { Form } from './forms.ts';
 import { PairTable, widened } from './pair-table.ts';
 import { latin1, RoleLearner } from './roles.ts';
 
 /** Longer calls are learnt as a head and a repeated group. */
 const MAX_EXACT_ARGUMENTS = 16;
+/** The same for calls that repeat nothing, or the fields of a stream's entries, whose order a server's encoding depends on. */
+const MAX_PLACES = 64;
 const HEAD = 4;
-/** Commands whose long calls repeat pairs (field value, score member, key value). */
+/** Commands whose long calls repeat one argument, or pairs (field value, score member, key value). */
+const SINGLES = new Set([
+  ...['mget', 'del', 'unlink', 'exists', 'touch', 'watch', 'pfcount', 'pfmerge', 'sunion', 'sinter', 'sdiff'],
+  ...['sunionstore', 'sinterstore', 'sdiffstore', 'hmget', 'hdel', 'sadd', 'srem', 'smismember', 'zrem', 'zmscore'],
+  ...['lpush', 'rpush', 'lpushx', 'rpushx', 'pfadd', 'geohash', 'geopos', 'xdel', 'xack'],
+]);
 const PAIRS = new Set(['hset', 'hmset', 'mset', 'msetnx', 'zadd', 'xadd']);
 
 /** A call as the tokenizer gives it. */
@@ -28,6 +36,8 @@ export interface CallBytes extends CallView {
 
 export interface LearntShape {
   command: string;
+  /** Its options, see `Form`. */
+  form: string;
   script: number | undefined;
   blocking: boolean;
   /** Template of each key argument; null where a learner stands. Index 0 is argument 1. */
@@ -52,7 +62,7 @@ export class ShapeTable {
   /** By a 52-bit hash of what tells shapes apart; two of some thousand share one once in 10⁸ captures. */
   private readonly byHash = new PairTable();
 
-  /** The shape of a call whose keys stand at the argument indexes `keys`, with these templates. */
+  /** The shape of a call whose keys stand at the argument indexes `keys`, with these templates; `form`: for a command with options. */
   find(
     command: string,
     commandNumber: number,
@@ -60,13 +70,16 @@ export class ShapeTable {
     keys: NumberList,
     templates: NumberList,
     blocking: boolean,
+    form?: Form,
   ): number {
-    const long = argCount > MAX_EXACT_ARGUMENTS;
+    const long = argCount > MAX_EXACT_ARGUMENTS && isLong(command, argCount);
     const period = long && PAIRS.has(command) ? 2 : 1;
+    const head = form !== undefined && form.end > 0 && period === 2 ? form.end + 2 : HEAD;
     let a = (commandNumber * 4 + (blocking ? 2 : 0) + 1) | 0;
+    if (form !== undefined) a ^= form.hash;
     let b = long ? -period : argCount;
     for (let i = 0; i < keys.length; i++) {
-      const place = placeOf(keys.at[i]!, long, period);
+      const place = placeOf(keys.at[i]!, long ? head : 0, period);
       a = Math.imul(a ^ (templates.at[i]! + 0x9e37 * place), 0x85ebca6b);
       a ^= a >>> 15;
       b = Math.imul(b + templates.at[i]! + (place << 16), 0xc2b2ae35) ^ (b >>> 13);
@@ -74,16 +87,17 @@ export class ShapeTable {
     const known = this.byHash.find(a, (b ^ Math.imul(commandNumber, 0x27d4eb2f)) >>> 12);
     if (known >= 0) return known;
     this.byHash.add(a, (b ^ Math.imul(commandNumber, 0x27d4eb2f)) >>> 12);
-    const width = long ? HEAD - 1 + period : argCount - 1;
+    const width = long ? head - 1 + period : argCount - 1;
     const placed: (number | undefined)[] = new Array(width);
-    for (let i = 0; i < keys.length; i++) placed[placeOf(keys.at[i]!, long, period)] = templates.at[i]!;
+    for (let i = 0; i < keys.length; i++) placed[placeOf(keys.at[i]!, long ? head : 0, period)] = templates.at[i]!;
     return (
       this.shapes.push({
         command,
+        form: form?.text ?? '',
         script: undefined,
         blocking,
         positions: Array.from({ length: width }, (_, i) => placed[i] ?? new RoleLearner()),
-        repeat: long ? { from: HEAD - 1, period, counts: new Map() } : undefined,
+        repeat: long ? { from: head - 1, period, counts: new Map() } : undefined,
         calls: 0,
         scriptCalls: 0,
       }) - 1
@@ -103,7 +117,7 @@ export class ShapeTable {
     const { positions, repeat } = shape;
     const count = call.argCount;
     for (let index = 1; index < count; index++) {
-      const position = positions[repeat ? placeOf(index, true, repeat.period) : index - 1];
+      const position = positions[repeat ? placeOf(index, repeat.from + 1, repeat.period) : index - 1];
       if (position instanceof RoleLearner) position.add(call.arg(index), call.atUs);
     }
     repeat?.counts.set(count, (repeat.counts.get(count) ?? 0) + 1);
@@ -117,16 +131,19 @@ export class ShapeTable {
     if (known >= 0) return known;
     this.byHash.add(id, SCRIPT);
     const none = { positions: [], repeat: undefined, calls: 0, scriptCalls: 0 };
-    return this.shapes.push({ command, script, blocking: false, ...none }) - 1;
+    return this.shapes.push({ command, form: '', script, blocking: false, ...none }) - 1;
   }
 }
 
 /** Instead of the hash's second half: the shape of a script. */
 const SCRIPT = -1;
 
-/** Where in a shape argument `index` is accounted. */
-const placeOf = (index: number, long: boolean, period: number) =>
-  index < HEAD || !long ? index - 1 : HEAD - 1 + ((index - HEAD) % period);
+const isLong = (command: string, argCount: number) =>
+  argCount > MAX_PLACES || SINGLES.has(command) || (PAIRS.has(command) && command !== 'xadd');
+
+/** Where in a shape argument `index` is accounted; `head`: arguments before the repeated group, 0 for none that repeats. */
+const placeOf = (index: number, head: number, period: number) =>
+  index < head || head === 0 ? index - 1 : head - 1 + ((index - head) % period);
 
 /** Numbers in an order, in memory that is used again and again. */
 export class NumberList {

@@ -499,7 +499,7 @@ function shapesOf(fit: Fit, familyOf: number[]): { shapes: Shape[]; shapeOf: num
   const order: LearntShape[] = [];
   const shapeOf = fit.shapes.shapes.map((learnt) => {
     const places = learnt.positions.map((p) => (typeof p === 'number' ? familyOf[p] : ''));
-    const id = `${learnt.command} ${learnt.script ?? ''} ${learnt.blocking} ${learnt.repeat?.period ?? 0} ${learnt.positions.length} ${places.join(',')}`;
+    const id = `${learnt.command} ${learnt.form} ${learnt.script ?? ''} ${learnt.blocking} ${learnt.repeat?.period ?? 0} ${learnt.positions.length} ${places.join(',')}`;
     const known = merged.get(id);
     if (!known) {
       const number = order.push(learnt) - 1;
@@ -517,6 +517,7 @@ function shapesOf(fit: Fit, familyOf: number[]): { shapes: Shape[]; shapeOf: num
     const first = learnt.positions.find((p) => typeof p === 'number');
     return {
       command: learnt.command,
+      ...(learnt.form === '' ? {} : { form: learnt.form }),
       ...(learnt.script === undefined ? {} : { script: learnt.script }),
       family: first === undefined ? null : familyOf[first as number]!,
       blocking: learnt.blocking,

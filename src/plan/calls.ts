@@ -1,6 +1,7 @@
 /** Shapes of calls → RESP commands with invented arguments: sizes, numbers, times and elements as captured. */
 import { quantileOf, type ValueCounts } from '../model/histogram.ts';
 import type { Family, Model, Role, Shape } from '../model/model.ts';
+import { PER_SECOND } from '../model/roles.ts';
 import { valueIndex } from '../model/shapes.ts';
 import { isExpiry, KeyExpiries } from './expiries.ts';
 import { type Labels, NO_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
@@ -20,6 +21,8 @@ export interface CallContext {
   anotherKey: (family: number) => number;
   /** Text of a key. */
   nameOf: (family: number, key: number) => string;
+  /** Words that a long call has named so far. */
+  named?: Set<string> | undefined;
   /** What the call stores, where a script is told it later. */
   stored?: string | undefined;
 }
@@ -38,6 +41,14 @@ export interface CompiledShape {
 }
 
 const REMOVES = new Set(['del', 'unlink', 'getdel']);
+/** Which argument of a repeated group names a field or member, that a call names once. */
+const NAMES: Record<string, number> = {
+  ...{ hset: 0, hmset: 0, zadd: 1, hmget: 0, hdel: 0, sadd: 0, srem: 0, smismember: 0, zrem: 0, zmscore: 0 },
+};
+/** Draws of a word that the call has not named yet; then any such will do. */
+const NAME_TRIES = 16;
+/** Digits of a second's fraction. */
+const MICROSECONDS = 6;
 /** More than this share of requests for elements that nobody asked for before: each request is for a new one. */
 const ALWAYS_NEW = 0.9;
 
@@ -46,7 +57,11 @@ export function compileShapes(model: Model, labels: Labels, makes: (command: str
   return model.shapes.map((shape) => {
     const script = shape.script === undefined ? undefined : model.scripts[shape.script]!;
     const family = script ? SCRIPT_FAMILY : shape.family === null ? NO_FAMILY : model.families[shape.family]!.template;
-    const fills = shape.roles.map((role, position) => storedOr(fillOf(role, shape, position, model), shape, position));
+    const named = shape.repeat ? shape.repeat.from + (NAMES[shape.command] ?? Number.NaN) : Number.NaN;
+    const fills = shape.roles.map((role, position) => {
+      if (position === named && 'literals' in role) return nameOnce(role.literals);
+      return storedOr(fillOf(role, shape, position, model), shape, position);
+    });
     const repeatCounts = shape.repeat ? new Sampler(shape.repeat.counts, shape.roles.length + 1) : undefined;
     return {
       shape,
@@ -66,10 +81,25 @@ export function compileShapes(model: Model, labels: Labels, makes: (command: str
         const count = repeatCounts.draw(context.random);
         writer.begin(count);
         writer.text(shape.command);
+        context.named = undefined;
         for (let i = 0; i < count - 1; i++) fills[i < from ? i : from + ((i - from) % period)]!(writer, context);
       },
     };
   });
+}
+
+/** Words as often as captured, but none twice in a call as long as there are others. */
+function nameOnce(literals: [string, number][]): Fill {
+  const alias = new Alias(literals.map(([, n]) => n));
+  return (writer, context) => {
+    context.named ??= new Set();
+    const { named, random } = context;
+    let [word] = literals[alias.draw(random)]!;
+    for (let i = 0; i < NAME_TRIES && named.has(word); i++) [word] = literals[alias.draw(random)]!;
+    if (named.has(word)) [word] = literals.find(([other]) => !named.has(other)) ?? [word];
+    named.add(word);
+    writer.text(word);
+  };
 }
 
 /** What is stored, if that is known. */
@@ -148,18 +178,26 @@ function textOf(
     const alias = new Alias(role.literals.map(([, n]) => n));
     return (random) => role.literals[alias.draw(random)]![0];
   }
+  const open = role.open ? '(' : '';
   if ('integers' in role) {
     const values = new Sampler(role.integers, 1);
-    return (random) => String(Math.round(values.draw(random)));
+    return (random) => open + String(Math.round(values.draw(random)));
   }
   if ('numbers' in role) {
     const values = new Sampler(role.numbers, 1);
-    return (random) => String(values.draw(random));
+    return (random) => open + String(values.draw(random));
   }
   const offsets = new Sampler(role.offsets, 0);
-  const scale = role.times === 's' ? 1 : 1000;
+  const scale = PER_SECOND[role.times];
+  if (role.times === 's-fraction') {
+    return (random, nowSeconds) => open + Math.max(0, nowSeconds + offsets.draw(random)).toFixed(MICROSECONDS);
+  }
   const suffix = role.times === 'stream-id' ? '-0' : '';
-  return (random, nowSeconds) => `${Math.max(0, Math.round(nowSeconds * scale + offsets.draw(random)))}${suffix}`;
+  return (random, nowSeconds) => {
+    const value = Math.max(0, Math.round(nowSeconds * scale + offsets.draw(random)));
+    // All digits of nanoseconds, too.
+    return `${open}${Number.isSafeInteger(value) ? value : BigInt(value)}${suffix}`;
+  };
 }
 
 /** A stream that depends on an element's identity only, so that the same element always has the same size. */

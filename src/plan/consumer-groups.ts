@@ -12,6 +12,9 @@ const GROUP_AT: Record<string, number> = { xreadgroup: 2, xack: 2, xackdel: 2, x
 const SUBCOMMAND_GROUP_AT = 3;
 const NEEDS = new Set(['createconsumer', 'delconsumer', 'setid', 'destroy']);
 
+/** Commands that name stream entries by the ids that the captured server gave them. */
+export const NAMES_ENTRIES = new Set(['xack', 'xackdel', 'xdel', 'xdelex', 'xclaim']);
+
 /** Makes a group whose consumers have read all that is there, as they mostly have; and the stream, if there is none. */
 export const groupCreation = (key: string, group: string) => ['xgroup', 'create', key, group, '$', 'mkstream'];
 

@@ -11,7 +11,7 @@ import { SubscriptionFollower } from '../model/subscriptions.ts';
 import { intern } from '../model/tally.ts';
 import { readsClock, type ShiftedTime, shiftScriptTimes, shiftTimes } from './clock-shift.ts';
 import { assignConnections, type Stay } from './connections.ts';
-import { CapturedGroups } from './consumer-groups.ts';
+import { CapturedGroups, NAMES_ENTRIES } from './consumer-groups.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import { FamilyMatcher } from './family-matcher.ts';
 import { Labels, NO_FAMILY, OTHER_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
@@ -23,8 +23,6 @@ import { RespWriter } from './resp.ts';
 const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const PUBLISHES = new Set(['publish', 'spublish']);
 const CURSORS = new Set(['scan', 'hscan', 'sscan', 'zscan']);
-/** Commands that name stream entries by the ids that the captured server gave them. */
-const NAMES_ENTRIES = new Set(['xack', 'xackdel', 'xdel', 'xdelex', 'xclaim']);
 /** A client that sends a script's body so soon after a call of it did nothing had been told NOSCRIPT. */
 const RETRY_US = 1_000_000;
 const MAX_IDLE_CALLS = 256;

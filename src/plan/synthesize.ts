@@ -9,6 +9,7 @@ import { intern, tally } from '../model/tally.ts';
 import { KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
+import { NAMES_ENTRIES } from './consumer-groups.ts';
 import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { type KeyMaker, keyMakers } from './keys.ts';
 import { Labels } from './labels.ts';
@@ -269,6 +270,15 @@ export class Synthesis implements Workload {
         advice:
           'A call of a scan returns about as much as it did; what a whole walk finds is not rehearsed, in --mode exact neither.',
         numbers: { shapes: scans.length },
+      });
+    }
+    const entries = Object.entries(this.model.commands).filter(([name]) => NAMES_ENTRIES.has(name));
+    if (entries.length > 0) {
+      this.caveats.push({
+        id: 'stream-entries',
+        message: `${entries.map(([name, { count }]) => `${name.toUpperCase()} (${count})`).join(', ')}: ids of stream entries are invented as times, where a client would name those that it was given; most find nothing.`,
+        advice: 'Pending lists and streams grow more than they did. Shorten the rehearsal if memory is judged.',
+        numbers: Object.fromEntries(entries.map(([name, { count }]) => [name, count])),
       });
     }
     const unknown = this.model.scripts.filter((script) => script.body === null && script.calls > 0);

@@ -19,6 +19,14 @@ export function addCounts(...all: ValueCounts[]): ValueCounts {
  */
 export function mergeRoles(a: Role, b: Role): Role {
   if ('key' in a || 'key' in b) return a;
+  const merged = mergeArguments(a, b);
+  if (!('integers' in merged || 'numbers' in merged || 'times' in merged)) return merged;
+  const { open: _, ...role } = merged;
+  const most = seenOf(a) >= seenOf(b) ? a : b;
+  return 'open' in most && most.open ? { ...role, open: true } : role;
+}
+
+function mergeArguments(a: Argument, b: Argument): Argument {
   const [seenA, seenB] = [seenOf(a), seenOf(b)];
   if ('times' in a || 'times' in b) {
     if ('times' in a && 'times' in b && a.times === b.times) {

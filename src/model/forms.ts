@@ -1,0 +1,91 @@
+/** The options of a call → what tells calls apart whose arguments stand at the same places and mean different things. */
+import type { CallBytes } from './shapes.ts';
+
+/** Commands with options, and the argument index from which on they stand; what is stored stands before or is none. */
+const OPTIONS_FROM: Record<string, number> = {
+  ...{ set: 3, getex: 2, zadd: 2, xadd: 2, xtrim: 2, xread: 1, xreadgroup: 4, xrange: 4, xrevrange: 4, xpending: 3 },
+  ...{ xclaim: 5, xautoclaim: 6, zrange: 4, zrangestore: 5, zrangebyscore: 4, zrevrangebyscore: 4, zrangebylex: 4 },
+  ...{ zrevrangebylex: 4, sort: 2, sort_ro: 2, scan: 2, hscan: 3, sscan: 3, zscan: 3, geosearch: 2, geosearchstore: 3 },
+  ...{ georadius: 6, georadius_ro: 6, georadiusbymember: 5, georadiusbymember_ro: 5, bitfield: 2, bitfield_ro: 2 },
+  ...{ hgetex: 2, hsetex: 2, zunion: 3, zinter: 3, zunionstore: 4, zinterstore: 4, lpos: 3 },
+};
+/** Their options end at the first argument that is none: what follows is of the user. */
+const OPTIONS_FIRST = new Set(['zadd', 'xadd']);
+
+const WORDS =
+  `ACKED AGGREGATE ALPHA ANY ASC BLOCK BY BYBOX BYLEX BYRADIUS BYSCORE CH COUNT DELREF DESC EX EXAT FIELDS FNX
+  FORCE FROMLONLAT FROMMEMBER FXX GET GT IDLE INCR INCRBY JUSTID KEEPREF KEEPTTL LASTID LIMIT LT MATCH MAXLEN MINID NOACK
+  NOMKSTREAM NOVALUES NX OVERFLOW PERSIST PX PXAT RANK RETRYCOUNT REV SET STORE STOREDIST STREAMS TIME TYPE WEIGHTS
+  WITHCOORD WITHDIST WITHHASH WITHSCORES XX`.split(/\s+/);
+/** Options behind which a value stands that could look like an option. */
+const WITH_VALUE = new Set(['MATCH', 'TYPE', 'FROMMEMBER'].map(hashOf));
+const LONGEST = Math.max(...WORDS.map(({ length }) => length));
+const TEXTS = new Map(WORDS.map((word) => [hashOf(word), word]));
+const [MAXLEN, MINID, LIMIT] = ['MAXLEN', 'MINID', 'LIMIT'].map(hashOf);
+const [EQUAL, TILDE] = [0x3d, 0x7e];
+
+/** Argument index from which on a command has options; 0 for none. */
+export const optionsFrom = (command: string) => OPTIONS_FROM[command] ?? 0;
+
+/** A call's options, read from the argument index `optionsFrom` its command on. */
+export class Form {
+  /** Equal for calls with the same options at the same places, 0 for none. */
+  hash = 0;
+  /** Where what the options are about begins, for commands that have them first. */
+  end = 0;
+  private readonly words: [index: number, word: string][] = [];
+
+  read(call: CallBytes, from: number): void {
+    this.hash = 0;
+    this.end = from;
+    this.words.length = 0;
+    const isFirst = OPTIONS_FIRST.has(call.command);
+    for (let i = from; i < call.argCount; i++) {
+      const word = wordAt(call, i);
+      if (word === 0 && isFirst) return;
+      if (word === 0) continue;
+      this.note(i, word);
+      if (WITH_VALUE.has(word)) i++;
+      if (call.command === 'xadd' && (word === MAXLEN || word === MINID)) {
+        if (isMark(call, i + 1)) this.note(++i, MARK);
+        i++;
+      } else if (call.command === 'xadd' && word === LIMIT) i++;
+      this.end = i + 1;
+    }
+  }
+
+  /** As text: index and word of each option. */
+  get text(): string {
+    return this.words.map(([index, word]) => `${index} ${word}`).join(' ');
+  }
+
+  private note(index: number, word: number): void {
+    this.hash = Math.imul(this.hash ^ (word + index), 0x85ebca6b) | 1;
+    this.words.push([index, TEXTS.get(word) ?? '~']);
+  }
+}
+
+/** In the place of a word: `=` or `~` before a length. */
+const MARK = 1;
+
+function isMark(call: CallBytes, index: number): boolean {
+  if (index >= call.argCount || call.argLength(index) !== 1) return false;
+  const byte = call.bytes[call.argStart(index)]!;
+  return byte === EQUAL || byte === TILDE;
+}
+
+/** Hash of the option word that stands there, in any case; 0 for anything else. */
+function wordAt(call: CallBytes, index: number): number {
+  const start = call.argStart(index);
+  const end = call.argEnd(index);
+  if (end - start > LONGEST || end - start < 2) return 0;
+  let hash = 0;
+  for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + (call.bytes[at]! | 0x20)) | 0;
+  return TEXTS.has(hash) ? hash : 0;
+}
+
+function hashOf(word: string): number {
+  let hash = 0;
+  for (const byte of Buffer.from(word)) hash = (Math.imul(hash, 31) + (byte | 0x20)) | 0;
+  return hash;
+}
