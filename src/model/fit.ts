@@ -72,7 +72,7 @@ export const KEEPS_UP = new Set([
   ],
 ]);
 /** Index of the first element that a command names, and how far apart further ones stand. */
-const ELEMENTS: Record<string, [first: number, step: number]> = {
+export const ELEMENTS: Record<string, [first: number, step: number]> = {
   ...{
     hget: [2, 0],
     hset: [2, 2],
@@ -494,6 +494,8 @@ export class Fit {
     if (shapes.learn(shape, op, byClient) && hasKeys) {
       this.learnContents(op, command, ttl, callTemplates.at[0]!, calls.row[first]!);
     }
+    // All of them: of every 32nd, nobody knows how many different ones there are.
+    if (command.elements && hasKeys) this.learnElements(op, command.elements, callTemplates.at[0]!, calls.row[first]!);
     return first;
   }
 
@@ -539,7 +541,7 @@ export class Fit {
     return bucket;
   }
 
-  /** Sizes, expiries and elements of what the call's first key holds. */
+  /** Sizes and expiries of what the call's first key holds. */
   private learnContents(op: FitOp, command: Command, ttl: number, template: number, row: number): void {
     const stats = this.templates[template]!;
     if (!Number.isNaN(ttl)) {
@@ -551,8 +553,11 @@ export class Fit {
       stats.values.add(length);
       if (length <= 20 && /^-?\d+$/.test(latin1(op.arg(command.value)))) stats.integerValues++;
     }
-    if (!command.elements || row === 0) return;
-    const [first, step] = command.elements;
+  }
+
+  private learnElements(op: FitOp, [first, step]: [number, number], template: number, row: number): void {
+    if (row === 0) return;
+    const stats = this.templates[template]!;
     stats.elements ??= new ElementSample();
     for (let index = first, n = 0; index < op.argCount && n < MAX_ELEMENTS; index += step, n++) {
       stats.elements.add(row, op.arg(index));

@@ -69,8 +69,10 @@ const family = z.strictObject({
   existing: z.number(),
   /** Share of later accesses, by bucket of the gap before, that found the key gone though nobody had removed it. */
   expired: counts,
-  /** Members, fields or items of collections: distinct ones a key, requests of each, and their exponent. */
-  elements: z.strictObject({ perKey: z.number(), references: counts, zipf: z.number().nullable() }).nullable(),
+  /** Members, fields or items of collections: distinct ones a key and of all keys, requests of each of a key, and their exponent. */
+  elements: z
+    .strictObject({ perKey: z.number(), universe: count.optional(), references: counts, zipf: z.number().nullable() })
+    .nullable(),
   /** Bytes written per value, and expiry set, in seconds. */
   valueBytes: counts,
   ttlSeconds: counts,

@@ -149,7 +149,7 @@ function eachCount(rate: number, visit: (count: number, p: number) => void): voi
 }
 
 /** Number of keys of which so many are expected to be seen. */
-function keysInAll(s: number, seen: number, requests: number): number {
+export function keysInAll(s: number, seen: number, requests: number): number {
   const expected = (keys: number) =>
     groupsOf(s, keys, requests).reduce((sum, { ranks, rate }) => sum - ranks * Math.expm1(-2 * rate), 0);
   let low = Math.log(seen);

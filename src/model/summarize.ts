@@ -181,7 +181,12 @@ function elementsOf(elements: ElementSample, keys: number): NonNullable<Family['
   const references = new ValueHistogram();
   for (const n of requests) references.add(n);
   const perKey = Math.max(1, elements.distinct / Math.max(1, keys));
-  return { perKey, references: references.entries(), zipf: zipfExponent(requests, seeded()) };
+  return {
+    perKey,
+    universe: elements.universe,
+    references: references.entries(),
+    zipf: zipfExponent(requests, seeded()),
+  };
 }
 
 /** Whether a key was there before its first access. */

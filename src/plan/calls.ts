@@ -1,6 +1,8 @@
 /** Shapes of calls → RESP commands with invented arguments: sizes, numbers, times and elements as captured. */
+import { ELEMENTS } from '../model/fit.ts';
 import { quantileOf, type ValueCounts } from '../model/histogram.ts';
 import type { Family, Model, Role, Shape } from '../model/model.ts';
+import { keysInAll } from '../model/popularity.ts';
 import { PER_SECOND } from '../model/roles.ts';
 import { valueIndex } from '../model/shapes.ts';
 import { isExpiry, KeyExpiries } from './expiries.ts';
@@ -51,6 +53,10 @@ const NAME_TRIES = 16;
 const MICROSECONDS = 6;
 /** More than this share of requests for elements that nobody asked for before: each request is for a new one. */
 const ALWAYS_NEW = 0.9;
+/** New elements are drawn from so many, or as many as their shortest text can name. */
+const MOST_NEW = 2 ** 31;
+const BASE = 36;
+const MAX_POOL = 100_000;
 
 /** All shapes of a model, ready to be written. */
 export function compileShapes(model: Model, labels: Labels, makes: (command: string) => boolean): CompiledShape[] {
@@ -121,6 +127,11 @@ function fillOf(role: Role, shape: Shape, position: number, model: Model): Fill 
     values.sort((a, b) => a[0] - b[0]);
     return (writer, { keys }) => writer.text(String(quantileOf(values, expiries.quantile(keys[0] ?? 0))));
   }
+  const universe = family?.elements?.universe;
+  if ('integers' in role && family && universe !== undefined && isElement(shape, position)) {
+    const largest = Math.max(...role.integers.map(([value]) => Math.abs(value)));
+    return integerElements(role.integers, new Elements(family, universe, String(largest).length));
+  }
   if (!('bytes' in role)) {
     const text = textOf(role);
     return (writer, { random, nowSeconds }) => writer.text(text(random, nowSeconds));
@@ -129,23 +140,49 @@ function fillOf(role: Role, shape: Shape, position: number, model: Model): Fill 
   if (family === undefined || family.type === 'string' || family.type === 'integer') {
     return (writer, { random }) => writer.text(payload(sizes.draw(random), Math.floor(random() * 2 ** 32)));
   }
-  const elements = new Elements(family, role.distinct);
+  const elements = new Elements(family, role.distinct, Math.min(...role.bytes.map(([size]) => size)));
   return (writer, { random, keys }) => {
     const number = elements.draw(keys[0] ?? 0, random);
     writer.text(element(sizes.draw(identified(position, number)), number));
   };
 }
 
+/** Whether a member or field of the first key stands at this position. */
+function isElement({ command }: Shape, position: number): boolean {
+  const [first, step] = ELEMENTS[command] ?? [0, 0];
+  const behind = position + 1 - first;
+  return first > 0 && (behind === 0 || (step > 0 && behind > 0 && behind % step === 0));
+}
+
+/** Members that are numbers, as sets of ids have them: others than those that were kept, but of their size. */
+function integerElements(values: ValueCounts, elements: Elements): Fill {
+  const sampler = new Sampler(values, 1);
+  return (writer, { random, keys }) => {
+    const number = elements.draw(keys[0] ?? 0, random);
+    const value = sampler.draw(identified(INTEGER, number));
+    const within = Math.abs(value) < EXACT_BELOW ? 0 : ((mix(number, INTEGER) / 2 ** 32) * 2 - 1) * BUCKET * value;
+    writer.text(String(Math.round(value + within)));
+  };
+}
+/** A stream of its own for elements that are numbers. */
+const INTEGER = 0x1e7;
+/** Numbers that a histogram keeps as they are, and half the width of its buckets beyond. */
+const EXACT_BELOW = 64;
+const BUCKET = 0.01;
+
 /** Which of a universe of elements a call names: every key has its own few, asked for as unequally as captured. */
 export class Elements {
   readonly perKey: number;
   private readonly universe: number;
-  /** Share of requests that name an element for the first time. */
+  /** Elements that requests of one key are for, those that nobody has asked for yet among them. */
+  private readonly pool: number;
+  /** Whether each request names an element for the first time, and of how many. */
   private readonly fresh: number;
   private readonly ranks: Alias;
 
-  constructor({ elements }: Family, distinct: number) {
-    this.universe = Math.max(1, distinct);
+  /** `distinct`: elements where the family tells of none; `bytes`: the shortest one. */
+  constructor({ elements }: Family, distinct: number, bytes = 0) {
+    this.universe = Math.max(1, elements?.universe ?? distinct);
     this.perKey = Math.min(this.universe, Math.max(1, Math.round(elements?.perKey ?? this.universe)));
     let pairs = 0;
     let requests = 0;
@@ -154,19 +191,21 @@ export class Elements {
       requests += n * count;
     }
     const share = requests === 0 ? 1 : pairs / requests;
-    this.fresh = share > ALWAYS_NEW ? 1 : 0;
-    this.ranks = new Alias(
-      Float64Array.from({ length: this.perKey }, (_, rank) => (rank + 1) ** -(elements?.zipf ?? 0)),
-    );
+    const isNew = share > ALWAYS_NEW;
+    this.fresh = isNew ? Math.max(this.universe, elements ? Math.min(MOST_NEW, BASE ** bytes) : 0) : 0;
+    const unseen = elements && !isNew ? keysInAll(elements.zipf ?? 0, pairs, requests) / pairs : 1;
+    this.pool = Math.max(this.perKey, Math.min(MAX_POOL, Math.round(this.perKey * unseen)));
+    this.universe = Math.max(this.universe, this.pool);
+    this.ranks = new Alias(Float64Array.from({ length: this.pool }, (_, rank) => (rank + 1) ** -(elements?.zipf ?? 0)));
   }
 
   draw(key: number, random: Random): number {
-    return this.fresh === 1 ? Math.floor(random() * this.universe) : this.of(key, this.ranks.draw(random));
+    return this.fresh > 0 ? Math.floor(random() * this.fresh) : this.of(key, this.ranks.draw(random));
   }
 
   /** Number of a key's element of this rank. */
   of(key: number, rank: number): number {
-    return this.perKey === this.universe ? rank : (mix(key, 0xe1) + rank) % this.universe;
+    return this.pool === this.universe ? rank : (mix(key, 0xe1) + rank) % this.universe;
   }
 }
 

@@ -6,7 +6,9 @@ import type { Family, Model } from '../../src/model/model.ts';
 import { zipfExponent } from '../../src/model/popularity.ts';
 import { mulberry32 } from '../../src/model/random.ts';
 import { remodel } from '../../src/plan/fidelity.ts';
+import { readCommand } from '../../src/plan/planned-ops.ts';
 import { Sampler } from '../../src/plan/random.ts';
+import { Synthesis } from '../../src/plan/synthesize.ts';
 import { type Line, modelOf, zipfRanks } from '../support/workload.ts';
 
 const START_US = 1_700_000_000e6;
@@ -51,7 +53,16 @@ test('expiries are atoms: the same numbers, as often, also in what is synthesize
     evenly(
       Array.from({ length: 20_000 }, (_, i) => {
         const seconds = planted[Math.floor(random() * planted.length)]!;
-        return ['set', `page:${i % 3000}`, 'x', 'PX', String(seconds * 1000)];
+        const key = `page:${i % 3000}`;
+        // However they are written: no unit goes with another one's number.
+        const forms = [
+          ['set', key, 'x', 'PX', String(seconds * 1000)],
+          ['set', key, 'x', 'EX', String(seconds)],
+          ['setex', key, String(seconds), 'x'],
+          ['expire', key, String(seconds)],
+          ['getex', key, 'EX', String(seconds)],
+        ];
+        return forms[Number.isInteger(seconds) ? i % forms.length : 0]!;
       }),
     ),
   );
@@ -186,6 +197,43 @@ test('what the keys of each family hold', async () => {
   const model = await modelOf(evenly(Array.from({ length: 8000 }, (_, i) => planted[kinds[i % 8]!]!(100 + (i % 400)))));
   for (const one of [model, remodel(model)])
     for (const kind of kinds) assert.equal(familyOf(one, `${kind}:{int}`).type, kind);
+});
+
+test('elements of collections: how many a key gets, and how many there are, also of sets of ids', async () => {
+  const random = mulberry32(12);
+  let posts = 0;
+  const planted: Record<string, { at: number; args: () => string[] }> = {
+    // Each id as likely as the next, so that most are new to their set.
+    followers: { at: 2, args: () => ['sadd', '', String(1 + Math.floor(random() * 100_000))] },
+    // A few of many, again and again.
+    tags: { at: 2, args: () => ['sadd', '', `tag${Math.floor(random() ** 3 * 2000)}`] },
+    // Never the same twice.
+    feed: { at: 3, args: () => ['zadd', '', '1', `post-${100_000 + posts++}`] },
+  };
+  const names = Object.keys(planted);
+  const commands = Array.from({ length: 24_000 }, (_, i) => {
+    const name = names[i % names.length]!;
+    return planted[name]!.args().map((arg) => arg || `${name}:${100 + Math.floor(random() * 100)}`);
+  });
+  const model = await modelOf(evenly(commands));
+  const synthesis = new Synthesis(model, { seed: '1', epochSeconds: START_US / 1e6 });
+  const slice = synthesis.slice(0, 0, model.source.spanSeconds);
+  const synthesized = Array.from({ length: slice.count }, (_, i) =>
+    readCommand(slice.bytes, slice.offset[i]!).map((bytes) => Buffer.from(bytes).toString('latin1')),
+  );
+  for (const name of names) {
+    const countsOf = (all: string[][]) => {
+      const own = all.filter(([, key]) => key!.startsWith(name));
+      const { at } = planted[name]!;
+      return {
+        inKeys: new Set(own.map((args) => `${args[1]} ${args[at]}`)).size,
+        inAll: new Set(own.map((args) => args[at])).size,
+      };
+    };
+    const [truth, found] = [countsOf(commands), countsOf(synthesized)];
+    near(found.inKeys / truth.inKeys, 1, 0.1, `${name}: elements in all keys, ratio`);
+    near(found.inAll / truth.inAll, 1, 0.15, `different elements of ${name}, ratio`);
+  }
 });
 
 /** Gaps of arrivals in µs, `rate` per second on average. */

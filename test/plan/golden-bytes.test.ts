@@ -15,7 +15,7 @@ import { Synthesis } from '../../src/plan/synthesize.ts';
 const GOLDEN = {
   sessions: 'c9f7f24d662a8e94b69c09d5da61b1944935dbd098a1aea2e179293e626e433f',
   queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
-  mixed: '956bf7976903ad9751f8f9043a73a423aa09053541161582a6442a77e25429fd',
+  mixed: 'b072373c71fdd0e9dde7fe412e7937ef8f2d1e624a12deb8128205bbbade8ea5',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;

@@ -366,6 +366,13 @@ function elementsOf(a: Family, b: Family, keys: number): Family['elements'] {
   const scale = (a.elements.perKey * a.keys + b.elements.perKey * b.keys) / (ofA!.length + ofB!.length);
   return {
     perKey: Math.max(1, (distinct * scale) / Math.max(1, keys)),
+    ...(a.elements.universe !== undefined && b.elements.universe !== undefined
+      ? {
+          universe: Math.round(
+            distinctOfBoth(a.elements.universe, askedA! * scale, b.elements.universe, askedB! * scale),
+          ),
+        }
+      : {}),
     references: references.entries(),
     zipf: zipfExponent(counts, seeded()),
   };
