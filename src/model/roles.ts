@@ -17,12 +17,15 @@ export const PER_SECOND: Record<TimeUnit, number> = {
 };
 const WHOLE = ['s', 'ms', 'us', 'ns'] as const;
 const OPEN = 0x28;
+const NUMBER = /^-?\d{1,15}(\.\d{1,6})?$/;
 /** Longest argument that is looked at as text. */
 const MAX_TEXT = 24;
 /** Arguments of one length that differ only behind this many bytes count as equal. */
 const MAX_HASHED = 64;
 
 export class RoleLearner {
+  /** Of somebody's data only numbers are kept as they are. */
+  private readonly isData: boolean;
   private seen = 0;
   private literals: Map<string, number> | undefined = new Map();
   private integers = new ValueHistogram();
@@ -33,6 +36,10 @@ export class RoleLearner {
   private readonly sizes = new ValueHistogram();
   /** Linear counting: the share of bits that are still zero estimates how many different values there were. */
   private readonly bits = new Uint32Array(512);
+
+  constructor(isData: boolean) {
+    this.isData = isData;
+  }
 
   add(argument: Uint8Array, atUs: number): void {
     this.seen++;
@@ -48,7 +55,8 @@ export class RoleLearner {
     this.addNumber(text, atUs);
     if (!this.literals) return;
     const known = this.literals.get(text);
-    if (known === undefined && (this.literals.size >= MAX_LITERALS || !LITERAL.test(text))) this.literals = undefined;
+    if (known === undefined && (this.literals.size >= MAX_LITERALS || !(this.isData ? NUMBER : LITERAL).test(text)))
+      this.literals = undefined;
     else this.literals.set(text, (known ?? 0) + 1);
   }
 

@@ -96,7 +96,7 @@ export class ShapeTable {
         form: form?.text ?? '',
         script: undefined,
         blocking,
-        positions: Array.from({ length: width }, (_, i) => placed[i] ?? new RoleLearner()),
+        positions: Array.from({ length: width }, (_, i) => placed[i] ?? new RoleLearner(isData(command, i + 1, form))),
         repeat: long ? { from: head - 1, period, counts: new Map() } : undefined,
         calls: 0,
         scriptCalls: 0,
@@ -214,6 +214,24 @@ export function describe(call: CallView): { info: CommandInfo | undefined; keys:
 export function valueIndex(command: string): number {
   if (command === 'set' || command === 'setnx' || command === 'getset' || command === 'append') return 2;
   return command === 'setex' || command === 'psetex' || command === 'setrange' ? 3 : 0;
+}
+
+/** First argument index and distance of what is stored, published or a member: somebody's data, no word of the application's. */
+const DATA: Record<string, [first: number, step: number]> = {
+  ...{ mset: [2, 2], msetnx: [2, 2], hset: [3, 2], hmset: [3, 2], hsetnx: [3, 0], publish: [2, 0], spublish: [2, 0] },
+  ...{ lpush: [2, 1], rpush: [2, 1], lpushx: [2, 1], rpushx: [2, 1], linsert: [3, 1], lset: [3, 0], lrem: [3, 0] },
+  ...{ lpos: [2, 0], sadd: [2, 1], srem: [2, 1], sismember: [2, 0], smismember: [2, 1], smove: [3, 0], pfadd: [2, 1] },
+  ...{ zincrby: [3, 0], zrem: [2, 1], zscore: [2, 0], zmscore: [2, 1], zrank: [2, 0], zrevrank: [2, 0] },
+  ...{ zadd: [1, 2], xadd: [2, 2], geoadd: [4, 3], geohash: [2, 1], geopos: [2, 1], geodist: [2, 1] },
+};
+
+/** Whether somebody's data stands there; of commands that begin with options, `form` tells where these end. */
+function isData(command: string, index: number, form: Form | undefined): boolean {
+  if (index === valueIndex(command)) return true;
+  const [first, step] = DATA[command] ?? [0, 0];
+  const options = command === 'zadd' || command === 'xadd' ? (form?.end ?? 0) : 0;
+  const behind = index - options - first;
+  return first > 0 && (behind === 0 || (step > 0 && behind > 0 && behind % step === 0));
 }
 
 /** Commands that may set an expiry. */

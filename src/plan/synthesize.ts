@@ -10,6 +10,7 @@ import { KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
 import { NAMES_ENTRIES } from './consumer-groups.ts';
+import { KeyMarks } from './key-marks.ts';
 import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { type KeyMaker, keyMakers } from './keys.ts';
 import { Labels } from './labels.ts';
@@ -330,9 +331,9 @@ class Round {
   /** By connection: when the next unit may begin. A client does one thing after the other. */
   private readonly freeFromUs: number[] = [];
   /** By family: keys that were removed and not made again. */
-  private readonly removed: Set<number>[];
+  private readonly removed: KeyMarks[];
   /** By family: keys that were removed when nobody was to come again; longer workloads do. */
-  private readonly ended: Set<number>[];
+  private readonly ended: KeyMarks[];
   /** By family, requests of its keys; made when asked for. */
   private readonly requests: Uint32Array[] = [];
   private readonly stretch: StretchReplay;
@@ -373,8 +374,8 @@ class Round {
     this.effects = this.model.scripts.map((script) =>
       script.effects.length > 0 ? new Alias(script.effects.map((e) => e.count)) : undefined,
     );
-    this.removed = this.model.families.map(() => new Set());
-    this.ended = this.model.families.map(() => new Set());
+    this.removed = this.model.families.map(({ keys }) => new KeyMarks(keys));
+    this.ended = this.model.families.map(({ keys }) => new KeyMarks(keys));
     this.stretch = new StretchReplay(this.model, options.renames);
     this.scriptKeys = new ScriptKeys(this.model, this.makers);
   }

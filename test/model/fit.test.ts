@@ -178,6 +178,27 @@ test('no key and no value is in the model, unless it is a word that options are 
   assert.doesNotMatch(JSON.stringify(model), /9100\d\d|secret-person/);
 });
 
+test('what is stored, published or a member is kept as sizes and numbers only, however often it comes', async () => {
+  const secret = 'hunter2';
+  const calls = [
+    ['set', 'password', secret],
+    ['setex', 'password', '60', secret],
+    ['mset', 'password', secret, 'other', secret],
+    ['hset', 'user:1', 'name', secret, 'age', '44'],
+    ['sadd', 'admins', secret],
+    ['zadd', 'board', 'GT', '1', secret],
+    ['xadd', 'log', 'MAXLEN', '~', '9', '*', 'who', secret],
+    ['lpush', 'list', secret],
+    ['publish', 'news', secret],
+    ['pfadd', 'visitors', secret],
+  ];
+  const model = await modelOf(sequence(Array.from({ length: 20 }, () => calls).flat()));
+  const text = JSON.stringify(model);
+  assert.doesNotMatch(text, /hunter2/);
+  // What the application calls things is needed: its fields and options, and numbers.
+  for (const word of ['"name"', '"age"', '"who"', '"MAXLEN"', '"44"', '"news"']) assert.match(text, new RegExp(word));
+});
+
 test('scripts: bodies from the capture or a folder, unknown ones by their effects', async () => {
   const body = "return redis.call('get', KEYS[1])";
   const sha = '4e6d8fc8bb01276962cce5371fa795a7763657ae';

@@ -67,7 +67,7 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
     const name = `${family.db > 0 ? `[${family.db}] ` : ''}${printable(family.template)}`;
     const zipf = family.zipf === null ? '-' : family.zipf.toFixed(2);
     lines.push(
-      `${fit(name, 34)}${fit(family.type.slice(0, 8), 9)}${number(family.keys).padStart(8)}${number(requests).padStart(10)}${percent(requests / requested).padStart(9)}${zipf.padStart(8)}`,
+      `${fit(name, 33)} ${fit(family.type.slice(0, 8), 9)}${number(family.keys).padStart(8)}${number(requests).padStart(10)}${percent(requests / requested).padStart(9)}${zipf.padStart(8)}`,
     );
   }
   if (families.length > SHOWN) lines.push(`and ${families.length - SHOWN} more`);
