@@ -583,9 +583,9 @@ export class Fit {
       const row = calls.row[entry]!;
       if (row === NO_KEY) continue;
       // However often a unit names a key, it is one access: what follows at once is part of it.
-      if (row !== 0 && keys.batch[row] === batch.number) continue;
+      if (row !== 0 && keys.wasIn(batch.number, row)) continue;
       if (unit !== undefined && this.names(unit, row)) continue;
-      keys.batch[row] = batch.number;
+      keys.setBatch(row, batch.number);
       calls.gap[entry] = this.access(row);
       calls.at[entry] = this.clock;
     }

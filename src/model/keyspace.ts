@@ -4,7 +4,7 @@ import { widened } from './pair-table.ts';
 const NO_ROW = 0;
 /** Numbers in a row of `identities`: a power of two, so that none is on two lines of the processor's cache. */
 const WIDTH = 4;
-const [LOW, HIGH, TEMPLATE] = [0, 1, 2];
+const [LOW, HIGH, TEMPLATE, BATCH] = [0, 1, 2, 3];
 /** When rows are dropped, keys with at least this share of all accesses stay whatever their hash. */
 const HEAVY_SHARE = 1 / (1 << 14);
 
@@ -33,7 +33,7 @@ export class KeyTable {
   rows = 0;
   private capacity = 1 << 12;
   private slots = new Uint32Array(this.capacity * 2);
-  /** Of each row, side by side because they are looked at together: LOW and HIGH half of the hash, TEMPLATE. */
+  /** Of each row, side by side because they are looked at together: LOW and HIGH half of the hash, TEMPLATE, BATCH. */
   private identities = new Int32Array(this.capacity * WIDTH);
   /** Accesses by clients' units. */
   requests = new Uint32Array(this.capacity);
@@ -41,8 +41,6 @@ export class KeyTable {
   first = new Uint32Array(this.capacity);
   last = new Uint32Array(this.capacity);
   birth = new Uint8Array(this.capacity);
-  /** Number of the pipeline that accessed the key last. */
-  batch = new Uint32Array(this.capacity);
   /** One of `Presence`. */
   presence = new Uint8Array(this.capacity);
   /** Where the key is present: until when, in hundredths of a second after the capture's beginning. */
@@ -54,7 +52,7 @@ export class KeyTable {
   private heavy = 0;
   private readonly maxRows: number;
 
-  /** A row takes 46 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
+  /** A row takes 42 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
   constructor(maxRows: number) {
     this.maxRows = maxRows;
   }
@@ -103,6 +101,15 @@ export class KeyTable {
 
   setTemplate(row: number, template: number): void {
     this.identities[row * WIDTH + TEMPLATE] = template;
+  }
+
+  /** Whether it was the pipeline of that number that accessed the key last. */
+  wasIn(batch: number, row: number): boolean {
+    return this.identities[row * WIDTH + BATCH] === (batch | 0);
+  }
+
+  setBatch(row: number, batch: number): void {
+    this.identities[row * WIDTH + BATCH] = batch;
   }
 
   /** How many keys the row stands for: 0 for what only an earlier, higher threshold kept. */
@@ -154,8 +161,8 @@ export class KeyTable {
   }
 
   private columns(): (Uint32Array | Uint8Array)[] {
-    const { requests, first, last, birth, batch, presence, expires } = this;
-    return [requests, first, last, birth, batch, presence, expires];
+    const { requests, first, last, birth, presence, expires } = this;
+    return [requests, first, last, birth, presence, expires];
   }
 
   private grow(): void {
@@ -164,7 +171,6 @@ export class KeyTable {
     this.requests = widened(this.requests);
     this.first = widened(this.first);
     this.last = widened(this.last);
-    this.batch = widened(this.batch);
     this.birth = widened(this.birth);
     this.presence = widened(this.presence);
     this.expires = widened(this.expires);

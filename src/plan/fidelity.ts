@@ -12,6 +12,7 @@ import { treatmentOf } from '../model/replayable.ts';
 import { SMALL_HEAP } from '../model/small-heap.ts';
 import { summarize } from '../model/summarize.ts';
 import { tally } from '../model/tally.ts';
+import { collectGarbage } from './garbage.ts';
 import { plannedOps } from './planned-ops.ts';
 import { Synthesis, type SynthesisOptions } from './synthesize.ts';
 
@@ -60,6 +61,7 @@ export async function fidelityApart(
   halves?: [Model, Model],
   options: Partial<SynthesisOptions> = {},
 ): Promise<FidelityRow[]> {
+  collectGarbage();
   const worker = new Worker(new URL(`./fidelity-thread${extname(import.meta.filename)}`, import.meta.url), {
     workerData: { model, halves, options } satisfies FidelityInput,
     resourceLimits: SMALL_HEAP,
