@@ -2,14 +2,14 @@
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { type ByteRange, sizeOfLines } from '../capture/input.ts';
 import { splitCapture } from '../capture/split.ts';
 import type { CaptureOptions, CaptureSummary } from '../capture/summary.ts';
 import { CutoverError } from '../errors.ts';
 import type { FitOptions } from './fit.ts';
+import { withSmallHeap } from './heap.ts';
 import type { Model } from './model.ts';
-import { SMALL_HEAP } from './small-heap.ts';
 import type { Dataset } from './summarize.ts';
 
 /**
@@ -74,20 +74,25 @@ export async function fitStretches(
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const [i, setup] = next;
-      fitted[i] = await fitInThread(setup, (count) => {
+      const progress = (count: number) => {
         lines[i] = count;
         onProgress?.(lines.reduce((sum, n) => sum + n, 0));
-      });
+      };
+      fitted[i] = await withSmallHeap(setup.name, (limits) => fitInThread(setup, limits, progress));
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
   return fitted;
 }
 
-function fitInThread(setup: StretchSetup, onProgress: (lines: number) => void): Promise<FittedStretch> {
+function fitInThread(
+  setup: StretchSetup,
+  resourceLimits: ResourceLimits,
+  onProgress: (lines: number) => void,
+): Promise<FittedStretch> {
   const worker = new Worker(new URL(`./stretch-thread${extname(import.meta.filename)}`, import.meta.url), {
     workerData: setup,
-    resourceLimits: SMALL_HEAP,
+    resourceLimits,
   });
   return new Promise((resolve, reject) => {
     worker.on('message', (message: StretchMessage) => {

@@ -7,9 +7,9 @@ import type { Caveat } from '../errors.ts';
 import { divergenceOf } from '../model/clients.ts';
 import { compareModels, type Difference } from '../model/difference.ts';
 import { Fit } from '../model/fit.ts';
+import { withSmallHeap } from '../model/heap.ts';
 import type { Model } from '../model/model.ts';
 import { treatmentOf } from '../model/replayable.ts';
-import { SMALL_HEAP } from '../model/small-heap.ts';
 import { summarize } from '../model/summarize.ts';
 import { tally } from '../model/tally.ts';
 import { collectGarbage } from './garbage.ts';
@@ -62,12 +62,14 @@ export async function fidelityApart(
   options: Partial<SynthesisOptions> = {},
 ): Promise<FidelityRow[]> {
   collectGarbage();
-  const worker = new Worker(new URL(`./fidelity-thread${extname(import.meta.filename)}`, import.meta.url), {
-    workerData: { model, halves, options } satisfies FidelityInput,
-    resourceLimits: SMALL_HEAP,
+  return withSmallHeap('what is synthesized', async (resourceLimits) => {
+    const worker = new Worker(new URL(`./fidelity-thread${extname(import.meta.filename)}`, import.meta.url), {
+      workerData: { model, halves, options } satisfies FidelityInput,
+      resourceLimits,
+    });
+    const [rows] = (await once(worker, 'message')) as [FidelityRow[]];
+    return rows;
   });
-  const [rows] = (await once(worker, 'message')) as [FidelityRow[]];
-  return rows;
 }
 
 const secondsOf = ({ source }: Model, rate: number) => Math.min(source.spanSeconds, MAX_OPS / rate) || 1;
@@ -130,27 +132,15 @@ export function outcomeOf(model: Model, { commands, hits, misses, committed, abo
   for (const [name, n] of Object.entries(model.scriptCommands)) tally(captured, name, n);
   for (const name of captured.keys()) if (treatmentOf(name) !== 'replay') captured.delete(name);
   const done = new Map(Object.entries(commands).filter(([name]) => captured.has(name)));
-  const rows = [
-    { aspect: 'outcome', metric: 'commands executed (JS)', value: divergenceOf(done, captured), target: 0.02 },
-  ];
-  if (model.lookups && hits + misses > 0) {
-    const before = model.lookups.hits / Math.max(1, model.lookups.hits + model.lookups.misses);
-    rows.push({
-      aspect: 'outcome',
-      metric: 'hit ratio',
-      value: Math.abs(hits / (hits + misses) - before),
-      target: 0.01,
-    });
-  }
-  if (model.commands.watch && committed + aborted > 0) {
-    // A capture shows no replies, and nothing between the MULTI and the EXEC of a transaction that did not run.
-    const before = model.transactions.empty / Math.max(1, model.transactions.committed + model.transactions.empty);
-    rows.push({
-      aspect: 'outcome',
-      metric: 'transactions aborted',
-      value: Math.abs(aborted / (committed + aborted) - before),
-      target: 0.05,
-    });
-  }
-  return rows;
+  const { lookups, transactions } = model;
+  const rows = [{ metric: 'commands executed (JS)', value: divergenceOf(done, captured), target: 0.02 }];
+  const share = (metric: string, target: number, now: [number, number], before: [number, number]) => {
+    const [a, b] = [now, before].map(([part, rest]) => part / Math.max(1, part + rest)) as [number, number];
+    if (now[0] + now[1] > 0) rows.push({ metric, value: Math.abs(a - b), target });
+  };
+  if (lookups) share('hit ratio', 0.01, [hits, misses], [lookups.hits, lookups.misses]);
+  // A capture shows no replies, and nothing between the MULTI and the EXEC of a transaction that did not run.
+  const ended: [number, number] = [transactions.empty, transactions.committed];
+  if (model.commands.watch) share('transactions aborted', 0.05, [aborted, committed], ended);
+  return rows.map((row) => ({ aspect: 'outcome', ...row }));
 }
