@@ -57,6 +57,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
   const isBlocking = (kind: number) => fit.units.kinds[kind]!.blocking;
   const habits = habitsOf(fit);
   const { classes, classOf } = classify(habits, isBlocking);
+  countAll(classes, fit.units.kinds);
   const { units, unitOf } = unitsOf(kinds, classes, fit.units.kinds.length);
   const streams = [...fit.streams.values()].sort((a, b) => a.db - b.db || Number(a.blocking) - Number(b.blocking));
   const commands = fit.commandCounts();
@@ -401,6 +402,16 @@ function unitsOf(
     units: sorted.map(({ states, kind: _, ...unit }) => ({ ...unit, keyStates: ascending(states) })),
     unitOf: new Map(sorted.map(({ kind }, i): [number, number] => [kind, i]).reverse()),
   };
+}
+
+/** Of countless clients the habits of the first are known: the others are taken to do the same. */
+function countAll(classes: ClientClass[], kinds: Fit['units']['kinds']): void {
+  const known = new Map<number, number>();
+  for (const { units } of classes) for (const [kind, count] of units) tally(known, kind, count);
+  for (const { units } of classes) {
+    for (const [kind, count] of units)
+      if (kind < kinds.length) units.set(kind, Math.round((count * kinds[kind]!.count) / known.get(kind)!));
+  }
 }
 
 /** Clients with their units by kind. */

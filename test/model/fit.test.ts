@@ -199,6 +199,19 @@ test('what is stored, published or a member is kept as sizes and numbers only, h
   for (const word of ['"name"', '"age"', '"who"', '"MAXLEN"', '"44"', '"news"']) assert.match(text, new RegExp(word));
 });
 
+test('the rate is right whatever the number of connections', async () => {
+  // Each sends once: more pairs of a client and what it does than are kept.
+  const lines = Array.from({ length: 260_000 }, (_, i): Line => {
+    const client = `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:1000`;
+    return { atUs: 1_700_000_000e6 + i * 500, client, args: ['get', `k:${i % 500}`] };
+  });
+  const model = await modelOf(lines);
+  assert.equal(
+    model.units.reduce((sum, { count }) => sum + count, 0),
+    lines.length,
+  );
+});
+
 test('scripts: bodies from the capture or a folder, unknown ones by their effects', async () => {
   const body = "return redis.call('get', KEYS[1])";
   const sha = '4e6d8fc8bb01276962cce5371fa795a7763657ae';
