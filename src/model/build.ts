@@ -57,6 +57,16 @@ export async function buildModel(names: string | string[], options: BuildOptions
 
 async function mergeSaved(paths: string[]): Promise<Built> {
   const models = await Promise.all(paths.map(readModel));
+  const sources = models.map(({ source }) => JSON.stringify(source));
+  const again = sources.findIndex((source, i) => sources.indexOf(source) < i);
+  if (again >= 0) {
+    throw new CutoverError(
+      'usage',
+      'E_MODEL_TWICE',
+      `${paths[sources.indexOf(sources[again]!)]} and ${paths[again]} are models of one capture: its clients would count twice.`,
+      'Name each part once. For twice the load: cutover run MODEL --rate 2x',
+    );
+  }
   const model = models.length === 1 ? models[0]! : mergeModels(models);
   return { model, caveats: scriptCaveats(model) };
 }
@@ -216,6 +226,15 @@ async function readModel(path: string): Promise<Model> {
   const checked = modelSchema.safeParse(document);
   if (checked.success) return checked.data;
   const issue = checked.error.issues[0]!;
+  const schema = (document as { schema?: unknown } | null)?.schema;
+  if (typeof schema === 'string' && /^cutover\/[\w-]+@\d+$/.test(schema) && !schema.startsWith('cutover/model@')) {
+    throw new CutoverError(
+      'usage',
+      'E_MODEL',
+      `${path} is no model, but a document of another kind (${schema}).`,
+      'Name a model, or the log itself: captures are .log, .gz or .zst, what ends in .json is taken for a model.',
+    );
+  }
   throw new CutoverError(
     'usage',
     'E_MODEL',

@@ -172,6 +172,7 @@ function change(model: Model, changes: Change[]): Model {
   const requests = families.reduce((sum, family) => sum + family.requests, 0);
   return {
     ...model,
+    commands: changedCommands(model, kept),
     families: families.map((family) => ({ ...family, share: family.requests / Math.max(1, requests) })),
     shapes,
     units,
@@ -331,6 +332,19 @@ function changedTransitions(model: Model, drafts: Draft[], changes: Change[]): M
       ]),
     };
   });
+}
+
+/** Calls as often as the units now have them: what a rehearsal's own are compared with. */
+function changedCommands({ commands, shapes }: Model, drafts: Draft[]): Model['commands'] {
+  const scaled = Object.entries(commands).flatMap(([name, { count }]): [string, number][] => {
+    const has = ({ ops }: Unit) => ops.filter(([shape]) => shapes[shape]!.command === name).length;
+    const now = Math.round(count * ratioOf(drafts, has));
+    return now > 0 ? [[name, now]] : [];
+  });
+  const total = scaled.reduce((sum, [, count]) => sum + count, 0);
+  return Object.fromEntries(
+    scaled.sort((a, b) => b[1] - a[1]).map(([name, count]) => [name, { count, share: count / total }]),
+  );
 }
 
 /** Whether a family is what the glob made of its keys. */

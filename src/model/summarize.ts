@@ -91,7 +91,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     keysAtStart: dataset.keys ? [...dataset.keys].sort((a, b) => a[0] - b[0]) : null,
     hitRatio: fit.reuse.curve(() => true),
     units,
-    transitions: transitionsOf(fit, habits, classes, classOf, labelOf),
+    transitions: transitionsOf(fit, habits, classes, classOf, labelOf, isBlocking),
     scripts: fit.scripts.scripts.map(
       (script): Script => ({
         sha1: script.sha1,
@@ -427,16 +427,20 @@ function transitionsOf(
   classes: ClientClass[],
   classOf: (client: ClientHabit, blocking: boolean) => ClientClass | undefined,
   labelOf: (kind: number) => string,
+  isBlocking: (kind: number) => boolean,
 ): Model['transitions'] {
   const counts = classes.map(() => new Map<string, Map<string, number>>());
   const label = new Map<number, string>();
   const labelled = (kind: number) => intern(label, kind, () => labelOf(kind));
+  const { first, second } = fit.successions;
   for (const [client, succession, n] of fit.neighbours.entries()) {
+    // Blocking units have connections of their own: before them comes nothing else.
+    if (isBlocking(first[succession]!) || isBlocking(second[succession]!)) continue;
     const klass = classOf(habits[client]!, false) ?? classOf(habits[client]!, true);
     if (!klass) continue;
     const rows = counts[classes.indexOf(klass)]!;
-    const from = labelled(fit.successions.first[succession]!);
-    const to = labelled(fit.successions.second[succession]!);
+    const from = labelled(first[succession]!);
+    const to = labelled(second[succession]!);
     tally(
       intern(rows, from, () => new Map()),
       to,

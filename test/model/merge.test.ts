@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CutoverError } from '../../src/errors.ts';
+import { buildModel } from '../../src/model/build.ts';
 import { Fit } from '../../src/model/fit.ts';
 import { mergeModels } from '../../src/model/merge.ts';
 import type { Model } from '../../src/model/model.ts';
 import { applyOverrides } from '../../src/model/overrides.ts';
 import { summarize } from '../../src/model/summarize.ts';
 import { Synthesis } from '../../src/plan/synthesize.ts';
-import { type Line, modelOf } from '../support/workload.ts';
+import { temporaryFile } from '../support/capture.ts';
+import { type Line, modelOf, sequence } from '../support/workload.ts';
 
 const START_US = 1_700_000_000e6;
 const linesAt = (fromSeconds: number, commands: string[][]): Line[] =>
@@ -172,6 +174,13 @@ test('a model alone, and one with an empty part, are what they were', async () =
     ...model,
     source: { ...source, lines: source.lines + 3, rejected: { 'not-a-command': 3 } },
   });
+});
+
+test('one model twice is refused, and so is a document of another kind', async () => {
+  const path = temporaryFile('app.model.json', JSON.stringify(await modelOf(sequence([['get', 'k:1']]))));
+  await assert.rejects(buildModel([path, path]), { code: 'E_MODEL_TWICE' });
+  const sidecar = temporaryFile('app.capture.json', '{"schema":"cutover/capture@1"}');
+  await assert.rejects(buildModel(sidecar), { code: 'E_MODEL', message: /cutover\/capture@1/ });
 });
 
 test('what was changed by hand is merged only with what was changed alike', async () => {

@@ -69,6 +69,16 @@ test('the model under test has the families that the tests are about', () => {
   });
 });
 
+test('commands are counted as they will be sent: a rehearsal is compared with that', () => {
+  const countsOf = ({ commands }: Model) =>
+    Object.fromEntries(Object.entries(commands).map(([name, { count }]) => [name, count]));
+  assert.deepEqual(countsOf(apply('match: "session:*", exclude: true')), { hgetall: 40, hset: 1, multi: 1, exec: 1 });
+  const { commands } = apply('match: "cart:*", requests: 2x');
+  assert.equal(commands.hgetall!.count, 80);
+  const shares = Object.values(commands).reduce((sum, { share }) => sum + share, 0);
+  assert.ok(Math.abs(shares - 1) < 1e-9);
+});
+
 test('an entry says what, who and why; factors have a unit', () => {
   assert.deepEqual(parse('match: "a:*", requests: 2x, keys: 50%, name: as', 'match: "b:*:c", merge: true'), {
     families: [

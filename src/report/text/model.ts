@@ -73,6 +73,14 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
   if (families.length > SHOWN) lines.push(`and ${families.length - SHOWN} more`);
   lines.push('', ...pictures(model));
   if (fidelity.length > 0) lines.push('', ...scorecard(fidelity));
+  for (const { match, by, why, families: changed, ...done } of model.overrides ?? []) {
+    const changes = Object.entries(done).map(([name, value]) =>
+      typeof value === 'number' ? `${name} ${value}x` : value === true ? name : `${name} ${value}`,
+    );
+    lines.push(
+      `changed: ${printable(match)} (${changed.length === 1 ? '1 family' : `${changed.length} families`}): ${printable(changes.join(', '))}; by ${printable(by)}: ${printable(why)}`,
+    );
+  }
   const left = Object.entries(model.leftOut);
   if (left.length > 0) lines.push(`never replayed: ${left.map(([name, n]) => `${printable(name)} (${n})`).join(', ')}`);
   lines.push('', ...unknowns(model));
