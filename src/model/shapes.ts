@@ -9,6 +9,8 @@ const MAX_EXACT_ARGUMENTS = 16;
 /** The same for calls that repeat nothing, or the fields of a stream's entries, whose order a server's encoding depends on. */
 const MAX_PLACES = 64;
 const HEAD = 4;
+/** Beyond, calls with keys of several families, in orders that no application has in mind, count as ones of their first. */
+const MAX_SHAPES = 2048;
 /** Commands whose long calls repeat one argument, or pairs (field value, score member, key value). */
 const SINGLES = new Set([
   ...['mget', 'del', 'unlink', 'exists', 'touch', 'watch', 'pfcount', 'pfmerge', 'sunion', 'sinter', 'sdiff'],
@@ -86,6 +88,10 @@ export class ShapeTable {
     }
     const known = this.byHash.find(a, (b ^ Math.imul(commandNumber, 0x27d4eb2f)) >>> 12);
     if (known >= 0) return known;
+    if (this.shapes.length >= MAX_SHAPES && !isUniform(templates)) {
+      templates.at.fill(templates.at[0]!, 0, templates.length);
+      return this.find(command, commandNumber, argCount, keys, templates, blocking, form);
+    }
     this.byHash.add(a, (b ^ Math.imul(commandNumber, 0x27d4eb2f)) >>> 12);
     const width = long ? head - 1 + period : argCount - 1;
     const placed: (number | undefined)[] = new Array(width);
@@ -137,6 +143,11 @@ export class ShapeTable {
 
 /** Instead of the hash's second half: the shape of a script. */
 const SCRIPT = -1;
+
+function isUniform({ at, length }: NumberList): boolean {
+  for (let i = 1; i < length; i++) if (at[i] !== at[0]) return false;
+  return true;
+}
 
 const isLong = (command: string, argCount: number) =>
   argCount > MAX_PLACES || SINGLES.has(command) || (PAIRS.has(command) && command !== 'xadd');

@@ -199,6 +199,21 @@ test('what is stored, published or a member is kept as sizes and numbers only, h
   for (const word of ['"name"', '"age"', '"who"', '"MAXLEN"', '"44"', '"news"']) assert.match(text, new RegExp(word));
 });
 
+test('calls with keys of many families in any order do not make the model grow', async () => {
+  const random = mulberry32(3);
+  const families = ['user', 'cart', 'flag', 'page', 'item', 'rank'];
+  const key = () => `${families[Math.floor(random() * families.length)]}:${1000 + Math.floor(random() * 5000)}`;
+  const model = await modelOf(
+    sequence(Array.from({ length: 8000 }, () => ['mget', ...Array.from({ length: 8 }, key)])),
+  );
+  assert.ok(model.shapes.length <= 2048 + families.length, `${model.shapes.length} shapes`);
+  assert.equal(model.families.length, families.length);
+  assert.equal(
+    model.units.reduce((sum, { count }) => sum + count, 0),
+    8000,
+  );
+});
+
 test('the rate is right whatever the number of connections', async () => {
   // Each sends once: more pairs of a client and what it does than are kept.
   const lines = Array.from({ length: 260_000 }, (_, i): Line => {
