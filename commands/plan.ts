@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { overridesFlag, readOverrides } from '../src/cli/overrides-flag.ts';
-import { keysFlag, modeFlag, rateFlag, sampleCapture, secondsFlag } from '../src/cli/workload-flags.ts';
+import {
+  datasetLimitFlag,
+  keysFlag,
+  modeFlag,
+  rateFlag,
+  sampleCapture,
+  secondsFlag,
+} from '../src/cli/workload-flags.ts';
 import { buildModel } from '../src/model/build.ts';
 import { capturedRateOf, checkMode, openWorkload } from '../src/plan/mode.ts';
 import { monitorLines } from '../src/plan/monitor-log.ts';
@@ -33,6 +40,7 @@ export default class PlanCommand extends BaseCommand {
       default: 'monitor',
     }),
     preload: Flags.boolean({ description: 'print the preload (RESP) instead of the workload' }),
+    'dataset-limit': datasetLimitFlag,
     scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
     config: overridesFlag,
   };
@@ -48,6 +56,7 @@ export default class PlanCommand extends BaseCommand {
     const epochSeconds = flags.epoch ?? Math.floor(model.source.first);
     const workload = await openWorkload({
       ...{ mode: flags.mode, keys: flags.keys, source, model, seed: flags.seed, epochSeconds, replica: false },
+      datasetBytes: flags['dataset-limit'],
       rate: flags.rate(capturedRateOf(flags.mode, model)),
       seconds: flags.duration,
     });
@@ -55,9 +64,9 @@ export default class PlanCommand extends BaseCommand {
       if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
     };
     if (flags.preload) {
-      for (const { db, bytes } of workload.plan.preload.databases) {
+      for (const { db, chunks } of workload.plan.preload.databases) {
         await write(`*2\r\n$6\r\nselect\r\n$${String(db).length}\r\n${db}\r\n`);
-        await write(bytes);
+        for (const chunk of chunks()) await write(chunk);
       }
       return;
     }

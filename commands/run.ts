@@ -12,6 +12,7 @@ import { exitCodeOf, onInconclusiveFlag, readBudget } from '../src/cli/verdict-f
 import {
   bytesFlag,
   coresFlag,
+  datasetLimitFlag,
   keysFlag,
   lengthFlag,
   modeFlag,
@@ -118,6 +119,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
         'how memory is measured: quick, beside latency; full, a minute and a half more in each of five rounds, on servers of its own (churn, deletion, refill, snapshot); off',
       defaultHelp: async () => 'what the budget judges needs',
     })(),
+    'dataset-limit': datasetLimitFlag,
     scripts: Flags.string({ description: 'folder with Lua files, for scripts whose body is not in the capture' }),
     config: overridesFlag,
     'allow-nonempty': Flags.boolean({
@@ -185,6 +187,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
       budget: { name: flags.budget ?? 'default budget', text: flags.budget && (await readBudget(flags.budget)) },
       allowNonempty: flags['allow-nonempty'],
       replica: flags['replica-capture'],
+      datasetBytes: flags['dataset-limit'],
       memoryProtocol: flags['memory-protocol'],
       scripts: flags.scripts,
       overrides: await readOverrides(flags.config),
@@ -217,6 +220,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 cannot run here, 4 inconclusive, 5 invali
           cpuset: flags.cpuset,
           cluster: flags.cluster,
           'memory-protocol': flags['memory-protocol'],
+          'dataset-limit': flags['dataset-limit'],
           scripts: flags.scripts,
           config: flags.config,
           'allow-nonempty': flags['allow-nonempty'],

@@ -27,8 +27,16 @@ import {
   type StoredRehearsal,
 } from '../measure/folder.ts';
 import { describeMachine } from '../measure/machine.ts';
-import { ARMS, type Arm, type CalibrationSummary, type MemoryProtocol, type Rehearsal } from '../measure/rehearsal.ts';
+import {
+  ARMS,
+  type Arm,
+  type CalibrationSummary,
+  type MemoryProtocol,
+  type MemorySample,
+  type Rehearsal,
+} from '../measure/rehearsal.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
+import type { Model } from '../model/model.ts';
 import type { Overrides } from '../model/overrides.ts';
 import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
 import { capturedRateOf, checkMode, openWorkload, type WorkloadRequest } from '../plan/mode.ts';
@@ -53,7 +61,8 @@ interface Resolved {
   workers: number;
 }
 
-export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' | 'source' | 'seed' | 'replica'> {
+export interface RehearseOptions
+  extends Pick<WorkloadRequest, 'mode' | 'keys' | 'source' | 'seed' | 'replica' | 'datasetBytes'> {
   version: string;
   specs: Specs;
   limits: ServerLimits;
@@ -97,7 +106,8 @@ export interface RehearseOptions extends Pick<WorkloadRequest, 'mode' | 'keys' |
 
 /** Rehearses and judges. Throws CutoverError; what was measured before that is in the folder, and the error says so. */
 export async function rehearse(options: RehearseOptions): Promise<StoredRehearsal & { judgement: Judgement }> {
-  const { source, mode, keys, seed, replica, limits, client, allowNonempty, signal, progress, say } = options;
+  const { source, mode, keys, seed, replica, datasetBytes, limits, client, allowNonempty, signal, progress, say } =
+    options;
   // Everything that can be wrong with the arguments is found before a long capture is read.
   const resumed = options.resume === undefined ? undefined : await reopenFolder(options.resume);
   const budgetText = resumed?.stored.budgetText ?? options.budget.text ?? DEFAULT_BUDGET;
@@ -137,7 +147,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     options.rate === 'max'
       ? await findSaturation({
           workload: await openWorkload({
-            ...{ mode, keys, source, model, seed, epochSeconds, rate: capturedRate, replica },
+            ...{ mode, keys, source, model, seed, epochSeconds, rate: capturedRate, replica, datasetBytes },
             seconds: 0,
           }),
           ...{ specs, limits, signal, driving: { client: clientsOf(client)[0], workers, pacing } },
@@ -149,7 +159,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   const rate = Number(wanted.toPrecision(6));
   const { calibrationRounds, rounds, sliceSeconds, looks } = scheduleOf(options, budget, rate);
   const whole = await openWorkload({
-    ...{ mode, keys, source, model, seed, epochSeconds, rate, replica },
+    ...{ mode, keys, source, model, seed, epochSeconds, rate, replica, datasetBytes },
     seconds: warmupSeconds + slicePairs * sliceSeconds,
   });
   const timing = { startAtMs, slicePairs, sliceSeconds, warmupSeconds };
@@ -239,7 +249,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   rehearsal.findings = await lintForServers(source, rehearsal.arms, replica);
   rehearsal.outcome = {} as NonNullable<Rehearsal['outcome']>;
   for (const arm of ARMS) {
-    const rows = outcomeOf(model, doneBy(rehearsal, arm));
+    const rows = outcomeOf(model, { ...doneBy(rehearsal, arm), bytesPerKey: bytesPerKey(rehearsal, arm, model) });
     rehearsal.outcome[arm] = rows;
     const missed = rows.filter(({ value, target }) => value > target);
     rehearsal.caveats.push(...fidelityCaveats(missed, `outcome-missed-${arm}`));
@@ -339,6 +349,21 @@ function otherWorkload(path: string, source: string): CutoverError {
 }
 
 const slicesOf = ({ rounds }: Rehearsal) => rounds.flatMap(({ arms }) => ARMS.flatMap((arm) => arms[arm].slices));
+
+/** What the keys that a round began with took; undefined if the arm is no server like the captured one, which spends as much. */
+function bytesPerKey({ arms, rounds }: Rehearsal, arm: Arm, { source }: Model): number | undefined {
+  const { product, version } = arms[arm];
+  const [release] = /^\d+\.\d+/.exec(version) ?? [''];
+  if (!source.server.startsWith(`${product} ${release}.`)) return undefined;
+  const own = rounds.flatMap((round) => {
+    const { preload, memory } = round.arms[arm];
+    const used = ({ usedBytes, clientBytes, replicationBytes }: MemorySample) =>
+      usedBytes - (clientBytes ?? 0) - (replicationBytes ?? 0);
+    if (!memory.start || !memory.fill || preload.keys === 0) return [];
+    return (used(memory.fill) - used(memory.start)) / preload.keys;
+  });
+  return own.length === 0 ? undefined : own.reduce((sum, bytes) => sum + bytes, 0) / own.length;
+}
 
 /** What one arm did in all slices of all rounds. */
 function doneBy({ rounds }: Rehearsal, arm: Arm): Done {

@@ -92,6 +92,12 @@ export const bytesFlag = Flags.custom<number>({
   },
 });
 
+export const datasetLimitFlag = bytesFlag({
+  description:
+    'memory that the dataset may take of each server when a round begins; of a larger one, fewer of the keys are there that the capture never touched',
+  defaultHelp: async () => '2gb',
+});
+
 /** `1.5` → cores. */
 export const coresFlag = Flags.custom<number>({
   helpValue: '<cores>',

@@ -5,7 +5,7 @@ import type { Plan } from '../plan/plan.ts';
 import { ANY_SLOT, routeOps } from '../plan/slots.ts';
 import { readSlots } from '../servers/cluster.ts';
 import type { ServerAddress } from '../servers/server.ts';
-import { sendBulk } from './bulk.ts';
+import { Bulk, sendBulk } from './bulk.ts';
 import type { ClientName } from './clients/index.ts';
 import { ReplySkipper } from './reply-skipper.ts';
 
@@ -35,27 +35,32 @@ export function assertClusterCan(
   }
 }
 
-/** As `sendBulk`, each command to the node that serves its keys. */
+/** As `sendBulk`, each command to the node that serves its keys; `chunks` hold whole commands. */
 export async function sendBulkToCluster(
   address: ServerAddress,
-  bytes: Uint8Array,
+  chunks: Iterable<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<Record<string, number>> {
   const { nodes, owner } = await readSlots(address);
-  const offset = commandOffsets(bytes);
-  const { slot } = routeOps(bytes, offset.slice(0, -1));
-  const pieces = nodes.map(() => ({ runs: [] as Uint8Array[], commands: 0 }));
-  const nodeOf = (k: number) => Math.max(0, slot[k] === ANY_SLOT ? 0 : owner[slot[k]!]!);
-  for (let k = 0; k < slot.length; ) {
-    const start = k;
-    const node = nodeOf(k);
-    while (++k < slot.length && nodeOf(k) === node);
-    pieces[node]!.runs.push(bytes.subarray(offset[start], offset[k]));
-    pieces[node]!.commands += k - start;
+  await using stack = new AsyncDisposableStack();
+  const bulks: Bulk[] = [];
+  for (const node of nodes) bulks.push(stack.use(await Bulk.open(node, 0, signal)));
+  const commands = nodes.map(() => 0);
+  for (const bytes of chunks) {
+    const offset = commandOffsets(bytes);
+    const { slot } = routeOps(bytes, offset.slice(0, -1));
+    const nodeOf = (k: number) => Math.max(0, slot[k] === ANY_SLOT ? 0 : owner[slot[k]!]!);
+    const runs = nodes.map((): Uint8Array[] => []);
+    for (let k = 0; k < slot.length; ) {
+      const start = k;
+      const node = nodeOf(k);
+      while (++k < slot.length && nodeOf(k) === node);
+      runs[node]!.push(bytes.subarray(offset[start], offset[k]));
+      commands[node]! += k - start;
+    }
+    await Promise.all(bulks.map((bulk, node) => bulk.write(Buffer.concat(runs[node]!))));
   }
-  return addUp(
-    pieces.map(({ runs, commands }, node) => sendBulk(nodes[node]!, 0, Buffer.concat(runs), commands, signal)),
-  );
+  return await addUp(bulks.map((bulk, node) => bulk.end(commands[node]!)));
 }
 
 /** As `sendBulk`, all commands to every node that serves slots: scripts and functions. */
@@ -65,7 +70,7 @@ export async function sendToEachNode(
   commands: number,
 ): Promise<Record<string, number>> {
   const { nodes } = await readSlots(address);
-  return addUp(nodes.map((node) => sendBulk(node, 0, bytes, commands)));
+  return addUp(nodes.map((node) => sendBulk(node, 0, [bytes], commands)));
 }
 
 async function addUp(parts: Promise<Record<string, number>>[]): Promise<Record<string, number>> {

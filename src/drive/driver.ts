@@ -148,7 +148,7 @@ export class Driver implements AsyncDisposable {
     );
     const bytes = encodeCommands(commands);
     if (this.#address.cluster) return sendToEachNode(this.#address, bytes, commands.length);
-    return sendBulk(this.#address, 0, bytes, commands.length);
+    return sendBulk(this.#address, 0, [bytes], commands.length);
   }
 
   /** Fills the server, one database after the other. Throws E_CONNECTION_LOST if it dies, the signal's reason on abort. */
@@ -160,8 +160,8 @@ export class Driver implements AsyncDisposable {
     const errors = new Map<string, number>();
     for (const database of preload.databases) {
       const found = this.#address.cluster
-        ? await sendBulkToCluster(this.#address, database.bytes, signal)
-        : await sendBulk(this.#address, database.db, database.bytes, database.commands, signal);
+        ? await sendBulkToCluster(this.#address, database.chunks(), signal)
+        : await sendBulk(this.#address, database.db, database.chunks(), database.commands, signal);
       for (const [word, count] of Object.entries(found)) errors.set(word, (errors.get(word) ?? 0) + count);
     }
     return { seconds: (nowUs() - startedUs) / 1e6, errors: Object.fromEntries(errors) };

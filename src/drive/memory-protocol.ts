@@ -118,7 +118,7 @@ export async function measureMemory(options: MemoryProtocolOptions): Promise<Rec
     for (const arm of order) {
       const { server, course } = arms[arm];
       for (const { db, bytes, commands } of traffic) {
-        addErrors(course, await watch(sendBulk(server.address, db, bytes, commands, signal)));
+        addErrors(course, await watch(sendBulk(server.address, db, [bytes], commands, signal)));
       }
     }
   };
@@ -230,7 +230,7 @@ async function save(
 
 /** Sends one command; false where the server answers with an error. */
 async function command(server: RunningServer, words: string[]): Promise<boolean> {
-  const errors = await sendBulk(server.address, 0, encodeCommands([words]), 1);
+  const errors = await sendBulk(server.address, 0, [encodeCommands([words])], 1);
   return Object.keys(errors).length === 0;
 }
 

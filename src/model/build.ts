@@ -156,9 +156,9 @@ async function readStretches(
 }
 
 /** A part of a capture saw that part of the lookups; what was there at first is told to all. */
-function shareOf({ keys, lookups }: Dataset, share: number): Dataset {
+function shareOf({ lookups, ...atStart }: Dataset, share: number): Dataset {
   return {
-    ...(keys ? { keys } : {}),
+    ...atStart,
     ...(lookups
       ? { lookups: { hits: Math.round(lookups.hits * share), misses: Math.round(lookups.misses * share) } }
       : {}),
@@ -264,7 +264,9 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
   const keys = new Map<number, number>();
   let counted = true;
   const lookups = { hits: 0, misses: 0 };
+  let usedBytes = 0;
   for (const { bursts, dataset } of sidecars) {
+    usedBytes += bytesOfData(bursts[0]?.before?.memory ?? {});
     const keyspace = bursts[0]?.before?.keyspace;
     const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
     // The dataset is counted when it is sampled, which may be after the burst.
@@ -279,7 +281,20 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
       }
     }
   }
-  return { ...(counted ? { keys } : {}), ...(Number.isFinite(lookups.hits + lookups.misses) ? { lookups } : {}) };
+  const samples = sidecars.flatMap(({ dataset }) => dataset ?? []);
+  return {
+    ...(counted ? { keys } : {}),
+    ...(Number.isFinite(lookups.hits + lookups.misses) ? { lookups } : {}),
+    ...(Number.isFinite(usedBytes) ? { usedBytes: Math.max(0, usedBytes) } : {}),
+    samples,
+  };
+}
+
+/** INFO memory → bytes of keys and values, and what is spent on them; NaN where a server does not say. */
+function bytesOfData(memory: Record<string, string>): number {
+  const number = (name: string) => Number(memory[name] ?? 0);
+  const other = ['mem_clients_normal', 'mem_clients_slaves', 'mem_replication_backlog', 'mem_aof_buffer'].map(number);
+  return Number(memory.used_memory) - Number(memory.used_memory_startup) - other.reduce((sum, n) => sum + n, 0);
 }
 
 /** Seconds that were recorded: bursts have pauses between them. */

@@ -513,7 +513,7 @@ export class Fit {
     const row = keys.row(op.keyLow, op.keyHigh);
     let template = keys.templateOf(row);
     if (row === 0 || keys.created) {
-      template = this.template(op, index);
+      template = this.template(op.db, op.arg(index));
       keys.setTemplate(row, template);
     }
     const stats = this.templates[template]!;
@@ -565,12 +565,12 @@ export class Fit {
     }
   }
 
-  private template(op: FitOp, index: number): number {
-    const { miner, numbers } = intern(this.databases, op.db, () => ({
+  /** Number of the template of a key: of one that is accessed, or that was looked at in the dataset. */
+  template(db: number, key: Uint8Array): number {
+    const { miner, numbers } = intern(this.databases, db, () => ({
       miner: new TemplateMiner(this.globs),
       numbers: [],
     }));
-    const key = op.arg(index);
     const local = miner.add(key, 0, key.length);
     numbers[local] ??= this.templates.push({ miner, local, ...newKeyStats() }) - 1;
     return numbers[local];

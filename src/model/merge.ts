@@ -1,6 +1,7 @@
 /** Saved models of one workload → one model: of a capture's consecutive parts, of several nodes, of several recorders. */
 import { COMMANDS } from '../capture/commands.ts';
 import { CutoverError } from '../errors.ts';
+import { addAtStart } from './at-start.ts';
 import { CREATES, MAX_STORES } from './fit.ts';
 import { type ClassNumbers, type Mixes, mergeClients, mergeTransitions } from './merge/clients.ts';
 import { accessedKeys, type MergedFamily, mergeFamilies, moveFamily, moveStates } from './merge/families.ts';
@@ -96,6 +97,7 @@ function mergePair(a: Model, b: Model): Model {
     shapes,
     keyAccesses: a.keyAccesses + b.keyAccesses,
     keysAtStart: mergeKeysAtStart(a, b, placement, families.areShared),
+    ...mergeSampled(families.sidesAtStart.map((side) => (side === 'a' ? a : b))),
     lookups: mergeLookups(a, b, placement, families.areShared),
     hitRatio: wholeCurve(a, b, placement, families),
     units: merged.units,
@@ -160,6 +162,8 @@ interface MatchedFamilies {
   merged: Map<number, MergedFamily>;
   /** Whether the models saw the same keys. */
   areShared: boolean;
+  /** Whose samples tell what there was when all began. */
+  sidesAtStart: Side[];
 }
 
 /** Families are the same if their databases, templates and placeholders are; those of one name may be several. */
@@ -184,9 +188,22 @@ function matchFamilies(a: Model, b: Model, placement: Placement): MatchedFamilie
     shared += accessedKeys(family) + accessedKeys(b.families[other]!) - accessedKeys(both.family);
     return both.family;
   });
+  const onlyB = b.families.filter((_, i) => numbers.b[i] === undefined);
+  const areShared = shared > BY_CHANCE * [...families, ...onlyB].reduce((sum, family) => sum + accessedKeys(family), 0);
+  const sidesAtStart = sidesAtStartOf(a, b, placement, areShared);
   b.families.forEach((family, i) => {
-    numbers.b[i] ??= families.push(moveFamily(family, 'b', clocks, placement)) - 1;
+    // Of a family that nobody accessed nothing is left if it is not one of those that were there when all began.
+    if (numbers.b[i] !== undefined || (family.keys === 0 && !sidesAtStart.includes('b'))) return;
+    numbers.b[i] = families.push(moveFamily(family, 'b', clocks, placement)) - 1;
   });
+  for (const [number, family] of families.entries()) {
+    delete family.atStart;
+    const known = SIDES.flatMap((side) => {
+      const own = numbers[side].indexOf(number);
+      return sidesAtStart.includes(side) ? ((side === 'a' ? a : b).families[own]?.atStart ?? []) : [];
+    });
+    if (known.length > 0) family.atStart = known.reduce(addAtStart);
+  }
   const requests = families.reduce((sum, family) => sum + family.requests, 0);
   const busiest = [...families].sort((x, y) => y.requests - x.requests)[CURVES]?.requests ?? -1;
   return {
@@ -196,7 +213,32 @@ function matchFamilies(a: Model, b: Model, placement: Placement): MatchedFamilie
     })),
     numbers,
     merged,
-    areShared: shared > BY_CHANCE * families.reduce((sum, family) => sum + accessedKeys(family), 0),
+    areShared,
+    sidesAtStart,
+  };
+}
+
+/** Of parts, the first one saw what there was; of recorders that saw the same keys one will do; nodes have keys of their own. */
+function sidesAtStartOf(a: Model, b: Model, { consecutive }: Placement, areShared: boolean): Side[] {
+  if (consecutive) return ['a'];
+  if (!areShared) return ['a', 'b'];
+  return a.sampledAtStart || !b.sampledAtStart ? ['a'] : ['b'];
+}
+
+function mergeSampled(models: Model[]): Pick<Model, 'sampledAtStart' | 'usedBytesAtStart'> {
+  const samples = models.flatMap(({ sampledAtStart }) => sampledAtStart ?? []);
+  const bytes = models.flatMap(({ usedBytesAtStart }) => usedBytesAtStart ?? []);
+  const sum = (numbers: number[]) => numbers.reduce((total, n) => total + n, 0);
+  return {
+    ...(samples.length > 0
+      ? {
+          sampledAtStart: {
+            keys: sum(samples.map(({ keys }) => keys)),
+            complete: samples.length === models.length && samples.every(({ complete }) => complete),
+          },
+        }
+      : {}),
+    ...(bytes.length === models.length ? { usedBytesAtStart: sum(bytes) } : {}),
   };
 }
 

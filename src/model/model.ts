@@ -33,6 +33,20 @@ const role = z.union([
   z.strictObject({ bytes: counts, distinct: count }),
 ]);
 
+/** Sampled keys of one type and encoding, as the server names both, and what they hold: each number is of all keys that there were. */
+const storedKind = z.strictObject({
+  type: z.string(),
+  encoding: z.string(),
+  keys: count,
+  /** Bytes of strings, elements of anything else. */
+  lengths: counts,
+  /** Bytes of members, items, entries and fields, and of the values of fields. */
+  elementBytes: counts,
+  fieldValueBytes: counts,
+  /** Seconds left, of those that expire. */
+  ttlSeconds: counts,
+});
+
 const family = z.strictObject({
   template: z.string(),
   parts: z.array(part),
@@ -84,6 +98,8 @@ const family = z.strictObject({
   sample: z.strictObject({ below: z.number(), keys: z.array(z.tuple([z.number(), count, count, count])) }),
   /** Hit ratio of a least-recently-used cache by its size in keys; only of the busiest families. */
   hitRatio: curve.optional(),
+  /** Its keys when the capture began, touched or not, scaled up from a sample; left out where none was looked at. */
+  atStart: z.strictObject({ keys: count, kinds: z.array(storedKind) }).optional(),
 });
 
 const shape = z.strictObject({
@@ -170,6 +186,10 @@ export const modelSchema = z.strictObject({
   keyAccesses: count,
   /** Keys by database when the capture began, touched or not; null where nobody counted them. */
   keysAtStart: z.array(z.tuple([count, count])).nullable(),
+  /** How many keys were looked at then, and whether these were all; left out where nobody looked. */
+  sampledAtStart: z.strictObject({ keys: count, complete: z.boolean() }).optional(),
+  /** Bytes that keys and values took then, with what the server spends on them; left out where nobody asked it. */
+  usedBytesAtStart: count.optional(),
   /** Reads that found their key and that did not, as the server counted them; null where nobody asked it. */
   lookups: z.strictObject({ hits: count, misses: count }).nullable(),
   /** Hit ratio of a least-recently-used cache of all keys by its size in keys. */

@@ -1,6 +1,7 @@
 /** A model.yaml → what a person wants different from the capture; and a model with that done and written down. */
 import { z } from 'zod';
 import { CutoverError } from '../errors.ts';
+import { scaleAtStart } from './at-start.ts';
 import type { Family, Model, Shape, Unit, UnitOp } from './model.ts';
 import { rounded } from './rounding.ts';
 import { nearest, readSettings } from './settings.ts';
@@ -176,6 +177,7 @@ function change(model: Model, changes: Change[]): Model {
     families: families.map((family) => ({ ...family, share: family.requests / Math.max(1, requests) })),
     shapes,
     units,
+    keysAtStart: changedKeysAtStart(model, families),
     clients: changedClients(model.clients, kept),
     transitions: changedTransitions(model, kept, changes),
     scripts: model.scripts.map((script) => ({
@@ -196,6 +198,16 @@ function change(model: Model, changes: Change[]): Model {
         : {}),
     },
   };
+}
+
+/** Keys that are left out were not there, as far as a sample tells how many they were; others were as many times more. */
+function changedKeysAtStart(model: Model, families: Family[]): Model['keysAtStart'] {
+  const change = new Map<number, number>();
+  for (const { db, atStart } of model.families) tally(change, db, -(atStart?.keys ?? 0));
+  for (const { db, atStart } of families) tally(change, db, atStart?.keys ?? 0);
+  return (
+    model.keysAtStart?.map(([db, keys]): [number, number] => [db, Math.max(0, keys + (change.get(db) ?? 0))]) ?? null
+  );
 }
 
 /** A unit before and after, with the shapes' old numbers. */
@@ -253,7 +265,8 @@ function changedFamily(family: Family, { name, keys }: Change, requests: number)
   return {
     ...family,
     template: name ?? family.template,
-    keys: Math.max(1, Math.round(family.keys * keys)),
+    keys: Math.max(Math.min(1, family.keys), Math.round(family.keys * keys)),
+    ...(family.atStart ? { atStart: scaleAtStart(family.atStart, keys) } : {}),
     // As many requests a key as before: popularity keeps its shape.
     references: family.references.flatMap(([n, count]): [number, number][] => {
       const scaled = scale(count * keys);

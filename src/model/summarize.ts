@@ -1,5 +1,8 @@
 /** What a fit has learnt → the model. */
 import { COMMANDS } from '../capture/commands.ts';
+import { decodeArgument } from '../capture/encode.ts';
+import type { Dataset as Sample } from '../capture/record/sidecar.ts';
+import { describeAtStart, fitWeights, type PlacedKey, weightsOf } from './at-start.ts';
 import { type ClientClass, type ClientHabit, classify, peakOverlap } from './clients.ts';
 import type { ElementSample } from './elements.ts';
 import type { Fit } from './fit.ts';
@@ -39,11 +42,18 @@ export interface Dataset {
   keys?: ReadonlyMap<number, number>;
   /** Reads that found their key and that did not, as the server counted them during the capture. */
   lookups?: { hits: number; misses: number };
+  /** What was looked at when the capture began, by each node's recorder. */
+  samples?: readonly Sample[];
+  /** Bytes of keys and values then, with what the server spends on them. */
+  usedBytes?: number;
 }
 
 /** The model; `source` comes from the capture's own summary. Call `fit.end()` first. */
 export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = {}): Model {
+  const placed = placeSamples(fit, dataset.samples ?? []);
+  if (dataset.usedBytes) fitWeights(placed, dataset.usedBytes);
   const { families, familyOf, stats } = familiesOf(fit);
+  describeAtStart(families, inFamilies(placed, familyOf));
   const { shapes, shapeOf } = shapesOf(fit, familyOf);
   const classOfRow = popularityClasses(fit);
   describeKeys(fit, families, familyOf, classOfRow, stats);
@@ -89,6 +99,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     keyAccesses: fit.clock,
     lookups: dataset.lookups ?? null,
     keysAtStart: dataset.keys ? [...dataset.keys].sort((a, b) => a[0] - b[0]) : null,
+    ...sampledOf(dataset),
     hitRatio: fit.reuse.curve(() => true),
     units,
     transitions: transitionsOf(fit, habits, classes, classOf, labelOf, isBlocking),
@@ -112,6 +123,36 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     pipelines: { depths: fit.depths },
     ...subscriptionsOf(fit),
     leftOut: Object.fromEntries(fit.commandCounts(true)),
+  };
+}
+
+/** Sampled keys with the numbers of their templates: they are mined like those of the capture, which come first. */
+function placeSamples(fit: Fit, samples: readonly Sample[]): PlacedKey[] {
+  return samples.flatMap((sample) => {
+    const weights = weightsOf(sample);
+    return sample.sampled.map((key): PlacedKey => {
+      const text = Buffer.from(key.key, 'latin1');
+      const bytes = decodeArgument(text, 0, text.length);
+      return { key, family: fit.template(key.db, bytes), weight: weights.get(key.db)! };
+    });
+  });
+}
+
+function* inFamilies(placed: PlacedKey[], familyOf: number[]): Generator<PlacedKey> {
+  for (const key of placed) yield { ...key, family: familyOf[key.family]! };
+}
+
+function sampledOf({ samples, usedBytes }: Dataset): Pick<Model, 'sampledAtStart' | 'usedBytesAtStart'> {
+  return {
+    ...(samples && samples.length > 0
+      ? {
+          sampledAtStart: {
+            keys: samples.reduce((sum, { sampled }) => sum + sampled.length, 0),
+            complete: samples.every(({ complete }) => complete),
+          },
+        }
+      : {}),
+    ...(usedBytes === undefined ? {} : { usedBytesAtStart: usedBytes }),
   };
 }
 

@@ -33,7 +33,7 @@ interface Key {
 }
 
 /** Commands by database, to be sent in order. */
-export type Traffic = Preload['databases'];
+export type Traffic = { db: number; commands: number; bytes: Uint8Array }[];
 
 /** Part of each database's keys, in their order: from 0 to 1. */
 interface Part {
@@ -55,7 +55,10 @@ export class Dataset {
   constructor(preload: Preload, copies: number, seed: string) {
     this.#seed = seed;
     const random = stream(seed, 'order');
-    this.#databases = preload.databases.map(({ db, bytes }) => ({ db, bytes, keys: keysOf(bytes, copies, random) }));
+    this.#databases = preload.databases.map(({ db, chunks }) => {
+      const bytes = Buffer.concat([...chunks()]);
+      return { db, bytes, keys: keysOf(bytes, copies, random) };
+    });
   }
 
   /** Every key with the contents that the preload gives it. */

@@ -1,21 +1,24 @@
 /** A capture → a workload of its own ops: their order, connections, transactions and times as captured. */
 import { Capture } from '../capture/read.ts';
 import { type Caveat, CutoverError } from '../errors.ts';
-import type { Model } from '../model/model.ts';
+import type { Family, Model } from '../model/model.ts';
 import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
 import { intern } from '../model/tally.ts';
 import { groupCreation, type StreamGroups } from './consumer-groups.ts';
-import { creation, keyIndex, payloadEnd, typeOf } from './contents.ts';
+import { creation, keyIndex, typeOf } from './contents.ts';
 import type { ArgumentDisguise } from './disguise.ts';
-import type { FamilyMatcher } from './family-matcher.ts';
+import { preloadFrom } from './filling.ts';
+import { keyMakers } from './keys.ts';
 import { listenerCaveats } from './listeners.ts';
 import type { Plan, Preload, Slice } from './plan.ts';
 import type { PresentKey } from './presence.ts';
 import { Sampler, stream } from './random.ts';
 import { type Losses, type RecordedOps, Recording } from './recording.ts';
-import { RespWriter, share } from './resp.ts';
+import { share } from './resp.ts';
 import { scriptsOf } from './scripts.ts';
+import { StoredKinds, storedType } from './stored.ts';
+import { datasetCaveats, type KeyContents, makeUntouched, untouchedKeys } from './untouched.ts';
 import type { Workload } from './workload.ts';
 
 export interface ExactOptions {
@@ -31,6 +34,8 @@ export interface ExactOptions {
   seconds: number;
   /** Undefined: keys and arguments as captured. */
   disguise?: ArgumentDisguise;
+  /** What a server may hold at first. */
+  datasetBytes?: number | undefined;
   /** Accept the capture of a replica. */
   replica?: boolean;
 }
@@ -99,11 +104,12 @@ export class ExactWorkload implements Workload {
       rate: capturedRate(model) * speed,
       labels: recording.labels.list,
       connections,
-      preload: preloadOf(recording.presence.present(atStart), recording.groups.needed, recording.matcher, options),
+      preload: preloadOf(recording, options, atStart),
       scripts: scriptsOf(model),
     };
     this.caveats = [
       ...caveatsOf(model, recording.losses),
+      ...datasetCaveats(model, options.datasetBytes),
       ...listenerCaveats(model, { modelled: false, disguised: options.disguise ? ops.subscriptions : [] }),
     ];
   }
@@ -210,55 +216,94 @@ function tooShort({ capture, seconds }: ExactOptions, availableSeconds: number, 
   );
 }
 
-/** Creates the keys that the ops find; the others are made by the ops themselves. */
+/** A key that is there when the workload begins, and why. */
+interface FoundKey {
+  name: string;
+  family: number;
+  /** `unknown`: nothing but its groups. */
+  type: Family['type'];
+  elements: PresentKey['elements'];
+  groups: string[][];
+}
+
+/** Creates the keys that the ops find, and those that nobody touches; the others are made by the ops themselves. */
 function preloadOf(
-  present: Iterable<PresentKey>,
-  needed: ReadonlyMap<string, StreamGroups>,
-  matcher: FamilyMatcher,
-  { model, seed, disguise }: ExactOptions,
+  recording: Recording,
+  options: ExactOptions,
+  atStart: ReadonlyMap<number, number> | undefined,
 ): Preload {
-  const databases = new Map<number, { writer: RespWriter; commands: number }>();
-  const preload: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
-  const random = stream(seed, 'preload');
-  const sizes = model.families.map((family) => ({
+  const { model, seed, disguise, datasetBytes } = options;
+  const { families, source } = model;
+  const sizes = families.map((family) => ({
     valueBytes: new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES),
     ttlSeconds: family.ttlSeconds.length > 0 ? new Sampler(family.ttlSeconds, 0) : undefined,
   }));
   const unknown = { valueBytes: new Sampler([], UNKNOWN_VALUE_BYTES), ttlSeconds: undefined };
-  const make = (db: number, key: string, commands: string[][]) => {
-    if (commands.length === 0) return;
-    const database = intern(databases, db, () => ({ writer: new RespWriter(), commands: 0 }));
-    preload.keys++;
-    preload.logicalBytes += key.length;
-    for (const command of commands) {
-      database.writer.begin(command.length);
-      for (const argument of command) database.writer.text(argument);
-      database.commands++;
-      preload.commands++;
-      const payload = command.slice(2, payloadEnd(command[0]!, command.length));
-      for (const argument of payload) preload.logicalBytes += argument.length;
+  const found = foundKeys(recording, options, atStart);
+  const touched = families.map(() => 0);
+  for (const { family } of [...found.values()].flat()) if (family >= 0) touched[family]!++;
+  const contents = families.map(
+    (family, number): KeyContents =>
+      () => ({ type: family.type, elements: new Map(), ...sizes[number]! }),
+  );
+  const counts = untouchedKeys(model, touched, datasetBytes);
+  const names = counts.some((count) => count > 0) ? sentNames(recording, disguise) : new Set<string>();
+  const isTaken = (db: number, name: string) => names.has(`${db} ${name}`);
+  const makers = keyMakers(families);
+  const kinds = new Map<string, StoredKinds | undefined>();
+  return preloadFrom([...new Set([...found.keys(), ...families.map(({ db }) => db)])], function* (db) {
+    const random = stream(seed, 'preload', db);
+    for (const { name, family, type, elements, groups } of found.get(db) ?? []) {
+      const stored = intern(kinds, `${family} ${type}`, () =>
+        StoredKinds.of(families[family]?.atStart?.kinds, { leastSeconds: source.spanSeconds, type: storedType(type) }),
+      )?.draw(random);
+      const held = sizes[family] ?? unknown;
+      const ttlSeconds = held.ttlSeconds ?? stored?.expiry(random);
+      const made = creation(name, { ...held, type, elements, ttlSeconds, stored }, random);
+      yield { name, commands: groups.length > 0 ? [...made, ...groups] : made };
     }
-  };
+    yield* makeUntouched(model, db, { makers, contents, seed, counts, isTaken });
+  });
+}
+
+/** By database, as they are sent. */
+function foundKeys(
+  { presence, groups, matcher }: Recording,
+  { model, disguise }: ExactOptions,
+  atStart: ReadonlyMap<number, number> | undefined,
+): Map<number, FoundKey[]> {
+  const found = new Map<number, FoundKey[]>();
   const groupsOf = (streams: StreamGroups | undefined) =>
     Array.from(streams?.groups ?? [], (group) => {
       const command = groupCreation(streams!.key, group).map((text) => Buffer.from(text, 'latin1') as Uint8Array);
       disguise?.plain(command, [keyIndex('xgroup')]);
       return command.map(latin1);
     });
-  const streams = new Map(needed);
-  for (const { db, key, group, elements } of present) {
-    const family = matcher.match(db, key);
-    const type = typeOf(group, model.families[family]?.type ?? 'unknown');
-    const name = latin1(disguise ? disguise.key(key) : key);
+  const streams = new Map(groups.needed);
+  const add = (db: number, key: Uint8Array, type: Family['type'], elements: PresentKey['elements']) => {
     const id = `${db} ${latin1(key)}`;
-    const commands = creation(name, { type, elements, ...(sizes[family] ?? unknown) }, random);
-    make(db, name, [...commands, ...groupsOf(streams.get(id))]);
+    const own = groupsOf(streams.get(id));
     streams.delete(id);
+    if (type === 'unknown' && own.length === 0) return;
+    const name = latin1(disguise ? disguise.key(key) : key);
+    intern(found, db, () => []).push({ name, family: matcher.match(db, key), type, elements, groups: own });
+  };
+  for (const { db, key, group, elements } of presence.present(atStart)) {
+    add(db, key, typeOf(group, model.families[matcher.match(db, key)]?.type ?? 'unknown'), elements);
   }
-  for (const stream of streams.values()) make(stream.db, stream.key, groupsOf(stream));
-  for (const [db, { writer, commands }] of databases)
-    preload.databases.push({ db, commands, bytes: share(writer.view()) });
-  return preload;
+  for (const { db, key } of streams.values()) add(db, Buffer.from(key, 'latin1'), 'unknown', new Map());
+  return found;
+}
+
+/** Database and name of every key that the ops have, as they are sent. */
+function sentNames({ presence }: Recording, disguise: ArgumentDisguise | undefined): Set<string> {
+  if (!disguise) return new Set(presence.ids());
+  return new Set(
+    Array.from(presence.ids(), (id) => {
+      const name = id.indexOf(' ') + 1;
+      return id.slice(0, name) + latin1(disguise.key(Buffer.from(id.slice(name), 'latin1')));
+    }),
+  );
 }
 
 function caveatsOf(model: Model, losses: Losses): Caveat[] {

@@ -95,6 +95,8 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
   return summarize(fit, { ...model.source, last: first + seconds, spanSeconds: seconds });
 }
 
+const MEMORY_METRIC = 'used_memory per key at first, relative';
+
 /** Missed targets, as the reader of a verdict must know them. */
 export function fidelityCaveats(
   rows: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
@@ -109,8 +111,9 @@ export function fidelityCaveats(
     {
       id,
       message: `The synthesized workload differs from the captured one by more than it should: ${list.join('; ')}.`,
-      advice:
-        'Rehearse with --mode exact as well, or capture for longer; cutover model CAPTURE shows the whole scorecard.',
+      advice: missed.every(({ metric }) => metric === MEMORY_METRIC)
+        ? 'Capture with a larger --sample where memory decides, or read it as that of other keys.'
+        : 'Rehearse with --mode exact as well, or capture for longer; cutover model CAPTURE shows the whole scorecard.',
       numbers: Object.fromEntries(missed.map(({ aspect, metric, value }) => [`${aspect}: ${metric}`, value!])),
     },
   ];
@@ -124,10 +127,12 @@ export interface Done {
   /** EXECs that ran, and that a watched key stopped. */
   committed: number;
   aborted: number;
+  /** Bytes that each key took when the round began; undefined where nobody looked, or for another server than the captured one. */
+  bytesPerKey?: number | undefined;
 }
 
 /** The outcome of a rehearsal beside what the capture says that its own server did. */
-export function outcomeOf(model: Model, { commands, hits, misses, committed, aborted }: Done) {
+export function outcomeOf(model: Model, { commands, hits, misses, committed, aborted, bytesPerKey }: Done) {
   const captured = new Map(Object.entries(model.commands).map(([name, { count }]) => [name, count]));
   for (const [name, n] of Object.entries(model.scriptCommands)) tally(captured, name, n);
   for (const name of captured.keys()) if (treatmentOf(name) !== 'replay') captured.delete(name);
@@ -142,5 +147,11 @@ export function outcomeOf(model: Model, { commands, hits, misses, committed, abo
   // A capture shows no replies, and nothing between the MULTI and the EXEC of a transaction that did not run.
   const ended: [number, number] = [transactions.empty, transactions.committed];
   if (model.commands.watch) share('transactions aborted', 0.05, [aborted, committed], ended);
+  const keys = model.keysAtStart?.reduce((sum, [, n]) => sum + n, 0) ?? 0;
+  // Without a sample nobody claims to know what keys hold.
+  if (bytesPerKey !== undefined && model.usedBytesAtStart && model.sampledAtStart && keys > 0) {
+    const before = model.usedBytesAtStart / keys;
+    rows.push({ metric: MEMORY_METRIC, value: Math.abs(bytesPerKey / before - 1), target: 0.05 });
+  }
   return rows.map((row) => ({ aspect: 'outcome', ...row }));
 }

@@ -10,6 +10,12 @@ const DIGITS: Record<string, string> = {
   id: '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
 };
 
+/**
+ * Keys that the capture never touched have numbers from here on. Ids that are numbers are counted from the other end, so
+ * that they have the captured lengths and are no touched key's.
+ */
+export const UNTOUCHED = 2 ** 31;
+
 /** Keys of one hash tag are as many as this where no family says how many tags there are. */
 const KEYS_PER_TAG = 16;
 
@@ -20,6 +26,8 @@ interface TagGroup {
   /** Lengths of the placeholders in the tag. */
   lengths: ValueCounts[];
   tags: number;
+  /** Tags of keys that were there at first. */
+  tagsAtStart: number;
 }
 
 /** One maker per family, in their order; families whose keys have the same kind of hash tag have the same tags. */
@@ -29,20 +37,28 @@ export function keyMakers(families: Family[]): KeyMaker[] {
   tags.forEach((tag, number) => {
     if (!tag) return;
     const { group, members } = intern(groups, `${families[number]!.db} ${tag.shape}`, () => ({
-      group: { seed: number, lengths: tag.places.map((p) => lengthsOf(families[number]!.parts[p]!)), tags: 0 },
+      group: {
+        seed: number,
+        lengths: tag.places.map((p) => lengthsOf(families[number]!.parts[p]!)),
+        tags: 0,
+        tagsAtStart: 0,
+      },
       members: [],
     }));
     members.push(number);
     // One key per tag: as many tags as keys.
-    if (tag.places.length === placesOf(families[number]!.parts).length)
-      group.tags = Math.max(group.tags, families[number]!.keys);
+    if (tag.places.length !== placesOf(families[number]!.parts).length) return;
+    group.tags = Math.max(group.tags, families[number]!.keys);
+    group.tagsAtStart = Math.max(group.tagsAtStart, families[number]!.atStart?.keys ?? 0);
   });
   const groupOf = new Map(
     [...groups.values()].flatMap(({ group, members }) => members.map((n) => [n, group] as const)),
   );
   for (const { group, members } of groups.values()) {
-    if (group.tags > 0) continue;
-    group.tags = Math.max(1, ...members.map((number) => Math.ceil(families[number]!.keys / KEYS_PER_TAG)));
+    const most = (of: (family: Family) => number) =>
+      Math.max(1, ...members.map((number) => Math.ceil(of(families[number]!) / KEYS_PER_TAG)));
+    group.tags ||= most(({ keys }) => keys);
+    group.tagsAtStart ||= most(({ atStart }) => atStart?.keys ?? 0);
   }
   return families.map((family, number) => {
     const group = groupOf.get(number);
@@ -53,6 +69,7 @@ export function keyMakers(families: Family[]): KeyMaker[] {
 type Parts = Family['parts'];
 
 const placesOf = (parts: Parts) => parts.flatMap((part, p) => (typeof part === 'string' ? [] : [p]));
+const isDate = (part: Parts[number]) => typeof part !== 'string' && part.placeholder === 'date';
 const lengthsOf = (part: Parts[number]) => (typeof part === 'string' ? [] : part.lengths);
 
 /** The placeholders in the hash tag of such keys, and the tag's template; undefined without a tag, or with one tag for all. */
@@ -83,6 +100,7 @@ export class KeyMaker {
   private readonly number: number;
   private readonly places: number[];
   private readonly keysPerTag: number;
+  private readonly untouchedPerTag: number;
   /** Which placeholder tells keys apart. */
   private readonly unique: number;
 
@@ -92,13 +110,18 @@ export class KeyMaker {
     this.group = tag?.group;
     this.places = tag?.places ?? [];
     const others = placesOf(family.parts).filter((p) => !this.places.includes(p));
-    this.unique = others.at(-1) ?? -1;
-    this.keysPerTag = tag && others.length > 0 ? Math.max(1, Math.ceil(family.keys / tag.group.tags)) : 1;
+    // There are not as many days as other things.
+    this.unique = others.findLast((p) => !isDate(family.parts[p]!)) ?? others.at(-1) ?? -1;
+    const perTag = (keys: number, tags: number) => (tag && others.length > 0 ? Math.max(1, Math.ceil(keys / tags)) : 1);
+    this.keysPerTag = perTag(family.keys, tag?.group.tags ?? 1);
+    this.untouchedPerTag = perTag(family.atStart?.keys ?? 0, tag?.group.tagsAtStart ?? 1);
   }
 
-  /** Key `index` as latin1 text. */
-  key(index: number): string {
+  /** Key `index` as latin1 text; of keys that the capture never touched, `untouched` says how many there are. */
+  key(index: number, untouched = 0): string {
     const { parts, keys } = this.family;
+    const isUntouched = index >= UNTOUCHED;
+    const many = isUntouched ? keys + Math.max(untouched, index - UNTOUCHED + 1) : Math.max(keys, index + 1);
     let text = '';
     for (let p = 0; p < parts.length; p++) {
       const part = parts[p]!;
@@ -112,7 +135,7 @@ export class KeyMaker {
           quantileOf(part.lengths, spread) || 8,
           index,
           mix(this.number, index, p, 1),
-          p === this.unique ? Math.max(keys, index + 1) : 1,
+          p === this.unique ? many : 1,
         );
       }
     }
@@ -121,7 +144,8 @@ export class KeyMaker {
 
   /** Number of a key's tag, the same in all families of the group. */
   tagOf(index: number): number {
-    return Math.floor(index / this.keysPerTag);
+    if (index < UNTOUCHED) return Math.floor(index / this.keysPerTag);
+    return UNTOUCHED + Math.floor((index - UNTOUCHED) / this.untouchedPerTag);
   }
 
   /** The key like this one that has that tag. */
@@ -130,10 +154,11 @@ export class KeyMaker {
   }
 
   private tagPart(placeholder: string, place: number, tag: number): string {
-    const { seed, lengths, tags } = this.group!;
+    const { seed, lengths, tags, tagsAtStart } = this.group!;
     const length = quantileOf(lengths[place]!, mix(seed, tag, place, 2) / 2 ** 32) || 8;
     const isLast = place === this.places.length - 1;
-    return fill(placeholder, length, tag, mix(seed, tag, place, 3), isLast ? Math.max(tags, tag + 1) : 1);
+    const many = tag >= UNTOUCHED ? tags + Math.max(2 * tagsAtStart, tag - UNTOUCHED + 1) : Math.max(tags, tag + 1);
+    return fill(placeholder, length, tag, mix(seed, tag, place, 3), isLast ? many : 1);
   }
 }
 
@@ -144,16 +169,18 @@ function fill(placeholder: string, length: number, index: number, hash: number, 
       // A decimal number of that many digits without a leading zero; longer if `unique` keys need it.
       let digits = Math.min(15, Math.max(1, length));
       while (9 * 10 ** (digits - 1) < unique) digits++;
-      return String(10 ** (digits - 1) + (index % (9 * 10 ** (digits - 1))));
+      return String(10 ** (digits - 1) + placeAmong(index, 9 * 10 ** (digits - 1)));
     }
     case 'date': {
-      const day = new Date(Date.UTC(2000, 0, 1 + (index % 36_000))).toISOString().slice(0, 10);
+      const day = new Date(Date.UTC(2000, 0, 1 + placeAmong(index, 36_000))).toISOString().slice(0, 10);
       return length === 8 ? day.replaceAll('-', '') : day;
     }
     case 'email':
       return `user${index}@example.com`;
-    case 'ip':
-      return `${10 + (hash % 200)}.${[16, 8, 0].map((shift) => (index >>> shift) & 255).join('.')}`;
+    case 'ip': {
+      const address = placeAmong(index, 2 ** 24);
+      return `${10 + (hash % 200)}.${[16, 8, 0].map((shift) => (address >>> shift) & 255).join('.')}`;
+    }
     case 'word':
       return scramble(DIGITS.word!, length, index, hash, unique);
     case 'uuid': {
@@ -167,11 +194,17 @@ function fill(placeholder: string, length: number, index: number, hash: number, 
   }
 }
 
+/** From 0 up, for keys that the capture never touched from the top down. */
+const placeAmong = (index: number, capacity: number) =>
+  index < UNTOUCHED ? index % capacity : capacity - 1 - ((index - UNTOUCHED) % capacity);
+
 /** `length` characters that look random; the last ones count `index`, as many as `unique` keys need. */
 function scramble(alphabet: string, length: number, index: number, hash: number, unique: number): string {
   const base = alphabet.length;
+  let capacity = 1;
+  while (capacity < unique) capacity *= base;
   let counter = '';
-  for (let capacity = 1, rest = index; capacity < unique; capacity *= base, rest = Math.floor(rest / base))
+  for (let rest = placeAmong(index, capacity); capacity > 1; capacity /= base, rest = Math.floor(rest / base))
     counter = alphabet[rest % base] + counter;
   let text = '';
   for (let i = 0; text.length + counter.length < length; i++) text += alphabet[mix(hash, i) % base];

@@ -27,6 +27,8 @@ export interface WorkloadRequest {
   seconds: number;
   /** Accept the capture of a replica. */
   replica: boolean;
+  /** Bytes that a server may hold at first; undefined: as many as most machines have room for. */
+  datasetBytes?: number | undefined;
 }
 
 /** Ops per second that the capture had, as a mode counts them: what `--rate 2x` is twice of. */
@@ -57,12 +59,13 @@ export function checkMode({ mode, keys, source }: Pick<WorkloadRequest, 'mode' |
 
 /** Throws CutoverError (usage) where an exact workload is longer than its capture. */
 export async function openWorkload(request: WorkloadRequest): Promise<Workload> {
-  const { mode, keys, source, model, seed, epochSeconds, rate, seconds, replica } = request;
-  if (mode !== 'exact') return new Synthesis(model, { seed, epochSeconds, rate, independent: mode === 'irm' });
+  const { mode, keys, source, model, seed, epochSeconds, rate, seconds, replica, datasetBytes } = request;
+  if (mode !== 'exact')
+    return new Synthesis(model, { seed, epochSeconds, rate, datasetBytes, independent: mode === 'irm' });
   const disguise = keys === 'anonymised' ? new ArgumentDisguise(await secretOf(source, seed), model) : undefined;
   return ExactWorkload.read({
     capture: source,
-    ...{ model, seed, epochSeconds, rate, seconds, replica },
+    ...{ model, seed, epochSeconds, rate, seconds, replica, datasetBytes },
     ...(disguise ? { disguise } : {}),
   });
 }

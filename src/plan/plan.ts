@@ -61,13 +61,13 @@ export interface Order {
   delayUs: Uint32Array;
 }
 
-/** RESP commands to be sent before a round, per database, in any number of connections. */
+/** RESP commands to be sent before a round, per database; `chunks` gives the same bytes each time, in pieces of whole commands. */
 export interface Preload {
   commands: number;
   /** Keys and payload bytes that exist afterwards: the denominator of RSS per logical byte, the same on both arms. */
   keys: number;
   logicalBytes: number;
-  databases: { db: number; commands: number; bytes: Uint8Array }[];
+  databases: { db: number; commands: number; chunks: () => Iterable<Uint8Array> }[];
 }
 
 export interface Plan {

@@ -3,22 +3,21 @@ import type { Family, Model } from '../model/model.ts';
 import { intern } from '../model/tally.ts';
 import { Elements, identified } from './calls.ts';
 import { groupCreation, groupsOfFamilies } from './consumer-groups.ts';
-import { type Contents, creation, payloadEnd } from './contents.ts';
+import { creation } from './contents.ts';
 import { KeyExpiries } from './expiries.ts';
+import { preloadFrom } from './filling.ts';
 import type { KeyMaker } from './keys.ts';
 import type { Preload } from './plan.ts';
-import { Alias, Sampler, stream } from './random.ts';
+import { Sampler, stream } from './random.ts';
 import { existedBefore, requestsByRank } from './ranks.ts';
-import { RespWriter, share } from './resp.ts';
 import { ScriptKeys } from './script-keys.ts';
+import { StoredKinds, storedType } from './stored.ts';
+import { type KeyContents, makeUntouched, untouchedKeys } from './untouched.ts';
 import { element } from './values.ts';
 
 /** A value size for families that the capture only reads. */
 const UNKNOWN_VALUE_BYTES = 128;
 const MAX_ELEMENTS = 256;
-/** Keys that the capture never touched have numbers from this multiple of their family's keys on. */
-const UNTOUCHED = 1024;
-const MAX_UNTOUCHED = 5_000_000;
 /** Argument position (from 0, behind the command) of the element that a command names. */
 const ELEMENT_POSITION: Record<string, number> = {
   ...{ hget: 1, hset: 1, hsetnx: 1, hdel: 1, hexists: 1, hincrby: 1, hincrbyfloat: 1, hmget: 1 },
@@ -26,65 +25,54 @@ const ELEMENT_POSITION: Record<string, number> = {
   ...{ lpush: 1, rpush: 1, lrem: 2, pfadd: 1 },
 };
 
-/** Creates the keys that the capture reads before it writes them, with their type and plausible contents. */
-export function preloadOf(model: Model, makers: KeyMaker[], seed: string): Preload {
-  const writers = new Map<number, { writer: RespWriter; commands: number; keys: number }>();
-  const result: Preload = { commands: 0, keys: 0, logicalBytes: 0, databases: [] };
+/** Creates the keys that the capture reads before it writes them, and those that it never touches. */
+export function preloadOf(model: Model, makers: KeyMaker[], seed: string, limitBytes?: number): Preload {
+  const { families, stretch } = model;
   const scriptKeys = new ScriptKeys(model, makers);
   const groups = groupsOfFamilies(model);
-  const creators = model.families.map((family, number) => {
-    const random = stream(seed, 'preload', number);
-    const contents = contentsOf(model, family, number);
-    return (key: number, existed = true) => {
-      const text = scriptKeys.textOf(number, key);
-      const name = text === undefined ? makers[number]!.key(key) : model.stretch.texts[text]!;
-      const commands = existed ? creation(name, contents(key), random) : [];
-      for (const group of groups.get(number) ?? []) commands.push(groupCreation(name, group));
-      if (commands.length === 0) return;
-      const database = intern(writers, family.db, () => ({ writer: new RespWriter(), commands: 0, keys: 0 }));
-      database.keys++;
-      result.keys++;
-      result.logicalBytes += name.length;
-      for (const command of commands) {
-        database.writer.begin(command.length);
-        for (const argument of command) database.writer.text(argument);
-        database.commands++;
-        const payload = command.slice(2, payloadEnd(command[0]!, command.length));
-        for (const argument of payload) result.logicalBytes += argument.length;
+  const contents = families.map((family, number) => contentsOf(model, family, number));
+  const touchedOf = (number: number) => touchedKeys(families[number]!, number, groups.has(number));
+  const touched = families.map((_, number) => {
+    let keys = 0;
+    for (const _key of touchedOf(number)) keys++;
+    return keys;
+  });
+  const counts = untouchedKeys(model, touched, limitBytes);
+  const groupsFor = (number: number, name: string) =>
+    (groups.get(number) ?? []).map((group) => groupCreation(name, group));
+  return preloadFrom([...new Set(families.map(({ db }) => db))], function* (db) {
+    for (const [number, family] of families.entries()) {
+      if (family.db !== db || touched[number] === 0) continue;
+      const random = stream(seed, 'preload', number);
+      for (const { key, existed } of touchedOf(number)) {
+        const text = scriptKeys.textOf(number, key);
+        const name = text === undefined ? makers[number]!.key(key) : stretch.texts[text]!;
+        const made = existed ? creation(name, contents[number]!(key, random), random) : [];
+        yield { name, commands: both(made, groupsFor(number, name)) };
       }
-    };
-  });
-  model.families.forEach((family, number) => {
-    if (!groups.has(number) && family.existing === 0 && family.classes.every(({ found = 0 }) => found === 0)) return;
-    const requests = requestsByRank(family);
-    for (let key = 0; key < requests.length && requests[key]! > 0; key++) {
-      const existed = existedBefore(family, number, key, requests[key]!);
-      if (existed || groups.has(number)) creators[number]!(key, existed);
     }
+    yield* makeUntouched(model, db, { makers, contents, seed, counts, groupsFor });
   });
-  for (const [db, keys] of model.keysAtStart ?? []) {
-    const missing = Math.min(MAX_UNTOUCHED, keys - (writers.get(db)?.keys ?? 0));
-    const families = model.families.flatMap((family, number) =>
-      family.db === db && family.requests > 0 ? number : [],
-    );
-    if (missing <= 0 || families.length === 0) continue;
-    // What the capture never touched is like what it touched.
-    const like = new Alias(families.map((number) => model.families[number]!.keys));
-    const random = stream(seed, 'untouched', db);
-    for (let i = 0; i < missing; i++) {
-      const number = families[like.draw(random)]!;
-      creators[number]!(UNTOUCHED * model.families[number]!.keys + i);
-    }
+}
+
+function* both<T>(first: Iterable<T>, second: Iterable<T>): Generator<T> {
+  yield* first;
+  yield* second;
+}
+
+/** Those that are there when the workload begins, and that it finds: with `all`, also such as begin with nothing but groups. */
+function* touchedKeys(family: Family, number: number, all: boolean): Generator<{ key: number; existed: boolean }> {
+  if (family.type === 'unknown') return;
+  if (!all && family.existing === 0 && family.classes.every(({ found = 0 }) => found === 0)) return;
+  const requests = requestsByRank(family);
+  for (let key = 0; key < requests.length && requests[key]! > 0; key++) {
+    const existed = existedBefore(family, number, key, requests[key]!);
+    if (existed || all) yield { key, existed };
   }
-  for (const [db, { writer, commands }] of writers) {
-    result.commands += commands;
-    result.databases.push({ db, commands, bytes: share(writer.view()) });
-  }
-  return result;
 }
 
 /** What each key of a family holds: the fields that the capture names, or its own part of the elements. */
-function contentsOf(model: Model, family: Family, number: number): (key: number) => Contents {
+function contentsOf(model: Model, family: Family, number: number): KeyContents {
   const fields = new Map<string, boolean>();
   let universe: { sizes: Sampler; elements: Elements; position: number } | undefined;
   for (const shape of model.shapes) {
@@ -108,20 +96,25 @@ function contentsOf(model: Model, family: Family, number: number): (key: number)
   const valueBytes = new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES);
   const expiries = new KeyExpiries(family, number);
   const lasting = new Map<unknown, Sampler | undefined>();
-  return (key) => {
+  const { spanSeconds } = model.source;
+  const kinds = StoredKinds.of(family.atStart?.kinds, { leastSeconds: spanSeconds, type: storedType(family.type) });
+  return (key, random) => {
+    const stored = kinds?.draw(random);
     const ttls = expiries.ofClass(key);
-    const ttlSeconds = intern(lasting, ttls, () => {
+    const captured = intern(lasting, ttls, () => {
       // What is read at some time of the capture has not expired until then.
       const longest = ttls.at(-1)?.[0] ?? 0;
-      const enough = ttls.filter(([seconds]) => seconds >= Math.min(longest, model.source.spanSeconds));
+      const enough = ttls.filter(([seconds]) => seconds >= Math.min(longest, spanSeconds));
       return enough.length > 0 ? new Sampler(enough, 0) : undefined;
     });
-    if (fields.size > 0 || !universe) return { type: family.type, valueBytes, ttlSeconds, elements: fields };
+    const ttlSeconds = family.ttlSeconds.length > 0 ? captured : stored?.expiry(random);
+    const held = { type: family.type, valueBytes, ttlSeconds, stored };
+    if (fields.size > 0 || !universe) return { ...held, elements: fields };
     const { sizes, elements, position } = universe;
     const names = Array.from({ length: Math.min(MAX_ELEMENTS, elements.perKey) }, (_, rank): [string, boolean] => {
       const e = elements.of(key, rank);
       return [element(sizes.draw(identified(position, e)), e), false];
     });
-    return { type: family.type, valueBytes, ttlSeconds, elements: new Map(names) };
+    return { ...held, elements: new Map(names) };
   };
 }

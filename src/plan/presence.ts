@@ -49,6 +49,11 @@ export class Presence {
     }
   }
 
+  /** Of all keys that were noted, there at first or not. */
+  ids(): Iterable<string> {
+    return this.keys.keys();
+  }
+
   /**
    * Only what a client reads: scripts look for keys that may not be there, who waits for data expects none, and WATCH
    * says nothing.

@@ -66,7 +66,10 @@ export function digestOf(plan: Plan, request: Record<string, string | number | u
   const { seed, rate, labels, connections, scripts, preload } = plan;
   const hash = createHash('sha256').update(JSON.stringify({ seed, rate, labels, connections, request }));
   for (const { body } of scripts) hash.update(body);
-  for (const { db, bytes } of preload.databases) hash.update(String(db)).update(bytes);
+  for (const { db, chunks } of preload.databases) {
+    hash.update(String(db));
+    for (const chunk of chunks()) hash.update(chunk);
+  }
   return hash.digest('hex');
 }
 

@@ -24,6 +24,7 @@ import { RespWriter, sharedArray } from './resp.ts';
 import { ScriptKeys } from './script-keys.ts';
 import { scriptsOf } from './scripts.ts';
 import { type ScriptArguments, StretchReplay } from './stretch-replay.ts';
+import { datasetCaveats } from './untouched.ts';
 import type { Workload } from './workload.ts';
 
 export interface SynthesisOptions {
@@ -32,6 +33,8 @@ export interface SynthesisOptions {
   rate?: number;
   /** Unix time in seconds that absolute times in arguments are relative to. */
   epochSeconds: number;
+  /** What a server may hold at first. */
+  datasetBytes?: number | undefined;
   /** Independent draws of keys and commands at a constant rate: the naive baseline that the model is compared with. */
   independent?: boolean;
   /** Scripts' calls keep their names when they come again: no server would do the same for them, but families show. */
@@ -121,7 +124,7 @@ export class Synthesis implements Workload {
       connections,
       // Made when it is asked for: it is as large as the dataset, and a scorecard needs none.
       get preload() {
-        preload ??= preloadOf(model, makers, options.seed);
+        preload ??= preloadOf(model, makers, options.seed, options.datasetBytes);
         return preload;
       },
       scripts: scriptsOf(model),
@@ -251,6 +254,7 @@ export class Synthesis implements Workload {
         numbers: Object.fromEntries(left),
       });
     }
+    this.caveats.push(...datasetCaveats(this.model, this.options.datasetBytes));
     this.caveats.push(...listenerCaveats(this.model, { modelled: true }));
     const speed = this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(this.model));
     const expiring = this.model.families.filter((family) => family.ttlSeconds.length > 0);

@@ -154,7 +154,7 @@ for (const product of PRODUCTS) {
       const commands = Array.from({ length: 300 }, (_, i) => ['SET', `loaded:${i}`, 'x']);
       const { errors } = await driver.preload({
         ...{ commands: 300, keys: 300, logicalBytes: 0 },
-        databases: [{ db: 0, commands: 300, bytes: encodeCommands(commands) }],
+        databases: [{ db: 0, commands: 300, chunks: () => [encodeCommands(commands)] }],
       });
       assert.deepEqual(errors, {});
       let sha = '';

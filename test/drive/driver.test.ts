@@ -108,9 +108,9 @@ test('load and preload fill the databases and count refusals', async () => {
   );
   const commands = Array.from({ length: 20_000 }, (_, i) => ({ args: ['SET', `p:${i}`, 'v'.repeat(50)] }));
   const databases = [
-    { db: 5, commands: commands.length, bytes: sliceOf(commands).bytes },
-    { db: 6, commands: 2, bytes: sliceOf([{ args: ['SET', 'p', 'v'] }, { args: ['LPUSH', 'p', 'v'] }]).bytes },
-    { db: 7, commands: 0, bytes: new Uint8Array(0) },
+    { db: 5, commands: commands.length, chunks: () => [sliceOf(commands).bytes] },
+    { db: 6, commands: 2, chunks: () => [sliceOf([{ args: ['SET', 'p', 'v'] }, { args: ['LPUSH', 'p', 'v'] }]).bytes] },
+    { db: 7, commands: 0, chunks: () => [] },
   ];
   const loaded = await driver.preload({ commands: 20_002, keys: 20_001, logicalBytes: 1, databases });
   assert.deepEqual(loaded.errors, { WRONGTYPE: 1 });

@@ -29,7 +29,7 @@ function preloadOf(): Preload {
         commands++;
       }
     }
-    return { db, commands, bytes: Uint8Array.from(writer.view()) };
+    return { db, commands, chunks: () => [writer.view()] };
   });
   return { commands: 0, keys: 600, logicalBytes: 1, databases };
 }

@@ -77,7 +77,7 @@ const preloads = fc
         }
         preload.keys++;
       });
-      preload.databases.push({ db, commands, bytes: Uint8Array.from(writer.view()) });
+      preload.databases.push({ db, commands, chunks: () => [writer.view()] });
     });
     return preload;
   });
@@ -141,7 +141,12 @@ test('a turn gives keys the contents of others, a refill longer ones', () => {
     writer.begin(3);
     for (const argument of ['set', `key:${i}`, value]) writer.text(argument);
   });
-  const preload = { commands: 3, keys: 3, logicalBytes: 0, databases: [{ db: 0, commands: 3, bytes: writer.view() }] };
+  const preload = {
+    commands: 3,
+    keys: 3,
+    logicalBytes: 0,
+    databases: [{ db: 0, commands: 3, chunks: () => [writer.view()] }],
+  };
   const dataset = new Dataset(preload, 1, 'seed');
   const lengths = ([first]: Traffic) => {
     const found: [string, number][] = [];

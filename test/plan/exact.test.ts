@@ -345,7 +345,7 @@ test('keys that are read first are there, with what is asked of them', async () 
     { atUs: 8000, client: client(3), args: ['xread', 'BLOCK', '9', 'STREAMS', 'events:1', '$'] },
   ];
   const { preload } = (await exact(lines)).plan;
-  const text = Buffer.concat(preload.databases.map(({ bytes }) => bytes)).toString();
+  const text = Buffer.concat(preload.databases.flatMap(({ chunks }) => [...chunks()])).toString();
   assert.equal(preload.keys, 2);
   assert.match(text, /set\r\n\$6\r\ntext:1/);
   assert.match(text, /hset\r\n\$9\r\nprofile:1\r\n\$4\r\nname\r\n[\s\S]*\$6\r\nvisits\r\n\$\d\r\n\d+\r\n/);

@@ -15,7 +15,7 @@ function lookups(synthesis: Synthesis, seconds: number): { hits: number; misses:
     const at = args.findIndex((word) => word.toUpperCase() === 'EX');
     return at < 0 ? Number.POSITIVE_INFINITY : Number(args[at + 1]) * 1e6;
   };
-  for (const { bytes } of synthesis.plan.preload.databases) {
+  for (const bytes of synthesis.plan.preload.databases.flatMap(({ chunks }) => [...chunks()])) {
     for (let start = 0; start < bytes.length; ) {
       const command = readCommand(bytes, start);
       const args = command.map((word) => Buffer.from(word).toString());

@@ -117,6 +117,12 @@ async function fetchElements(control: Control, type: string, key: Buffer): Promi
       // Of a sorted set every other one is a score.
       return reply?.[1].filter((_, i) => type !== 'zset' || i % 2 === 0);
     }
+    case 'stream': {
+      const entries = (await control.raw('XRANGE', key, '-', '+', 'COUNT', `${ELEMENTS}`)) as
+        | [Buffer, Buffer[] | null][]
+        | undefined;
+      return entries?.map(([, fields]) => Buffer.concat(fields ?? []));
+    }
     default:
       return undefined;
   }

@@ -79,7 +79,7 @@ const sampledKeySchema = z.looseObject({
   encoding: z.string().optional(),
   /** Bytes of a string, elements of anything else. */
   length: z.number().optional(),
-  /** Bytes of a few elements: members, items, fields and values in turn. */
+  /** Bytes of a few elements: members, items, entries of streams without their ids, fields and values in turn. */
   elementBytes: z.array(z.number()).optional(),
 });
 

@@ -101,7 +101,7 @@ export function mergeFamilies(
       return { ...part, lengths: addCounts(part.lengths, other.lengths) };
     }),
     type: typeOf(a, b, commands),
-    keys: Math.max(1, Math.round(keys)),
+    keys: Math.max(Math.min(1, a.keys + b.keys), Math.round(keys)),
     requests,
     scriptRequests: a.scriptRequests + b.scriptRequests,
     commands: Object.fromEntries(descending(commands)),

@@ -342,7 +342,11 @@ export class TemplateMiner {
 
   private shape({ node, count, texts, lengths, stars }: Template, number: number): Shape {
     const touches = this.touchesOf(number);
-    const accesses = touches.reduce((sum, n) => sum + n, 0) || count;
+    // Keys that nobody touched, but that are there, count as often as they came.
+    const accesses = Math.max(
+      count,
+      touches.reduce((sum, n) => sum + n, 0),
+    );
     const keys = Math.min(count, distinctOf(this.bitmapOf(number)));
     const counted = { keys, accesses, touches, lengths: lengths.map((one) => one.entries()) };
     if (node < 0) return { ...counted, forced: this.forced(-1 - node, stars), tokens: [], texts: [] };

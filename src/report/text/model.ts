@@ -71,7 +71,7 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
     );
   }
   if (families.length > SHOWN) lines.push(`and ${families.length - SHOWN} more`);
-  lines.push('', ...pictures(model));
+  lines.push(...datasetAtStart(model), '', ...pictures(model));
   if (fidelity.length > 0) lines.push('', ...scorecard(fidelity));
   for (const { match, by, why, families: changed, ...done } of model.overrides ?? []) {
     const changes = Object.entries(done).map(([name, value]) =>
@@ -86,6 +86,29 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
   lines.push('', ...unknowns(model));
   for (const caveat of caveats) lines.push(`! ${caveat.message} ${caveat.advice}`);
   return lines.join('\n');
+}
+
+/** What there was before the first line, by family. */
+function datasetAtStart({ families, keysAtStart, sampledAtStart }: Model): string[] {
+  const known = families.flatMap(({ db, template, atStart }) => (atStart ? [{ db, template, ...atStart }] : []));
+  if (!sampledAtStart || known.length === 0) return [];
+  const keys = keysAtStart?.reduce((sum, [, n]) => sum + n, 0) ?? known.reduce((sum, family) => sum + family.keys, 0);
+  const all = sampledAtStart.complete ? 'all of them' : `${number(sampledAtStart.keys)} of them`;
+  known.sort((a, b) => b.keys - a.keys);
+  return [
+    '',
+    `${number(keys)} keys when the capture began; ${all} were looked at:`,
+    `${'family'.padEnd(34)}${'keys'.padStart(11)}${'expire'.padStart(9)}  ${'mostly'.padEnd(17)}${'length'.padStart(7)}`,
+    ...known.slice(0, SHOWN).map((family) => {
+      const [most] = family.kinds;
+      const expiring = family.kinds.flatMap(({ ttlSeconds }) => ttlSeconds).reduce((sum, [, n]) => sum + n, 0);
+      const name = `${family.db > 0 ? `[${family.db}] ` : ''}${printable(family.template)}`;
+      const kind = printable(`${most!.type} ${most!.encoding}`);
+      const expire = percent(expiring / Math.max(1, family.keys));
+      return `${fit(name, 34)}${number(family.keys).padStart(11)}${expire.padStart(9)}  ${fit(kind, 17)}${number(quantileOf(most!.lengths, 0.5)).padStart(7)}`;
+    }),
+    ...(known.length > SHOWN ? [`and ${known.length - SHOWN} more families`] : []),
+  ];
 }
 
 const BARS = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -205,7 +228,9 @@ export function summarizeDifference(a: Model, b: Model, rows: Difference[]): str
 function unknowns(model: Model): string[] {
   const lines = [
     'What a capture cannot tell: latency, replies, hits and misses, commands that were',
-    'rejected or whose WATCH failed, expiries left, and what keys hold that it never touched.',
+    model.sampledAtStart
+      ? 'rejected or whose WATCH failed. What keys held that it never touched is scaled from a sample.'
+      : 'rejected or whose WATCH failed, expiries left, and what keys hold that it never touched.',
   ];
   lines.push(
     model.keysAtStart

@@ -126,16 +126,18 @@ function outcome({ outcome: rows, rounds }: Rehearsal): Markup {
   });
   const row = (name: string, figures: (string | undefined)[]) =>
     figures.some((figure) => figure) ? [[name, '', ...figures.map((figure) => figure ?? '–')]] : [];
+  // What a server of another kind spends on a key is no figure of the workload: not every row is of both arms.
+  const targets = new Map(ARMS.flatMap((arm) => rows?.[arm] ?? []).map(({ metric, target }) => [metric, target]));
   return html`<h3 id="replay">Capture against replay</h3>
 <p class="reading">What the servers did in the rehearsal, beside what the captured server did. A distance above its target means that the servers were not asked the same.</p>
 ${table(
   'Capture against replay',
   [left('figure'), right('target'), ...ARMS.map(right)],
   [
-    ...(rows?.baseline ?? []).map(({ metric, target }, i) => [
+    ...[...targets].map(([metric, target]) => [
       `${metric}: distance from the capture`,
       target.toFixed(3),
-      ...ARMS.map((arm) => rows![arm][i]?.value.toFixed(3) ?? '–'),
+      ...ARMS.map((arm) => rows?.[arm].find((own) => own.metric === metric)?.value.toFixed(3) ?? '–'),
     ]),
     ['hit ratio', '', ...lookups],
     ...row('transactions stopped by a watched key (EXEC nil)', transactions),
