@@ -96,7 +96,7 @@ async function errorsOf(workload: Workload, seconds: number, server: string): Pr
     const reply = await client.callBuffer(command!, ...args.map((arg) => Buffer.from(arg, 'latin1'))).catch(String);
     if (typeof reply === 'string') errors.add(`${command} ${args.slice(0, 6).join(' ')}: ${reply}`);
   };
-  for (const { bytes } of workload.plan.preload.databases) {
+  for (const bytes of workload.plan.preload.databases.flatMap(({ chunks }) => [...chunks()])) {
     for (let at = 0; at < bytes.length; ) {
       const command = readCommand(bytes, at);
       const last = command.at(-1)!;

@@ -15,7 +15,7 @@ import { Synthesis } from '../../src/plan/synthesize.ts';
 const GOLDEN = {
   sessions: '21a2cd33f43051e7ab01069f664e217cda6359a772b863115e4ddc25b4ebe951',
   queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
-  mixed: '3bc57a2aea84620cfd71bb8f521c9226cf46e6ba678f50e2ba020266a6eb4136',
+  mixed: '9f76d95b371e43c6039b9e3a97de89a99e3c3034896720bd19eacaa851a0ba6e',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;

@@ -57,6 +57,7 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
     `${'family'.padEnd(34)}${'type'.padEnd(9)}${'keys'.padStart(8)}${'requests'.padStart(10)}${'share'.padStart(9)}${'zipf s'.padStart(8)}`,
   );
   const byRequests = families
+    .filter(({ keys }) => keys > 0)
     .map((family) => ({ ...family, requests: family.requests + family.scriptRequests }))
     .sort((a, b) => b.requests - a.requests);
   const requested = Math.max(
@@ -70,7 +71,7 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
       `${fit(name, 33)} ${fit(family.type.slice(0, 8), 9)}${number(family.keys).padStart(8)}${number(requests).padStart(10)}${percent(requests / requested).padStart(9)}${zipf.padStart(8)}`,
     );
   }
-  if (families.length > SHOWN) lines.push(`and ${families.length - SHOWN} more`);
+  if (byRequests.length > SHOWN) lines.push(`and ${byRequests.length - SHOWN} more`);
   lines.push(...datasetAtStart(model), '', ...pictures(model));
   if (fidelity.length > 0) lines.push('', ...scorecard(fidelity));
   for (const { match, by, why, families: changed, ...done } of model.overrides ?? []) {

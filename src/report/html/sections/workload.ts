@@ -35,6 +35,7 @@ function summary(model: Model, { settings }: Rehearsal): Markup {
   const { source, clients, commands, families } = model;
   const rejected = Object.values(source.rejected).reduce((sum, n) => sum + n, 0);
   const byRequests = families
+    .filter(({ keys }) => keys > 0)
     .map((family) => ({ ...family, requests: family.requests + family.scriptRequests }))
     .sort((a, b) => b.requests - a.requests);
   const requested = Math.max(
@@ -63,7 +64,7 @@ ${table(
       zipf === null ? '–' : digits(zipf),
     ]),
 )}
-${families.length > FAMILIES && html`<p>${count(families.length - FAMILIES)} smaller families left out.</p>`}
+${byRequests.length > FAMILIES && html`<p>${count(byRequests.length - FAMILIES)} smaller families left out.</p>`}
 <h3 id="capture-commands">Commands in the capture</h3>
 ${table(
   'Commands in the capture',
