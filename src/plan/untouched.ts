@@ -11,7 +11,7 @@ import { type Random, Sampler, stream } from './random.ts';
 import { isPlainType, StoredKinds } from './stored.ts';
 
 /** What a server may hold at first unless something else is said: most machines can keep two such servers. */
-export const DATASET_BYTES = 2 * 1024 ** 3;
+const DATASET_BYTES = 2 * 1024 ** 3;
 /** A key of whose memory nothing is known; and what the smallest take. */
 const UNKNOWN_KEY_BYTES = 256;
 const LEAST_KEY_BYTES = 64;
