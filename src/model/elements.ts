@@ -16,17 +16,28 @@ export class ElementSample {
   /** One request for an element of the key in `row`. */
   add(row: number, element: Uint8Array): void {
     hash64(element, 0, element.length, 0);
-    this.addElement(hashHigh >>> 0);
+    const hash = hashHigh >>> 0;
     const order = mixed(hashHigh ^ Math.imul(row, 0x9e3779b1));
-    if (order >= this.threshold) return;
-    const pair = order * 2 ** 20 + (mixed(hashLow + row) >>> 12);
-    const known = this.pairs.get(pair);
-    if (known === undefined && this.pairs.size >= MAX_PAIRS) {
+    if (order < this.threshold) {
+      const pair = order * 2 ** 20 + (mixed(hashLow + row) >>> 12);
+      const known = this.pairs.get(pair);
+      if (known !== undefined) {
+        // And so is its element.
+        this.pairs.set(pair, known + 1);
+        return;
+      }
+      this.addPair(order, pair);
+    }
+    this.addElement(hash);
+  }
+
+  private addPair(order: number, pair: number): void {
+    if (this.pairs.size >= MAX_PAIRS) {
       this.threshold /= 2;
       for (const key of this.pairs.keys()) if (key >= this.threshold * 2 ** 20) this.pairs.delete(key);
       if (order >= this.threshold) return;
     }
-    this.pairs.set(pair, (known ?? 0) + 1);
+    this.pairs.set(pair, 1);
   }
 
   addAll(other: ElementSample): void {

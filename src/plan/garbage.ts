@@ -2,16 +2,15 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Less is not worth the time that a collection takes. */
-const MIN_UNUSED_BYTES = 16 << 20;
+/** As much as the command and a model of usual size take: in a heap of more, garbage may be counted as used. */
+const USUAL_BYTES = 32 << 20;
 
 /**
- * Collects this thread's garbage if there is much room in its heap. V8 leaves an idle heap as large as it was at work, and
+ * Collects this thread's garbage if its heap is large. V8 leaves an idle heap as large as it was at work, and
  * a process is measured by the heaps of all its threads.
  */
 export function collectGarbage(): void {
-  const { heapTotal, heapUsed } = process.memoryUsage();
-  if (heapTotal - heapUsed < MIN_UNUSED_BYTES) return;
+  if (process.memoryUsage().heapTotal < USUAL_BYTES) return;
   // The only way to ask for it without a flag on the command line.
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as NonNullable<typeof globalThis.gc>;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { collectGarbage } from '../../src/plan/garbage.ts';
 
-test('a heap that is mostly unused becomes smaller', () => {
+test('a heap that holds much garbage becomes smaller', () => {
   let held: object[] = Array.from({ length: 1_000_000 }, (_, i) => ({ i }));
   const { heapTotal } = process.memoryUsage();
   assert.equal(held.length, 1_000_000);
