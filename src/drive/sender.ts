@@ -74,8 +74,9 @@ function run(share: Share, epochUs: number): { counts: DepartureCounts } & Pick<
     if (rings !== heardRings) departures.retryDown();
     heardRings = rings;
     const elapsedUs = nowUs() - epochUs;
-    delays.record(Math.max(1, Math.round(elapsedUs - expectedUs)));
     departures.step(elapsedUs);
+    // With the step: writing takes microseconds, and a host that stops the thread does so in it as well as between.
+    delays.record(Math.max(1, Math.round(nowUs() - epochUs - expectedUs)));
     const { nextDueUs, polling, awaitsConnection } = departures;
     if (nextDueUs === Number.POSITIVE_INFINITY) {
       Atomics.store(bell.flags, BellFlag.allDue, 1);
