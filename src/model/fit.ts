@@ -7,7 +7,7 @@ import { ElementSample } from './elements.ts';
 import { Form, optionsFrom } from './forms.ts';
 import { storedHash } from './handover.ts';
 import { type ValueCounts, ValueHistogram } from './histogram.ts';
-import { fillsMisses, type KeyStats, newKeyStats } from './key-stats.ts';
+import { type KeyStats, newKeyStats } from './key-stats.ts';
 import { Birth, KeyTable, NEVER, Presence, wasRead } from './keyspace.ts';
 import { PairCounts, PairTable } from './pair-table.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
@@ -181,8 +181,8 @@ const EVERY_PAIR = 200_000;
 const NO_KEYS = new NumberList();
 /** Longer pipelines, which only long transactions are, count as so long. */
 const MAX_DEPTH = 4096;
-/** Misses that were filled, before reads that are not filled are taken for hits. */
-const MIN_REFILLS = 8;
+/** Who writes the whole of a key so soon after it was read may have missed it, in hundredths of a second. */
+const FILL_HUNDREDTHS = 100;
 /** Values that scripts may be told: so many, of such a length at most. */
 export const MAX_STORES = 1 << 16;
 const MAX_TOLD_BYTES = 64;
@@ -218,6 +218,8 @@ export class Fit {
   readonly starts: AccessLog;
   /** Row and milliseconds, of expiries that were set. */
   readonly expiries: AccessLog;
+  /** Row, of reads of keys that had been there, which a write of the whole followed soon, but not as part of the unit. */
+  readonly misses: AccessLog;
   readonly reuse: ReuseSample;
   /** Units by client and kind. */
   readonly habits = new PairCounts(MAX_HABITS);
@@ -275,6 +277,7 @@ export class Fit {
     this.gaps = new AccessLog(MAX_ACCESSES / parts);
     this.starts = new AccessLog(MAX_ACCESSES / parts);
     this.expiries = new AccessLog(MAX_ACCESSES / parts);
+    this.misses = new AccessLog(MAX_ACCESSES / parts);
     this.reuse = new ReuseSample(this.keys, MAX_ACCESSES / parts);
     this.scripts = new ScriptBook(bodies, this.calls);
     this.builder = new UnitBuilder(this.calls, this.commands, {
@@ -286,6 +289,7 @@ export class Fit {
       this.gaps.remap(map);
       this.starts.remap(map);
       this.expiries.remap(map);
+      this.misses.remap(map);
       this.reuse.remap(map);
       this.stores = this.stores.flatMap((store) => (map[store.row] ? { ...store, row: map[store.row]! } : []));
     };
@@ -537,7 +541,7 @@ export class Fit {
       return FIRST_ACCESS;
     }
     const bucket = gapBucket(now - before);
-    this.gaps.add(row, bucket);
+    this.gaps.add(row, bucket, now);
     return bucket;
   }
 
@@ -669,54 +673,109 @@ export class Fit {
       if (row === NO_KEY) continue;
       if (row !== 0) {
         const command = commands[calls.command[call]!]!;
+        if (command.access === 'none' && this.leavesToNext(entry, row)) continue;
         const gap = calls.gap[entry]!;
+        const stats = this.templates[keys.templateOf(row)]!;
         const reads = command.access === 'read' && gap !== NO_GAP;
         const refilled = reads && this.isFilled(calls.next[entry]!, row);
         const presence = keys.presence[row]!;
         const known = presence === Presence.written && keys.expires[row]! > now;
-        const stats = this.templates[keys.templateOf(row)]!;
         let found = false;
         if (reads && !refilled && presence === Presence.unknown) {
-          found =
-            step < stepAt.length
-              ? this.isKeptUp(entry, row, stepAt[step]! - called)
-              : callCount === 1 && wouldFill(stats, calls.command[call]!);
+          found = step < stepAt.length && this.isKeptUp(entry, row, stepAt[step]! - called);
+          if (callCount === 1) keys.alone[row] = mostTelling(stats, keys.alone[row]!, calls.command[call]! + 1);
         }
-        if (reads) {
-          if (refilled) stats.filledAfter.add(calls.command[call]!);
-          if (known) {
-            stats.knownReads++;
-            if (refilled) stats.knownRefills++;
-          } else if (presence !== Presence.removed) {
-            stats.otherReads++;
-            if (refilled) stats.otherRefills++;
-            else if (presence === Presence.written) stats.expiredReads++;
-            else if (presence === Presence.unknown && !found) stats.unprovenReads++;
-          }
-        }
+        if (reads) this.noteRead(row, calls.at[entry]!, now, known, found, refilled, calls.command[call]!);
         if (gap === FIRST_ACCESS) {
-          keys.birth[row] = command.access !== 'read' ? Birth.written : refilled ? Birth.refilled : Birth.read;
+          const asks = command.access === 'read' || (command.access === 'write' && command.keepsUp);
+          keys.birth[row] = !asks ? Birth.written : refilled ? Birth.refilled : Birth.read;
+        } else if (refilled && presence === Presence.unknown && keys.birth[row] === Birth.read) {
+          // Nothing has made it since it was asked for first.
+          keys.birth[row] = Birth.refilledLater;
         }
         if (found) {
           keys.presence[row] = Presence.found;
           if (keys.birth[row] === Birth.read) keys.birth[row] = Birth.found;
         }
+        const fills = command.creates && this.fillsLater(row, stats, now);
         if (primary) {
           let state: number = KeyState.old;
           if (gap === FIRST_ACCESS) state = wasRead(keys.birth[row]!) ? KeyState.present : KeyState.absent;
-          else if (presence === Presence.removed) state = KeyState.gone;
-          else if (presence === Presence.unknown && !found && !refilled) state = UNPROVEN;
+          else if (presence === Presence.removed || fills) state = KeyState.gone;
           else if (refilled) {
             state = KeyState.gone;
-            tally(stats.refillGaps, gap);
-          }
+            // Who never had it did not lose it.
+            if (presence !== Presence.unknown) tally(stats.refillGaps, gap);
+          } else if (presence === Presence.unknown && !found) state = UNPROVEN;
           this.starts.add(row, kind * STATES + state, calls.at[entry]!);
         }
-        if (command.access === 'remove') keys.presence[row] = Presence.removed;
-        else if (command.access === 'write') this.noteWrite(row, now, known, command.creates, calls.ttlSeconds[call]!);
+        if (command.access === 'remove') this.noteRemoval(row);
+        else if (command.access === 'write') this.noteWrite(row, now, known, command, calls.ttlSeconds[call]!);
       }
       primary = false;
     }
+  }
+
+  /** A call that says nothing of the key leaves it to the next one of the unit to be what accesses it. */
+  private leavesToNext(from: number, row: number): boolean {
+    const { calls } = this;
+    for (let entry = calls.next[from]!; entry !== 0; entry = calls.next[entry]!) {
+      if (calls.row[entry] !== row) continue;
+      calls.gap[entry] = calls.gap[from]!;
+      calls.at[entry] = calls.at[from]!;
+      return true;
+    }
+    return false;
+  }
+
+  /** `refilled`: the unit goes on to write the whole. */
+  private noteRead(
+    row: number,
+    at: number,
+    now: number,
+    known: boolean,
+    found: boolean,
+    refilled: boolean,
+    command: number,
+  ): void {
+    const { keys } = this;
+    const stats = this.templates[keys.templateOf(row)]!;
+    const presence = keys.presence[row]!;
+    if (refilled) keys.readAt[row] = 0;
+    else if (presence === Presence.written || keys.readAt[row] === 0 || now - keys.readTime[row]! > FILL_HUNDREDTHS) {
+      // Of reads that one write fills, the first tells since when the key was not there.
+      keys.readAt[row] = at;
+      keys.readTime[row] = now;
+    }
+    if (refilled) stats.filledAfter.add(command);
+    if (known) {
+      stats.knownReads++;
+      if (refilled) stats.knownRefills++;
+    } else if (presence !== Presence.removed) {
+      stats.otherReads++;
+      if (refilled) stats.otherRefills++;
+      else if (presence === Presence.written) stats.expiredReads++;
+      else if (presence === Presence.unknown && !found) keys.unproven[row]!++;
+    }
+  }
+
+  /**
+   * Whether what is about to be written as a whole was read shortly before, and had been gone if this is how misses are
+   * filled: where connections are shared or come from a pool, other things are done on one between the two.
+   */
+  private fillsLater(row: number, stats: KeyStats, now: number): boolean {
+    const { keys } = this;
+    const [at, time] = [keys.readAt[row]!, keys.readTime[row]!];
+    const presence = keys.presence[row]!;
+    if (at === 0 || now - time > FILL_HUNDREDTHS || presence === Presence.removed) return false;
+    if (presence === Presence.unknown) {
+      if (keys.birth[row] === Birth.read) keys.birth[row] = Birth.filledLater;
+      return false;
+    }
+    if (presence === Presence.written && keys.expires[row]! > time) return false;
+    if (presence === Presence.found) stats.laterRefills++;
+    this.misses.add(row, 0, at);
+    return true;
   }
 
   /** Whether a later step, behind so many calls `between`, only means something for a key that is there. */
@@ -742,21 +801,27 @@ export class Fit {
     return false;
   }
 
+  private noteRemoval(row: number): void {
+    this.keys.presence[row] = Presence.removed;
+    this.keys.readAt[row] = 0;
+  }
+
   /** `ttlSeconds`: NaN for none. */
-  private noteWrite(row: number, now: number, known: boolean, creates: boolean, ttlSeconds: number): void {
+  private noteWrite(row: number, now: number, known: boolean, { creates, keepsUp }: Command, ttlSeconds: number): void {
     const { keys } = this;
     const expires = !Number.isNaN(ttlSeconds);
-    // An expiry alone makes no key.
-    if (expires && !creates && !known) return;
+    // An expiry alone makes no key, nor does what takes something out of one.
+    if ((keepsUp || (expires && !creates)) && !known) return;
     keys.presence[row] = Presence.written;
+    if (!keepsUp) keys.readAt[row] = 0;
     if (expires) keys.expires[row] = Math.min(NEVER - 1, now + Math.round(ttlSeconds * 100));
     else if (creates || !known) keys.expires[row] = NEVER;
   }
 }
 
-/** Whether who reads such a key with that command, and nothing else, writes it when it is not there. */
-const wouldFill = (stats: KeyStats, command: number) =>
-  stats.otherRefills >= MIN_REFILLS && stats.filledAfter.has(command) && fillsMisses(stats);
+/** Of two commands (their numbers, and one) that read a key and did nothing else, the one that others follow by filling it. */
+const mostTelling = ({ filledAfter }: KeyStats, before: number, now: number) =>
+  before !== 0 && filledAfter.has(before - 1) ? before : now;
 
 /** Quarter-octave bucket of a gap ≥ 1: ⌊4 log2 gap⌋. */
 function gapBucket(gap: number): number {

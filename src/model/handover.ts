@@ -1,6 +1,6 @@
 /** What scripts are told and what others stored for them → the stretch of calls whose arguments cannot be made up. */
 
-import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
+import { hash64, hashLow } from '../capture/key-hash.ts';
 import type { Fit } from './fit.ts';
 import { intern, tally } from './tally.ts';
 
@@ -98,8 +98,4 @@ const bytesOf = (text: string) => Buffer.from(text, 'latin1');
 const callsScript = ({ units, shapes }: Fit, kind: number) =>
   units.kinds[kind]!.ops.some(([shape]) => shapes.shapes[shape]!.script !== undefined);
 
-function rowOf({ keys }: Fit, db: number, text: string): number {
-  const bytes = bytesOf(text);
-  hash64(bytes, 0, bytes.length, db);
-  return keys.find(hashLow, hashHigh);
-}
+const rowOf = ({ keys }: Fit, db: number, text: string) => keys.rowOf(db, bytesOf(text));

@@ -18,8 +18,8 @@ export interface KeyStats {
   knownRefills: number;
   otherReads: number;
   otherRefills: number;
-  /** Reads of keys that nobody had written before, and that nobody is known to have found. */
-  unprovenReads: number;
+  /** Reads of keys that had been found before, soon before somebody wrote the whole. */
+  laterRefills: number;
   /** Reads of keys whose last expiry had passed. */
   expiredReads: number;
   /** Commands, by number, that read what was then written as a whole. */
@@ -29,13 +29,13 @@ export interface KeyStats {
 export const newKeyStats = (): KeyStats => ({
   ...{ requests: 0, scriptRequests: 0, values: new ValueHistogram(), integerValues: 0 },
   ...{ ttls: new ValueHistogram(), elements: undefined, refillGaps: new Map() },
-  ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, unprovenReads: 0, expiredReads: 0 },
+  ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, laterRefills: 0, expiredReads: 0 },
   filledAfter: new Set(),
 });
 
 const COUNTS = [
   ...(['requests', 'scriptRequests', 'integerValues'] as const),
-  ...(['knownReads', 'knownRefills', 'otherReads', 'otherRefills', 'unprovenReads', 'expiredReads'] as const),
+  ...(['knownReads', 'knownRefills', 'otherReads', 'otherRefills', 'laterRefills', 'expiredReads'] as const),
 ];
 
 /** Adds what was counted of other keys; `from` is not to be used any more. */
@@ -46,6 +46,7 @@ export function addKeyStats(into: KeyStats, from: KeyStats): void {
   if (into.elements && from.elements) into.elements.addAll(from.elements);
   else into.elements ??= from.elements;
   for (const [bucket, n] of from.refillGaps) tally(into.refillGaps, bucket, n);
+  for (const command of from.filledAfter) into.filledAfter.add(command);
 }
 
 /** A read and write of the whole that keys which surely are there see nearly as often as others: not a cache's doing. */

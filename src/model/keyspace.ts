@@ -1,4 +1,5 @@
 /** What is known of each distinct key, in typed arrays: one row a key, found by a 64-bit hash, never the key itself. */
+import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
 import { widened } from './pair-table.ts';
 
 const NO_ROW = 0;
@@ -9,14 +10,15 @@ const [LOW, HIGH, TEMPLATE, BATCH] = [0, 1, 2, 3];
 const HEAVY_SHARE = 1 / (1 << 14);
 
 /**
- * What the first access of a key was: a read, after which the key was there if nothing else is known; a write, before
- * which it may as well not have been; a read that the same client at once followed by a write of the whole, as caches
- * do that did not find it, and sessions that are changed; or a read that surely found it, for a client went on with the
- * key in a way that does nothing to one that is not there, before anything wrote it.
+ * What is known of a key before anything made it: that it was asked for, which proves nothing; that a write came first,
+ * before which it may as well not have been; that a read came, which the same client at once followed by a write of the
+ * whole, as caches do that did not find it, and sessions that are changed; that it surely was found, for a client went on
+ * with it in a way that does nothing to a key that is not there; that it was refilled by a unit that came later; or that
+ * somebody wrote the whole soon after a read.
  */
-export const Birth = { read: 1, written: 2, refilled: 3, found: 4 } as const;
+export const Birth = { read: 1, written: 2, refilled: 3, found: 4, refilledLater: 5, filledLater: 6 } as const;
 
-/** Whether a key's first access was a read that nothing filled. */
+/** Whether a key was asked for before anything made it, and nothing filled what may have been a miss. */
 export const wasRead = (birth: number) => birth === Birth.read || birth === Birth.found;
 
 /** What is known of a key at this time: nothing, that it was removed, that it was written, or that a client found it. */
@@ -43,8 +45,15 @@ export class KeyTable {
   birth = new Uint8Array(this.capacity);
   /** One of `Presence`. */
   presence = new Uint8Array(this.capacity);
-  /** Where the key is present: until when, in hundredths of a second after the capture's beginning. */
+  /** Where the key was written: until when it is there, in hundredths of a second after the capture's beginning. */
   expires = new Uint32Array(this.capacity);
+  /** Number of the access that read the key last since it was written, or 0; and when, in those hundredths. */
+  readAt = new Uint32Array(this.capacity);
+  readTime = new Uint32Array(this.capacity);
+  /** Reads of the key that nothing has proven to have found it. */
+  unproven = new Uint32Array(this.capacity);
+  /** One more than the number of a command that was all a client did to it before anything made it; 0 for none. */
+  alone = new Uint32Array(this.capacity);
   /** Set by `row`: whether the row is new; its template is then still to be set. */
   created = false;
   /** Hashes at or above it are not kept; 2^32 keeps all. */
@@ -52,7 +61,7 @@ export class KeyTable {
   private heavy = 0;
   private readonly maxRows: number;
 
-  /** A row takes 42 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
+  /** A row takes 58 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
   constructor(maxRows: number) {
     this.maxRows = maxRows;
   }
@@ -94,6 +103,12 @@ export class KeyTable {
     return row;
   }
 
+  /** Row of a key, or 0. */
+  rowOf(db: number, key: Uint8Array): number {
+    hash64(key, 0, key.length, db);
+    return this.find(hashLow, hashHigh);
+  }
+
   /** Number of the template of the row's key. */
   templateOf(row: number): number {
     return this.identities[row * WIDTH + TEMPLATE]!;
@@ -129,6 +144,11 @@ export class KeyTable {
     return ((this.highOf(row) >>> 0) * 2 ** 20 + (this.lowOf(row) >>> 12)) / 2 ** 52;
   }
 
+  /** Another such number, which says nothing of which keys are kept. */
+  chance(row: number): number {
+    return (this.lowOf(row) >>> 0) / 2 ** 32;
+  }
+
   /** Called when rows get new numbers: `map[old]` is the new number, 0 for a dropped row. */
   onThin: ((map: Uint32Array) => void) | undefined;
 
@@ -161,8 +181,8 @@ export class KeyTable {
   }
 
   private columns(): (Uint32Array | Uint8Array)[] {
-    const { requests, first, last, birth, presence, expires } = this;
-    return [requests, first, last, birth, presence, expires];
+    const { requests, first, last, birth, presence, expires, readAt, readTime, unproven, alone } = this;
+    return [requests, first, last, birth, presence, expires, readAt, readTime, unproven, alone];
   }
 
   private grow(): void {
@@ -174,6 +194,10 @@ export class KeyTable {
     this.birth = widened(this.birth);
     this.presence = widened(this.presence);
     this.expires = widened(this.expires);
+    this.readAt = widened(this.readAt);
+    this.readTime = widened(this.readTime);
+    this.unproven = widened(this.unproven);
+    this.alone = widened(this.alone);
     this.slots = new Uint32Array(this.capacity * 2);
     this.place();
   }

@@ -15,7 +15,7 @@ import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './scripts.ts'
 import { addListeners, isUnnamed, joinListeners, SUBSCRIPTION_KINDS } from './subscriptions.ts';
 import { CURVES, descending } from './summarize.ts';
 import { intern, tally } from './tally.ts';
-import { KeyState, POPULARITIES } from './units.ts';
+import { beforeEnd, KeyState, POPULARITIES } from './units.ts';
 
 /**
  * One model of all: what one pass over everything would have learnt, within these errors.
@@ -260,7 +260,7 @@ function readShareOf({ units, shapes, families }: Model, family: number): number
   return all === 0 ? 0 : reads / all;
 }
 
-const stateOf = (state: number) => Math.floor(state / POPULARITIES) % KeyState.final;
+const stateOf = (state: number) => beforeEnd(Math.floor(state / POPULARITIES));
 
 /** Hit ratios of all keys; see `consecutiveCurve` and `overlappingCurve` for what is lost. */
 function wholeCurve(

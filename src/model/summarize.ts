@@ -5,11 +5,11 @@ import type { Dataset as Sample } from '../capture/record/sidecar.ts';
 import { describeAtStart, fitWeights, type PlacedKey, weightsOf } from './at-start.ts';
 import { type ClientClass, type ClientHabit, classify, peakOverlap } from './clients.ts';
 import type { ElementSample } from './elements.ts';
+import { type Counts, Existed, Existence } from './existence.ts';
 import type { Fit } from './fit.ts';
 import { type Handover, handoversOf, keysInCommon } from './handover.ts';
 import { ValueHistogram } from './histogram.ts';
-import { addKeyStats, fillsMisses, type KeyStats, newKeyStats } from './key-stats.ts';
-import { Birth, wasRead } from './keyspace.ts';
+import { addKeyStats, fillsMisses, newKeyStats } from './key-stats.ts';
 import type { Family, Model, Role, Script, Shape, UnitOp } from './model.ts';
 import { zipfExponent } from './popularity.ts';
 import { mulberry32 } from './random.ts';
@@ -56,14 +56,11 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
   describeAtStart(families, inFamilies(placed, familyOf));
   const { shapes, shapeOf } = shapesOf(fit, familyOf);
   const classOfRow = popularityClasses(fit);
-  describeKeys(fit, families, familyOf, classOfRow, stats);
-  calibrateExisting(families, stats, dataset);
+  const existence = new Existence(fit, familyOf, stats, dataset);
+  describeKeys(fit, families, familyOf, classOfRow, stats, existence);
   const handovers = handoversOf(fit);
-  const numberOf = (row: number) => familyOf[fit.keys.templateOf(row)]!;
-  const statsOf = (row: number) => stats[numberOf(row)]!;
-  // What was read and not filled was there, where misses are filled; else it was if most of the like were.
-  const isThere = (row: number) => fillsMisses(statsOf(row)) || families[numberOf(row)]!.existing >= 1 / 2;
-  const kinds = kindsOf(fit, shapeOf, classOfRow, statsOf, isThere, handovers);
+  const fills = (row: number) => fillsMisses(stats[familyOf[fit.keys.templateOf(row)]!]!);
+  const kinds = kindsOf(fit, shapeOf, classOfRow, fills, existence, handovers);
   const isBlocking = (kind: number) => fit.units.kinds[kind]!.blocking;
   const habits = habitsOf(fit);
   const { classes, classOf } = classify(habits, isBlocking);
@@ -156,6 +153,12 @@ function sampledOf({ samples, usedBytes }: Dataset): Pick<Model, 'sampledAtStart
   };
 }
 
+/** Which keys were there when the capture began. Call `fit.end()` first. */
+export function existenceOf(fit: Fit, dataset: Dataset): Existence {
+  const { familyOf, stats } = familiesOf(fit);
+  return new Existence(fit, familyOf, stats, dataset);
+}
+
 function subscriptionsOf({ listeners }: Fit): Pick<Model, 'subscriptions'> {
   const subscriptions = SUBSCRIPTION_KINDS.flatMap((kind) =>
     [...(listeners[kind] ?? [])].map(([name, count]) => ({ kind, name, ...count })),
@@ -164,7 +167,7 @@ function subscriptionsOf({ listeners }: Fit): Pick<Model, 'subscriptions'> {
 }
 
 /** What the templates of one family counted together. */
-interface FamilyStats extends KeyStats {
+interface FamilyStats extends Counts {
   /** Calls of clients by command; calls of anyone by group of command. */
   commands: Map<string, number>;
   groups: Map<string, number>;
@@ -180,7 +183,7 @@ function familiesOf(fit: Fit): { families: Family[]; familyOf: number[]; stats: 
     const first = families.length;
     folded.families.forEach((parts, i) => {
       let placeholder = 0;
-      stats.push({ ...newKeyStats(), commands: new Map(), groups: new Map() });
+      stats.push({ ...newKeyStats(), db, commands: new Map(), groups: new Map() });
       families.push({
         template: templateText(parts),
         parts: parts.map((part) =>
@@ -231,13 +234,6 @@ function elementsOf(elements: ElementSample, keys: number): NonNullable<Family['
   };
 }
 
-/** Whether a key was there before its first access. */
-const existed = (birth: number, stats: FamilyStats) =>
-  wasRead(birth) || (birth === Birth.refilled && !fillsMisses(stats));
-
-/** Whether it surely was. A key that clients change by reading and writing it as a whole is taken for one. */
-const wasFound = (birth: number) => birth === Birth.found || birth === Birth.refilled;
-
 /** Popularity class ⌊log2 requests⌋ of each row. */
 function popularityClasses({ keys }: Fit): Uint8Array {
   const classes = new Uint8Array(keys.rows + 1);
@@ -252,11 +248,19 @@ function describeKeys(
   familyOf: number[],
   classOfRow: Uint8Array,
   stats: FamilyStats[],
+  existence: Existence,
 ): void {
   const { keys } = fit;
   const cells = families.map(() =>
     Array.from({ length: POPULARITIES }, () => ({
-      ...{ keys: 0, readFirst: 0, found: 0, births: new Map<number, number>(), gaps: new Map<number, number>() },
+      ...{
+        keys: 0,
+        readFirst: 0,
+        found: 0,
+        missed: 0,
+        births: new Map<number, number>(),
+        gaps: new Map<number, number>(),
+      },
       ttls: new ValueHistogram(),
     })),
   );
@@ -276,17 +280,20 @@ function describeKeys(
     references[number]!.add(requests, weight);
     const cell = cells[number]![classOfRow[row]!]!;
     cell.keys += weight;
-    if (existed(keys.birth[row]!, stats[number]!)) {
-      cell.readFirst += weight;
-      if (wasFound(keys.birth[row]!)) cell.found += weight;
-    }
+    const existed = existence.of(row);
+    const missed = existence.wasMissed(row);
+    if (existed !== Existed.no || missed) cell.readFirst += weight;
+    if (existed === Existed.yes) cell.found += weight;
+    if (missed) cell.missed += weight;
     tally(cell.births, Math.min(BIRTH_BINS - 1, Math.floor((keys.first[row]! / (fit.clock + 1)) * BIRTH_BINS)), weight);
     const order = keys.order(row);
     if (order < keys.sampledShare) samples[number]!.add([order, requests, keys.first[row]!, keys.last[row]!]);
   }
+  const missed = missesOf(fit);
   for (let i = 0; i < fit.gaps.length; i++) {
     const row = fit.gaps.row[i]!;
     tally(cells[familyOfRow[row]!]![classOfRow[row]!]!.gaps, fit.gaps.value[i]!);
+    if (missed.has(fit.gaps.at[i]!)) tally(stats[familyOfRow[row]!]!.refillGaps, fit.gaps.value[i]!, fit.gaps.stride);
   }
   for (let i = 0; i < fit.expiries.length; i++) {
     const row = fit.expiries.row[i]!;
@@ -304,6 +311,12 @@ function describeKeys(
     family.keys = Math.round(family.keys);
     family.references = references[number]!.entries();
     family.zipf = zipfExponent(counts[number]!.values(), seeded());
+    const sum = (count: (cell: { readFirst: number; found: number; missed: number }) => number) =>
+      cells[number]!.reduce((all, cell) => all + count(cell), 0);
+    // Of all that were not found, those that surely were missed are some.
+    const notFound = sum((cell) => cell.readFirst - cell.found);
+    const unproven = notFound - sum((cell) => cell.missed);
+    family.existing = (existence.shares[number]! * unproven) / Math.max(1, notFound);
     family.classes = cells[number]!.flatMap((cell, at) =>
       cell.keys === 0
         ? []
@@ -333,6 +346,9 @@ function describeKeys(
   });
 }
 
+/** Numbers of the accesses that found a key gone if misses are filled like this. */
+const missesOf = ({ misses }: Fit) => new Set(misses.at.subarray(0, misses.length));
+
 type SampledKey = Family['sample']['keys'][number];
 
 /** Of many keys, those whose order is lowest. */
@@ -349,29 +365,6 @@ class LowestKeys {
   }
 }
 
-/**
- * Keys that were read before anything wrote them need not have been there. Where a database was empty, none was. Else,
- * if the server counted its misses, those that nothing else explains are theirs: each such read missed with one
- * probability (π of all families).
- */
-function calibrateExisting(families: Family[], stats: FamilyStats[], { keys, lookups }: Dataset): void {
-  const isEmpty = (family: Family) => keys !== undefined && (keys.get(family.db) ?? 0) === 0;
-  let unexplained = lookups?.misses ?? 0;
-  let unproven = 0;
-  families.forEach((family, number) => {
-    const own = stats[number]!;
-    if (fillsMisses(own)) unexplained -= own.knownRefills + own.otherRefills;
-    unexplained -= own.expiredReads;
-    if (isEmpty(family)) unexplained -= own.unprovenReads;
-    else unproven += own.unprovenReads;
-  });
-  const share = lookups === undefined || unproven === 0 ? 1 : 1 - Math.min(1, Math.max(0, unexplained / unproven));
-  families.forEach((family) => {
-    family.existing = isEmpty(family) ? 0 : share;
-    if (isEmpty(family)) for (const klass of family.classes) delete klass.found;
-  });
-}
-
 /** A kind of unit as the model has it; a rare idiom is its steps, each on its own. */
 interface FinalKind {
   ops: UnitOp[];
@@ -383,20 +376,22 @@ function kindsOf(
   fit: Fit,
   shapeOf: number[],
   classOfRow: Uint8Array,
-  statsOf: (row: number) => FamilyStats,
-  isThere: (row: number) => boolean,
+  fills: (row: number) => boolean,
+  existence: Existence,
   handovers: Handover[],
 ): { final: FinalKind[][] } {
   const { kinds } = fit.units;
   const keyStates = kinds.map(() => new Map<number, number>());
+  const missed = missesOf(fit);
   for (let i = 0; i < fit.starts.length; i++) {
     const value = fit.starts.value[i]!;
     const row = fit.starts.row[i]!;
     let state = value % STATES;
-    // What looked like a miss was none where that is how keys are changed.
-    if (state === KeyState.absent && existed(fit.keys.birth[row]!, statsOf(row))) state = KeyState.present;
-    if (state === KeyState.gone && !fillsMisses(statsOf(row))) state = KeyState.old;
-    if (state === UNPROVEN) state = isThere(row) ? KeyState.old : KeyState.gone;
+    // What looked like a miss was none where that is how keys are changed, and later accesses tell of the first.
+    if (state === KeyState.absent || state === KeyState.present) state = stateAtFirst(existence, row);
+    else if (state === KeyState.old && missed.has(fit.starts.at[i]!)) state = KeyState.gone;
+    if (state === KeyState.gone && !fills(row)) state = KeyState.old;
+    if (state === UNPROVEN) state = existence.assumedLater(row) ? KeyState.old : KeyState.gone;
     if (fit.starts.at[i] === fit.keys.last[row]) state += KeyState.final;
     tally(keyStates[Math.floor(value / STATES)]!, state * POPULARITIES + classOfRow[row]!);
   }
@@ -418,6 +413,11 @@ function kindsOf(
     return [{ ops, steps, keyStates: keyStates[number]! }];
   });
   return { final };
+}
+
+function stateAtFirst(existence: Existence, row: number): number {
+  if (existence.assumed(row)) return KeyState.present;
+  return existence.of(row) === Existed.unproven || existence.wasMissed(row) ? KeyState.missing : KeyState.absent;
 }
 
 function unitsOf(

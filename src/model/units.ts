@@ -155,6 +155,8 @@ const MAX_UNIT_CALLS = 128;
 const IDIOM_US = 50_000;
 const MAX_IDIOM_CALLS = 16;
 const MAX_STEPS = 4;
+/** Units of one client that a next step is looked for in: clients share connections, and do other things between two steps. */
+const MAX_OPEN = 8;
 /** WATCH … EXEC is one unit however long the client thinks, up to here. */
 const WATCH_US = 1_000_000;
 
@@ -168,8 +170,8 @@ export interface UnitSink {
 export class UnitBuilder {
   private batch: Unit | undefined;
   private batches = 0;
-  /** By `clientId`. */
-  private readonly pending: (Unit | undefined)[] = [];
+  /** By `clientId`: in the order in which they began. */
+  private readonly open: Unit[][] = [];
   private readonly spare: Unit[] = [];
   private readonly calls: Calls;
   private readonly commands: readonly CommandTraits[];
@@ -228,17 +230,18 @@ export class UnitBuilder {
 
   end(): void {
     this.closeBatch();
-    for (const unit of this.pending) if (unit !== undefined) this.emit(unit);
-    this.pending.length = 0;
+    for (const units of this.open) for (const unit of units ?? []) this.emit(unit);
+    this.open.length = 0;
   }
 
   private closeBatch(): void {
     const { batch, calls } = this;
     if (!batch) return;
     this.batch = undefined;
-    const before = this.pending[batch.clientId];
-    if (before !== undefined && this.continues(before, batch)) {
-      this.sink.batch(batch, before);
+    const open = this.openOf(batch.clientId);
+    const before = this.continued(open, batch);
+    this.sink.batch(batch, before);
+    if (before !== undefined) {
       before.stepAt.push(before.calls);
       before.stepGapUs.push(Math.max(0, batch.startUs - before.lastUs));
       calls.next[before.last] = batch.first;
@@ -251,10 +254,28 @@ export class UnitBuilder {
       this.spare.push(batch);
       return;
     }
-    if (before !== undefined) this.emit(before);
-    this.sink.batch(batch, undefined);
     batch.watching = this.watches(batch.first, false);
-    this.pending[batch.clientId] = batch;
+    open.push(batch);
+  }
+
+  private openOf(clientId: number): Unit[] {
+    const known = this.open[clientId];
+    if (known) return known;
+    const open: Unit[] = [];
+    this.open[clientId] = open;
+    return open;
+  }
+
+  /** The unit of its client that a batch is the next step of; those that nothing can continue any more are emitted. */
+  private continued(open: Unit[], batch: Unit): Unit | undefined {
+    for (let i = open.length - 1; i >= 0; i--) if (this.continues(open[i]!, batch)) return open[i];
+    let done = open.length < MAX_OPEN ? 0 : 1;
+    // Units come in order: one that may go on keeps back those behind it.
+    while (done < open.length && batch.startUs - open[done]!.lastUs > IDIOM_US) done++;
+    for (let i = 0; i < done; i++) this.emit(open[i]!);
+    if (done === open.length) open.length = 0;
+    else if (done > 0) open.splice(0, done);
+    return undefined;
   }
 
   private emit(unit: Unit): void {
@@ -305,8 +326,14 @@ export class UnitBuilder {
   }
 }
 
-/** What a unit's first key was when the unit came to it; `final` is added where nobody came to it again. */
-export const KeyState = { old: 0, present: 1, absent: 2, gone: 3, final: 4 } as const;
+/**
+ * What a unit's first key was when the unit came to it. To new keys: `present` before the capture, `absent` but made by
+ * the unit, `missing` and not made; later: `old`, or `gone`. `final` is added where nobody came to it again. Models that
+ * are saved have these numbers.
+ */
+export const KeyState = { old: 0, present: 1, absent: 2, gone: 3, final: 4, missing: 8 } as const;
+/** A state but for whether it is `final`. */
+export const beforeEnd = (state: number) => state & ~KeyState.final;
 /** In the place of a state while keys are followed: it was read before, and nothing tells whether it was or is there. */
 export const UNPROVEN = 4;
 /** States are kept as kind × STATES + state while keys are followed. */

@@ -1,6 +1,7 @@
 /** Type, sizes and elements of a key → the commands that create it. */
+import type { ValueCounts } from '../model/histogram.ts';
 import type { Family } from '../model/model.ts';
-import type { Random, Sampler } from './random.ts';
+import { type Random, Sampler } from './random.ts';
 import type { Stored } from './stored.ts';
 import { element, payload } from './values.ts';
 
@@ -55,6 +56,13 @@ export const payloadEnd = (command: string, length: number) =>
 
 /** Where a creating command's key stands. */
 export const keyIndex = (command: string) => (command === 'xgroup' ? 2 : 1);
+
+/** Expiries of keys that are read at some time of so many seconds: until then they have not expired. Undefined for none. */
+export function lastingSeconds(ttls: ValueCounts, seconds: number): Sampler | undefined {
+  const longest = ttls.at(-1)?.[0] ?? 0;
+  const enough = ttls.filter(([ttl]) => ttl >= Math.min(longest, seconds));
+  return enough.length > 0 ? new Sampler(enough, 0) : undefined;
+}
 
 /** Commands (latin1) that create `key` (latin1); none where the type is unknown. Whatever is there is replaced. */
 export function* creation(key: string, contents: Contents, random: Random): Generator<string[]> {

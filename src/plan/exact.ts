@@ -1,12 +1,15 @@
 /** A capture → a workload of its own ops: their order, connections, transactions and times as captured. */
 import { Capture } from '../capture/read.ts';
 import { type Caveat, CutoverError } from '../errors.ts';
+import type { Existence } from '../model/existence.ts';
+import { Fit } from '../model/fit.ts';
 import type { Family, Model } from '../model/model.ts';
 import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
+import { existenceOf } from '../model/summarize.ts';
 import { intern } from '../model/tally.ts';
 import { groupCreation, type StreamGroups } from './consumer-groups.ts';
-import { creation, keyIndex, typeOf } from './contents.ts';
+import { creation, keyIndex, lastingSeconds, typeOf } from './contents.ts';
 import type { ArgumentDisguise } from './disguise.ts';
 import { preloadFrom } from './filling.ts';
 import { keyMakers } from './keys.ts';
@@ -67,27 +70,25 @@ export class ExactWorkload implements Workload {
     const plannedMs = (sinceStartUs: number) => options.epochSeconds * 1000 + sinceStartUs / speed / 1000;
     const recording = new Recording(model, startUs, speed, plannedMs, options.disguise);
     const capture = new Capture(options.capture, options.replica ? { replica: true } : {});
-    reading: for await (const op of capture.batches()) {
+    // What comes later tells of keys, too, and the server counted all of its misses.
+    const fit = new Fit();
+    for await (const op of capture.batches()) {
       while (op.next()) {
-        if (op.atUs > untilUs) break reading;
-        recording.add(op);
+        if (op.atUs <= untilUs) recording.add(op);
+        fit.add(op);
       }
     }
-    return new ExactWorkload(
-      options,
-      speed,
-      recording,
-      options.model.keysAtStart ? new Map(options.model.keysAtStart) : undefined,
-    );
+    fit.end();
+    return new ExactWorkload(options, speed, recording, fit);
   }
 
-  private constructor(
-    options: ExactOptions,
-    speed: number,
-    recording: Recording,
-    atStart: ReadonlyMap<number, number> | undefined,
-  ) {
+  private constructor(options: ExactOptions, speed: number, recording: Recording, fit: Fit) {
     const { model, seed } = options;
+    const atStart = model.keysAtStart ? new Map(model.keysAtStart) : undefined;
+    const existence = existenceOf(fit, {
+      ...(atStart ? { keys: atStart } : {}),
+      ...(model.lookups ? { lookups: model.lookups } : {}),
+    });
     const { ops, connections } = recording.finish();
     if (connections.length > MAX_CONNECTIONS) {
       throw new CutoverError(
@@ -104,7 +105,7 @@ export class ExactWorkload implements Workload {
       rate: capturedRate(model) * speed,
       labels: recording.labels.list,
       connections,
-      preload: preloadOf(recording, options, atStart),
+      preload: preloadOf(recording, options, existence, atStart),
       scripts: scriptsOf(model),
     };
     this.caveats = [
@@ -230,16 +231,17 @@ interface FoundKey {
 function preloadOf(
   recording: Recording,
   options: ExactOptions,
+  existence: Existence,
   atStart: ReadonlyMap<number, number> | undefined,
 ): Preload {
-  const { model, seed, disguise, datasetBytes } = options;
+  const { model, seed, seconds, disguise, datasetBytes } = options;
   const { families, source } = model;
   const sizes = families.map((family) => ({
     valueBytes: new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES),
-    ttlSeconds: family.ttlSeconds.length > 0 ? new Sampler(family.ttlSeconds, 0) : undefined,
+    ttlSeconds: lastingSeconds(family.ttlSeconds, seconds),
   }));
   const unknown = { valueBytes: new Sampler([], UNKNOWN_VALUE_BYTES), ttlSeconds: undefined };
-  const found = foundKeys(recording, options, atStart);
+  const found = foundKeys(recording, options, existence, atStart);
   const touched = families.map(() => 0);
   for (const { family } of [...found.values()].flat()) if (family >= 0) touched[family]!++;
   const contents = families.map(
@@ -270,6 +272,7 @@ function preloadOf(
 function foundKeys(
   { presence, groups, matcher }: Recording,
   { model, disguise }: ExactOptions,
+  existence: Existence,
   atStart: ReadonlyMap<number, number> | undefined,
 ): Map<number, FoundKey[]> {
   const found = new Map<number, FoundKey[]>();
@@ -288,7 +291,7 @@ function foundKeys(
     const name = latin1(disguise ? disguise.key(key) : key);
     intern(found, db, () => []).push({ name, family: matcher.match(db, key), type, elements, groups: own });
   };
-  for (const { db, key, group, elements } of presence.present(atStart)) {
+  for (const { db, key, group, elements } of presence.present(existence, atStart)) {
     add(db, key, typeOf(group, model.families[matcher.match(db, key)]?.type ?? 'unknown'), elements);
   }
   for (const { db, key } of streams.values()) add(db, Buffer.from(key, 'latin1'), 'unknown', new Map());

@@ -24,6 +24,9 @@ const PLACES = 2 ** 24;
 /** How far ahead an access is looked for that suits. */
 const LOOKAHEAD = 64;
 
+/** Whether an access suits, which comes to a key in such a state. */
+export type Accepts = (state: number, key: number) => boolean;
+
 /** Where a synthesized workload takes the keys of a family from. After `next`, the fields tell of the access. */
 export interface KeySource {
   /** Number of the key: below the family's number of keys, or a multiple of it more for one that took its place. */
@@ -32,8 +35,8 @@ export interface KeySource {
   state: number;
   /** Popularity class, ⌊log2 requests⌋. */
   popularity: number;
-  /** Goes to the next access, or to one soon after whose state is accepted. */
-  next(accepts?: (state: number) => boolean): void;
+  /** Goes to the next access, or to one soon after that is accepted. */
+  next(accepts?: Accepts): void;
 }
 
 interface ClassSamplers {
@@ -80,7 +83,7 @@ export class KeyTrace implements KeySource {
     this.expired = new Map(family.expired);
   }
 
-  next(accepts?: (state: number) => boolean): void {
+  next(accepts?: Accepts): void {
     // A family without requests of its own has no times: any key will do.
     while (this.at >= this.order.length) this.makeStretch();
     if (accepts) this.bringForward(accepts);
@@ -91,13 +94,13 @@ export class KeyTrace implements KeySource {
   }
 
   /** Puts the first acceptable access of the next few in front, but none of a key that one of the others is of. */
-  private bringForward(accepts: (state: number) => boolean): void {
+  private bringForward(accepts: Accepts): void {
     const { order, at } = this;
     const passed = new Set<number>();
     for (let i = at; i < Math.min(at + LOOKAHEAD, order.length); i++) {
       const place = order[i]! % PLACES;
       const key = this.keys[place]!;
-      if (!passed.has(key) && accepts(this.states[place]!)) {
+      if (!passed.has(key) && accepts(this.states[place]!, key)) {
         const chosen = order[i]!;
         order.copyWithin(at + 1, at, i);
         order[at] = chosen;

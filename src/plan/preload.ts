@@ -3,7 +3,7 @@ import type { Family, Model } from '../model/model.ts';
 import { intern } from '../model/tally.ts';
 import { Elements, identified } from './calls.ts';
 import { groupCreation, groupsOfFamilies } from './consumer-groups.ts';
-import { creation } from './contents.ts';
+import { creation, lastingSeconds } from './contents.ts';
 import { KeyExpiries } from './expiries.ts';
 import { preloadFrom } from './filling.ts';
 import type { KeyMaker } from './keys.ts';
@@ -101,12 +101,7 @@ function contentsOf(model: Model, family: Family, number: number): KeyContents {
   return (key, random) => {
     const stored = kinds?.draw(random);
     const ttls = expiries.ofClass(key);
-    const captured = intern(lasting, ttls, () => {
-      // What is read at some time of the capture has not expired until then.
-      const longest = ttls.at(-1)?.[0] ?? 0;
-      const enough = ttls.filter(([seconds]) => seconds >= Math.min(longest, spanSeconds));
-      return enough.length > 0 ? new Sampler(enough, 0) : undefined;
-    });
+    const captured = intern(lasting, ttls, () => lastingSeconds(ttls, spanSeconds));
     const ttlSeconds = family.ttlSeconds.length > 0 ? captured : stored?.expiry(random);
     const held = { type: family.type, valueBytes, ttlSeconds, stored };
     if (fields.size > 0 || !universe) return { ...held, elements: fields };

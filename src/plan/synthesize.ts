@@ -6,7 +6,7 @@ import type { Model, Unit, UnitOp } from '../model/model.ts';
 import { valueIndex } from '../model/shapes.ts';
 import { labelOfOps } from '../model/summarize.ts';
 import { intern, tally } from '../model/tally.ts';
-import { KeyState, POPULARITIES } from '../model/units.ts';
+import { beforeEnd, KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
 import { NAMES_ENTRIES } from './consumer-groups.ts';
@@ -43,6 +43,8 @@ export interface SynthesisOptions {
 
 /** Between two units of one connection at least: closer ones would be a pipeline. */
 const TURNAROUND_US = 30;
+/** So many first keys may be missing before it is their turn. */
+const SLACK = 4;
 /** Tries to find a unit that likes to follow the one before on its connection. */
 const FOLLOW_TRIES = 8;
 
@@ -54,6 +56,8 @@ interface Group {
   units: number[];
   /** By state × 32 + popularity of the first key; made when asked for. */
   choices: Map<number, { alias: Alias; units: number[] }>;
+  /** Share of its units whose first key is missing. */
+  missing: number;
 }
 
 interface CompiledClass {
@@ -194,11 +198,12 @@ export class Synthesis implements Workload {
     model.units.forEach((unit, i) => {
       if (unit.class !== number) return;
       const family = this.handedOver.has(i) ? SCRIPTS : this.primaryFamily(unit.ops);
-      const group = intern(groups, family, () => ({ family, count: 0, units: [], choices: new Map() }));
+      const group = intern(groups, family, () => ({ family, count: 0, units: [], choices: new Map(), missing: 0 }));
       group.count += unit.count;
       group.units.push(i);
     });
     const list = [...groups.values()];
+    for (const group of list) group.missing = missingOf(group.units.map((unit) => model.units[unit]!));
     const after: CompiledClass['after'] = new Map();
     const transitions = this.options.independent ? undefined : model.transitions.find((t) => t.class === number);
     if (transitions) {
@@ -302,9 +307,21 @@ export class Synthesis implements Workload {
   }
 }
 
+function missingOf(units: Unit[]): number {
+  let [missing, all] = [0, 0];
+  for (const { count, keyStates } of units) {
+    const seen = keyStates.reduce((sum, [, n]) => sum + n, 0);
+    if (seen === 0) continue;
+    all += count;
+    for (const [at, n] of keyStates)
+      if (beforeEnd(Math.floor(at / POPULARITIES)) === KeyState.missing) missing += (count * n) / seen;
+  }
+  return missing / Math.max(1, all);
+}
+
 /** What a unit may do to a key that is not its first: remove it when nobody comes again, read what somebody has made. */
 const isFinal = (state: number) => (state & KeyState.final) !== 0;
-const isThere = (state: number) => state % KeyState.final !== KeyState.absent;
+const isThere = (state: number) => beforeEnd(state) !== KeyState.absent;
 const CONSTANT = { binSeconds: 1, factors: [1] };
 const POISSON = { kind: 'poisson' } as const;
 const SCRIPTS = -1;
@@ -338,6 +355,8 @@ class Round {
   private readonly removed: KeyMarks[];
   /** By family: keys that were removed when nobody was to come again; longer workloads do. */
   private readonly ended: KeyMarks[];
+  /** By group: units that came to keys so far, and those that came to one that was missing. */
+  private readonly taken = new Map<Group, { all: number; missing: number }>();
   /** By family, requests of its keys; made when asked for. */
   private readonly requests: Uint32Array[] = [];
   private readonly stretch: StretchReplay;
@@ -451,19 +470,21 @@ class Round {
       unit = this.choose(group, -1, before?.lift);
     } else {
       const source = this.sources[group.family]!;
-      source.next();
+      const taken = intern(this.taken, group, () => ({ all: 0, missing: 0 }));
+      // Commands with many keys miss some that nobody makes, more often than those with one do.
+      source.next((state, at) => {
+        const now = this.stateOf(group.family, at, beforeEnd(state));
+        return now !== KeyState.missing || taken.missing <= group.missing * taken.all + SLACK;
+      });
       key = source.key;
-      const { removed } = this;
-      // A read that finds nothing: what comes to the key next finds it gone.
-      if (source.state % KeyState.final === KeyState.present && !this.existed(group.family, key)) {
-        removed[group.family]!.add(key);
-      }
-      const wasRemoved = source.state % KeyState.final !== KeyState.present && removed[group.family]!.has(key);
       const final = source.state & KeyState.final;
-      // What was done with, as far as the capture goes, begins anew.
-      const hadEnded = this.ended[group.family]!.delete(key);
-      const state = hadEnded ? KeyState.absent + final : wasRemoved ? KeyState.gone + final : source.state;
-      unit = this.choose(group, this.independent ? -1 : state * POPULARITIES + source.popularity, before?.lift);
+      const now = this.stateOf(group.family, key, source.state - final);
+      unit = this.choose(group, this.independent ? -1 : (now + final) * POPULARITIES + source.popularity, before?.lift);
+      taken.all++;
+      if (now === KeyState.missing) taken.missing++;
+      this.ended[group.family]!.delete(key);
+      // Unless the unit makes the key, what comes to it next finds it gone.
+      if (now === KeyState.missing) this.removed[group.family]!.add(key);
       if (final !== 0 && this.leavesRemoved(unit)) this.ended[group.family]!.add(key);
     }
     this.lastLabel[connection] = this.unitLabels[unit]!;
@@ -482,6 +503,14 @@ class Round {
   private nameOf(family: number, key: number): string {
     const text = this.scriptKeys.textOf(family, key);
     return text === undefined ? this.makers[family]!.key(key) : this.stretch.text(text);
+  }
+
+  /** State of a key that the source says to be in `state`, after what was done to it. */
+  private stateOf(family: number, key: number, state: number): number {
+    // What was done with, as far as the capture goes, begins anew.
+    if (this.ended[family]!.has(key)) return KeyState.absent;
+    if (state === KeyState.present) return this.existed(family, key) ? state : KeyState.missing;
+    return this.removed[family]!.has(key) ? KeyState.gone : state;
   }
 
   private existed(number: number, key: number): boolean {
@@ -548,7 +577,7 @@ class Round {
     const tries: ((at: number) => boolean)[] = [
       (at) => at === keyState,
       (at) => stateOf(at) === state,
-      (at) => stateOf(at) % final === state % final,
+      (at) => beforeEnd(stateOf(at)) === beforeEnd(state),
       (at) => stateOf(at) === old + (state & final),
     ];
     const weights =
@@ -568,7 +597,7 @@ class Round {
 
   private makesAgain(unit: number): boolean {
     const { ops, keyStates } = this.model.units[unit]!;
-    const isGone = ([at]: [number, number]) => Math.floor(at / POPULARITIES) % KeyState.final === KeyState.gone;
+    const isGone = ([at]: [number, number]) => beforeEnd(Math.floor(at / POPULARITIES)) === KeyState.gone;
     return keyStates.some(isGone) && this.changesFirst(ops).some(({ makes }) => makes);
   }
 
@@ -613,7 +642,9 @@ class Round {
     const draw = (family: number, accepts?: (state: number) => boolean) => {
       const source = this.sources[family]!;
       source.next(accepts);
-      return collocate(family, source.key);
+      const key = collocate(family, source.key);
+      if (this.stateOf(family, key, beforeEnd(source.state)) === KeyState.missing) removed[family]!.add(key);
+      return key;
     };
     let inTransaction = false;
     const context: CallContext = {

@@ -41,7 +41,7 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
     const { model } = await buildModel(join(import.meta.dirname, `../../captures/${name}.monitor.gz`));
     const row = fidelityOf(model).find(({ metric }) => metric === 'hit ratios, mean error')!;
     assert.ok(row.value! <= MAX_ERROR, `${row.value}`);
-    assert.ok(row.naive! > 2 * row.value! && row.naive! > MAX_ERROR, `naive ${row.naive}, modelled ${row.value}`);
+    assert.ok(row.naive! > 2 * row.value!, `naive ${row.naive}, modelled ${row.value}`);
   });
 }
 

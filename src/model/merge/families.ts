@@ -5,7 +5,7 @@ import { zipfExponent } from '../popularity.ts';
 import { rounded } from '../rounding.ts';
 import { ascending, BIRTH_BINS, descending, seeded } from '../summarize.ts';
 import { intern, tally } from '../tally.ts';
-import { KeyState, POPULARITIES } from '../units.ts';
+import { beforeEnd, KeyState, POPULARITIES } from '../units.ts';
 import { type Bridges, consecutiveCurve, overlappingCurve } from './hit-ratios.ts';
 import type { Placement } from './placement.ts';
 import { addCounts, distinctOfBoth } from './roles.ts';
@@ -138,10 +138,10 @@ export function moveStates(states: ValueCounts, side: 'a' | 'b', fates: Fates): 
   const moved = new Map<number, number>();
   for (const [at, n] of states) {
     const state = Math.floor(at / POPULARITIES);
-    const before = state % KeyState.final;
-    const isFinal = state >= KeyState.final;
+    const before = beforeEnd(state);
+    const isFinal = state !== before;
     const own = fates[at % POPULARITIES] ?? [];
-    const isEnd = side === 'a' ? isFinal : before === KeyState.present || before === KeyState.absent;
+    const isEnd = side === 'a' ? isFinal : NEW.has(before);
     const whole = own.reduce((sum, fate) => sum + (isEnd ? fate.shared + fate.own : fate.requests), 0);
     if (whole === 0) tally(moved, at, n);
     else
@@ -156,6 +156,8 @@ export function moveStates(states: ValueCounts, side: 'a' | 'b', fates: Fates): 
   }
   return rounding(ascending(moved));
 }
+
+const NEW = new Set<number>([KeyState.present, KeyState.absent, KeyState.missing]);
 
 const total = (counts: ValueCounts) => counts.reduce((sum, [, n]) => sum + n, 0);
 const keysIn = ({ references }: Family, klass: number) =>
