@@ -27,7 +27,7 @@ async function replayOf(name: string, { seconds, keys }: { seconds?: number; key
     ...{ rate: capturedRateOf('exact', model), seconds: length, replica: false },
   });
   // The last op is at the very end.
-  return { workload, slice: workload.slice(0, 0, length + 0.001) };
+  return { model, workload, slice: workload.slice(0, 0, length + 0.001) };
 }
 
 /** Connected, scripts and preload on the server. */
@@ -78,11 +78,12 @@ suite('as often as it was captured', { concurrency: 2 }, () => {
         const command = args[0]!.toString('latin1').toLowerCase();
         if (treatmentOf(command) === 'replay') captured.set(command, (captured.get(command) ?? 0) + 1);
       }
-      const { workload, slice } = await replayOf(name, keys ? { keys } : {});
+      const { model, workload, slice } = await replayOf(name, keys ? { keys } : {});
       await using server = await startServer(`process:${product}-server`, {});
       await using driver = await prepare(server, workload);
-      const before = await executed(server);
+      const [before, hitsBefore] = [await executed(server), await server.info('stats')];
       const record = await driver.run(slice);
+      const hitsAfter = await server.info('stats');
       const made = new Map(
         [...(await executed(server))].map(([command, n]) => [command, n - (before.get(command) ?? 0)]),
       );
@@ -100,6 +101,13 @@ suite('as often as it was captured', { concurrency: 2 }, () => {
       // As in the capture's own commandstats.
       assert.deepEqual(record.errors, errors);
       assert.equal(record.lost + record.unsent, 0);
+      // Both servers counted, this one and the captured one.
+      const [found, missed] = ['keyspace_hits', 'keyspace_misses'].map(
+        (counter) => Number(hitsAfter[counter]) - Number(hitsBefore[counter]),
+      );
+      const { hits, misses } = model.lookups!;
+      const ratios = [found! / (found! + missed!), hits / (hits + misses)] as const;
+      assert.ok(Math.abs(ratios[0] - ratios[1]) <= 0.01, `hit ratio ${ratios[0]}, captured ${ratios[1]}`);
       // The subscriber of the capture hears all that is published.
       assert.equal(record.messages?.received, captured.get('publish'));
     });

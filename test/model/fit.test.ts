@@ -112,6 +112,58 @@ test('in a family whose misses are filled, who reads a key alone and does not fi
   );
 });
 
+test('of the keys that prove nothing, each family has the share of its own that were there', async () => {
+  const commands: string[][] = [];
+  for (let i = 0; i < 60; i++) {
+    // Three of four pages are missed, and filled. Whether there are more of them, nobody who asks tells.
+    commands.push(['get', `page:${i}`]);
+    if (i % 4 !== 0) commands.push(['set', `page:${i}`, 'v', 'EX', '600']);
+    commands.push(['exists', `page:${100 + i}`], ['hget', `user:${i}`, 'name']);
+  }
+  const { families } = await modelOf(sequence(commands));
+  const existing = Object.fromEntries(families.map((family) => [family.template, family.existing]));
+  assert.deepEqual(existing, { 'page:{int}': 1 / 4, 'user:{int}': 1 });
+});
+
+test('a miss that another connection fills is one, and so is what WATCH comes before', async () => {
+  const commands: Line[] = [];
+  for (let i = 0; i < 40; i++) {
+    const atUs = 1_700_000_000e6 + i * 200_000;
+    commands.push({ atUs, args: ['get', `page:${i}`] });
+    const client = i % 2 === 0 ? '10.0.0.1:1000' : '10.0.0.2:2000';
+    commands.push({ atUs: atUs + 2000, client, args: ['set', `page:${i}`, 'v', 'EX', '600'] });
+    commands.push({ atUs: atUs + 100_000, args: ['watch', `cart:${i}`] });
+    commands.push({ atUs: atUs + 101_000, args: ['hgetall', `cart:${i}`] });
+    commands.push({ atUs: atUs + 102_000, args: ['unwatch'] });
+  }
+  const { families } = await modelOf(commands);
+  const [page, cart] = ['page:{int}', 'cart:{int}'].map((name) => families.find(({ template }) => template === name)!);
+  assert.equal(page!.existing, 0);
+  assert.ok(page!.classes.every(({ found }) => !found));
+  assert.deepEqual(
+    cart!.classes.map(({ readFirst }) => readFirst),
+    [1],
+  );
+});
+
+test('a fill is recognised though its client does other things in between', async () => {
+  const commands: Line[] = [];
+  for (let i = 0; i < 40; i++) {
+    const atUs = 1_700_000_000e6 + i * 100_000;
+    ['a', 'b', 'c'].forEach((name, n) => {
+      commands.push({ atUs: atUs + n * 1000, args: ['get', `${name}:${i}`] });
+    });
+    ['a', 'b', 'c'].forEach((name, n) => {
+      commands.push({ atUs: atUs + 10_000 + n * 1000, args: ['set', `${name}:${i}`, 'v'] });
+    });
+  }
+  const model = await modelOf(commands);
+  assert.deepEqual(
+    model.units.map(({ ops, count }) => [ops.map(([shape]) => model.shapes[shape]!.command).join(' '), count]),
+    ['a', 'b', 'c'].map(() => ['get set', 40]),
+  );
+});
+
 test('a read and write of the whole is no miss where keys that surely are there see it too', async () => {
   const commands: string[][] = [];
   for (let round = 0; round < 5; round++) {

@@ -16,17 +16,21 @@ const EPOCH = 1_800_000_000;
 interface Options {
   rate?: number;
   seconds?: number;
-  /** Keys that each database held before. */
+  /** Keys that each database held before, and reads that missed. */
   keyspace?: Record<string, string>;
+  misses?: number;
 }
 
 /** Lines at times since T0; the last one only ends the capture. */
-async function exact(lines: Line[], { rate, seconds, keyspace }: Options = {}) {
+async function exact(lines: Line[], { rate, seconds, keyspace, misses }: Options = {}) {
   const end: Line = { atUs: 2e6, client: '10.9.9.9:9', args: ['ping'] };
   const text = [...lines, end].map((line) => monitorLine({ ...line, atUs: T0 + line.atUs })).join('');
   const capture = temporaryFile('capture.log', `OK\n${text}`);
   if (keyspace) {
-    const bursts = [{ startedAt: new Date(T0 / 1000).toISOString(), before: { keyspace } }];
+    const counted = (n: number) => ({ stats: { keyspace_hits: '0', keyspace_misses: String(n) } });
+    const lookups = misses === undefined ? [{}, {}] : [counted(0), counted(misses)];
+    const before = { keyspace, ...lookups[0] };
+    const bursts = [{ startedAt: new Date(T0 / 1000).toISOString(), before, after: lookups[1]! }];
     await writeSidecar(capture, {
       ...{ schema: 'cutover/capture@1', recordedAt: bursts[0]!.startedAt, bursts },
       server: { product: 'redis', version: '7.0.15' },
@@ -351,6 +355,41 @@ test('keys that are read first are there, with what is asked of them', async () 
   assert.match(text, /hset\r\n\$9\r\nprofile:1\r\n\$4\r\nname\r\n[\s\S]*\$6\r\nvisits\r\n\$\d\r\n\d+\r\n/);
   assert.equal((await exact(lines, { keyspace: {} })).plan.preload.keys, 0);
   assert.equal((await exact(lines, { keyspace: { db0: 'keys=1,expires=0' } })).plan.preload.keys, 1);
+});
+
+test('keys of which nothing tells are there as often as the like, and those that are known to have been, are', async () => {
+  const lines: Line[] = [];
+  const ids = Array.from({ length: 40 }, (_, i) => i);
+  for (const i of ids) {
+    const atUs = i * 40_000;
+    // Three of four pages were missed: by one connection, and filled by the next.
+    lines.push({ atUs, client: client(1 + (i % 2)), args: ['get', `page:${i}`] });
+    if (i % 4 !== 0) lines.push({ atUs: atUs + 2000, client: client(2), args: ['set', `page:${i}`, 'v'] });
+    lines.push({ atUs: atUs + 10_000, client: client(3), args: ['exists', `page:${100 + i}`] });
+    // Nothing but the server's count tells of these, but for every second one, which is renewed.
+    lines.push({ atUs: atUs + 20_000, client: client(4), args: ['get', `user:${i}`] });
+    if (i % 2 === 0) lines.push({ atUs: atUs + 22_000, client: client(4), args: ['expire', `user:${i}`, '60'] });
+  }
+  const preloaded = async (options: Options) => {
+    const { preload } = (await exact(lines, options)).plan;
+    const text = Buffer.concat(preload.databases.flatMap(({ chunks }) => [...chunks()])).toString('latin1');
+    const names = new Set(text.match(/\b(?:page|user):\d+/g));
+    const count = (name: (i: number) => string | false) => ids.filter((i) => names.has(name(i) || '')).length;
+    return {
+      filled: count((i) => i % 4 !== 0 && `page:${i}`),
+      found: count((i) => i % 4 === 0 && `page:${i}`),
+      asked: count((i) => `page:${100 + i}`),
+      renewed: count((i) => i % 2 === 0 && `user:${i}`),
+      users: count((i) => i % 2 === 1 && `user:${i}`),
+    };
+  };
+  const known = { filled: 0, found: 10, renewed: 20 };
+  assert.deepEqual(await preloaded({}), { ...known, asked: 10, users: 20 });
+  const keyspace = { db0: 'keys=90,expires=0' };
+  // Fills are 30 misses, and as large a share of the pages that are only asked for was not there: 30 more. The rest is users.
+  assert.deepEqual(await preloaded({ keyspace, misses: 70 }), { ...known, asked: 10, users: 10 });
+  // The server has the last word: with 15 besides the fills, more pages were there than of those that are filled.
+  assert.deepEqual(await preloaded({ keyspace, misses: 45 }), { ...known, asked: 25, users: 20 });
 });
 
 test('a capture that is too short is refused with its length', async () => {

@@ -13,9 +13,9 @@ import { Synthesis } from '../../src/plan/synthesize.ts';
  * in the changelog, for old seeds then give other workloads. UPDATE_GOLDEN=1 writes the new hashes into this file.
  */
 const GOLDEN = {
-  sessions: '21a2cd33f43051e7ab01069f664e217cda6359a772b863115e4ddc25b4ebe951',
+  sessions: '93216bae11d715849cb772861035647874390f841d58b6486e2dfacaed3aabad',
   queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
-  mixed: '9f76d95b371e43c6039b9e3a97de89a99e3c3034896720bd19eacaa851a0ba6e',
+  mixed: '1d7fce0f8ba4295c1014f6b42f6016339a05f9789b6f6f30a829ba488db6af0d',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;
@@ -41,7 +41,8 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
     const { model } = await buildModel(join(import.meta.dirname, `../../captures/${name}.monitor.gz`));
     const row = fidelityOf(model).find(({ metric }) => metric === 'hit ratios, mean error')!;
     assert.ok(row.value! <= MAX_ERROR, `${row.value}`);
-    assert.ok(row.naive! > 2 * row.value!, `naive ${row.naive}, modelled ${row.value}`);
+    // Units know what fills a miss, and independent draws have the same units: caches are hardly worse for those.
+    assert.ok(row.naive! > 3 * row.value! && row.naive! > 0.015, `naive ${row.naive}, modelled ${row.value}`);
   });
 }
 

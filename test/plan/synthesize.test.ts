@@ -84,6 +84,38 @@ test('what is replayed is accepted by a real server but for the errors that the 
   }
 });
 
+test('what a client missed is gone for all until one makes it', async () => {
+  const lines: Line[] = [];
+  for (let i = 0; i < 200; i++) {
+    const atUs = 1_700_000_000e6 + i * 50_000;
+    // What one connection misses, it or the other fills.
+    const [client, other] = i % 2 === 0 ? ['10.0.0.1:1', '10.0.0.2:2'] : ['10.0.0.2:2', '10.0.0.1:1'];
+    lines.push({ atUs, client, args: ['get', `page:${i}`] });
+    lines.push({ atUs: atUs + 9000, client: i % 8 === 0 ? client : other, args: ['set', `page:${i}`, 'v'] });
+    lines.push({ atUs: atUs + 20_000, client, args: ['get', `page:${i}`] });
+    lines.push({ atUs: atUs + 30_000, client: other, args: ['get', `page:${i}`] });
+  }
+  const hitRatio = (ops: [string, string][]) => {
+    const made = new Set<string>();
+    let [reads, hits] = [0, 0];
+    for (const [command, key] of ops) {
+      if (command === 'set') made.add(key);
+      else reads++;
+      if (command === 'get' && made.has(key)) hits++;
+    }
+    return hits / reads;
+  };
+  const synthesis = new Synthesis(await modelOf(lines), options);
+  assert.equal(synthesis.plan.preload.keys, 0);
+  const replayed = hitRatio(
+    textOf(synthesis, 9).map((line) => {
+      const [, command, key] = /"(get|set)" "(.*?)"/.exec(line)!;
+      return [command!, key!];
+    }),
+  );
+  assert.ok(Math.abs(replayed - 2 / 3) <= 0.05, `${replayed} found, two of three captured`);
+});
+
 test('unknown scripts are replayed as what they did, and that is said', async () => {
   const lines: Line[] = [];
   for (let i = 0; i < 40; i++) {
