@@ -4,7 +4,7 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { overridesFlag, readOverrides } from '../src/cli/overrides-flag.ts';
 import { Progress } from '../src/cli/progress.ts';
-import { type Caveat, CutoverError, messageOf } from '../src/errors.ts';
+import { type Caveat, CutoverError, cannotWrite } from '../src/errors.ts';
 import { buildHalves, buildModel } from '../src/model/build.ts';
 import type { Model } from '../src/model/model.ts';
 import { type FidelityRow, fidelityApart } from '../src/plan/fidelity.ts';
@@ -52,25 +52,17 @@ The model holds no keys and no values. Script calls keep their arguments, becaus
       onProgress: (lines: number) => progress.show(`reading ${names.join(', ')}: ${lines.toLocaleString('en')} lines`),
     };
     const { model, caveats, halves } = await buildModel(names, options);
-    if (flags.output) await save(flags.output, model);
+    if (flags.output) {
+      const path = flags.output;
+      await writeFile(path, `${JSON.stringify(model)}\n`).catch((error) => {
+        throw cannotWrite(path, error);
+      });
+    }
     progress.show('comparing a synthesized workload with it');
     const fidelity = await fidelityApart(model, halves ?? (await buildHalves(names, model, options)));
     progress.done();
     this.log(summarizeModel(model, fidelity, caveats));
     if (flags.output) this.log(`\nModel written to ${flags.output}`);
     return { ...model, fidelity, caveats };
-  }
-}
-
-async function save(path: string, model: Model): Promise<void> {
-  try {
-    await writeFile(path, `${JSON.stringify(model)}\n`);
-  } catch (error) {
-    throw new CutoverError(
-      'usage',
-      'E_OUTPUT',
-      `Cannot write ${path}: ${messageOf(error)}.`,
-      'Name a file in a folder that exists and that you may write to.',
-    );
   }
 }

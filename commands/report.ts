@@ -6,7 +6,7 @@ import { BaseCommand } from '../src/cli/base-command.ts';
 import { parseBudget } from '../src/compare/budget.ts';
 import { judge } from '../src/compare/judge.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
-import { CutoverError, messageOf } from '../src/errors.ts';
+import { CutoverError, cannotWrite } from '../src/errors.ts';
 import { loadFolder, type StoredRehearsal } from '../src/measure/folder.ts';
 import { historyOf } from '../src/report/history/history.ts';
 import { historyHtml } from '../src/report/history/html.ts';
@@ -67,12 +67,7 @@ Exits 0 whatever the verdict: a report is not a gate, cutover run and cutover co
   private async write(render: (stream?: NodeJS.WriteStream) => string, file: string | undefined): Promise<void> {
     if (file === undefined) return this.log(render(process.stdout).trimEnd());
     await writeFile(file, render()).catch((error) => {
-      throw new CutoverError(
-        'usage',
-        'E_OUTPUT',
-        `Cannot write ${file}: ${messageOf(error)}.`,
-        'Name a file in a folder that exists and that you may write to.',
-      );
+      throw cannotWrite(file, error);
     });
   }
 }

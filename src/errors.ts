@@ -47,3 +47,13 @@ export interface Caveat {
   /** The figures that the message was made from. */
   numbers?: Record<string, number>;
 }
+
+/** The file that the user named for output cannot be written. */
+export function cannotWrite(path: string, error: unknown): CutoverError {
+  return new CutoverError(
+    'usage',
+    'E_OUTPUT',
+    `Cannot write ${path}: ${messageOf(error)}.`,
+    'Name a file in a folder that exists and that you may write to.',
+  );
+}

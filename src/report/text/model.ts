@@ -1,5 +1,6 @@
 /** A model → the summary that a person reads. */
 import type { Caveat } from '../../errors.ts';
+import { busiestFamilies } from '../../model/busiest.ts';
 import type { Difference } from '../../model/difference.ts';
 import { quantileOf } from '../../model/histogram.ts';
 import type { Model } from '../../model/model.ts';
@@ -14,7 +15,7 @@ const fit = (text: string, width: number) =>
 
 /** At most 80 columns. */
 export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: Caveat[]): string {
-  const { source, clients, commands, families, scripts, transactions, pipelines } = model;
+  const { source, clients, commands, scripts, transactions, pipelines } = model;
   const rejected = Object.values(source.rejected).reduce((a, b) => a + b, 0);
   const ops = model.units.reduce((sum, unit) => sum + unit.count * unit.ops.length, 0);
   const lines: string[] = [];
@@ -56,19 +57,12 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
     '',
     `${'family'.padEnd(34)}${'type'.padEnd(9)}${'keys'.padStart(8)}${'requests'.padStart(10)}${'share'.padStart(9)}${'zipf s'.padStart(8)}`,
   );
-  const byRequests = families
-    .filter(({ keys }) => keys > 0)
-    .map((family) => ({ ...family, requests: family.requests + family.scriptRequests }))
-    .sort((a, b) => b.requests - a.requests);
-  const requested = Math.max(
-    1,
-    byRequests.reduce((sum, { requests }) => sum + requests, 0),
-  );
-  for (const { requests, ...family } of byRequests.slice(0, SHOWN)) {
+  const byRequests = busiestFamilies(model);
+  for (const family of byRequests.slice(0, SHOWN)) {
     const name = `${family.db > 0 ? `[${family.db}] ` : ''}${printable(family.template)}`;
     const zipf = family.zipf === null ? '-' : family.zipf.toFixed(2);
     lines.push(
-      `${fit(name, 33)} ${fit(family.type.slice(0, 8), 9)}${number(family.keys).padStart(8)}${number(requests).padStart(10)}${percent(requests / requested).padStart(9)}${zipf.padStart(8)}`,
+      `${fit(name, 33)} ${fit(family.type.slice(0, 8), 9)}${number(family.keys).padStart(8)}${number(family.requests).padStart(10)}${percent(family.share).padStart(9)}${zipf.padStart(8)}`,
     );
   }
   if (byRequests.length > SHOWN) lines.push(`and ${byRequests.length - SHOWN} more`);

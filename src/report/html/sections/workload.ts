@@ -1,6 +1,7 @@
 /** The workload: what the capture held, how faithful the rehearsed workload is, and what the servers did of it. */
 import { count, digits, percent, plural } from '../../../compare/wording.ts';
 import { ARMS, type Rehearsal } from '../../../measure/rehearsal.ts';
+import { busiestFamilies } from '../../../model/busiest.ts';
 import { type Model, modelSchema } from '../../../model/model.ts';
 import type { ReportSource } from '../../source.ts';
 import { html, type Markup, name } from '../markup.ts';
@@ -32,16 +33,9 @@ function readModel(text: string): Model | undefined {
 }
 
 function summary(model: Model, { settings }: Rehearsal): Markup {
-  const { source, clients, commands, families } = model;
+  const { source, clients, commands } = model;
   const rejected = Object.values(source.rejected).reduce((sum, n) => sum + n, 0);
-  const byRequests = families
-    .filter(({ keys }) => keys > 0)
-    .map((family) => ({ ...family, requests: family.requests + family.scriptRequests }))
-    .sort((a, b) => b.requests - a.requests);
-  const requested = Math.max(
-    1,
-    byRequests.reduce((sum, { requests }) => sum + requests, 0),
-  );
+  const byRequests = busiestFamilies(model);
   const byCount = Object.entries(commands).sort(([, a], [, b]) => b.count - a.count);
   return html`<dl class="facts">
 <div><dt>capture</dt><dd>${plural(source.lines, 'line')}, ${count(rejected)} rejected, ${digits(source.spanSeconds)} s from ${new Date(source.first * 1000).toISOString()}</dd></div>
@@ -55,12 +49,12 @@ ${table(
   [left('family'), left('type'), right('keys'), right('requests'), right('share'), right('Zipf exponent')],
   byRequests
     .slice(0, FAMILIES)
-    .map(({ template, db, type, keys, requests, zipf }) => [
+    .map(({ template, db, type, keys, requests, share, zipf }) => [
       html`${name(template)}${db > 0 && html` <span class="quiet">database ${db}</span>`}`,
       type,
       count(keys),
       count(requests),
-      percent(requests / requested),
+      percent(share),
       zipf === null ? '–' : digits(zipf),
     ]),
 )}
