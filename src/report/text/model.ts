@@ -53,13 +53,13 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
   for (const [name, { count, share }] of all.slice(0, SHOWN))
     lines.push(`${fit(printable(name), 18)}${number(count).padStart(10)}${percent(share).padStart(9)}`);
   if (all.length > SHOWN) lines.push(`and ${all.length - SHOWN} more`);
+  const byRequests = busiestFamilies(model);
   lines.push(
     '',
-    `${'family'.padEnd(34)}${'type'.padEnd(9)}${'keys'.padStart(8)}${'requests'.padStart(10)}${'share'.padStart(9)}${'zipf s'.padStart(8)}`,
+    `${familyHeading(byRequests).padEnd(34)}${'type'.padEnd(9)}${'keys'.padStart(8)}${'requests'.padStart(10)}${'share'.padStart(9)}${'zipf s'.padStart(8)}`,
   );
-  const byRequests = busiestFamilies(model);
   for (const family of byRequests.slice(0, SHOWN)) {
-    const name = `${family.db > 0 ? `[${family.db}] ` : ''}${printable(family.template)}`;
+    const name = printable(nameOf(family));
     const zipf = family.zipf === null ? '-' : family.zipf.toFixed(2);
     lines.push(
       `${fit(name, 33)} ${fit(family.type.slice(0, 8), 9)}${number(family.keys).padStart(8)}${number(family.requests).padStart(10)}${percent(family.share).padStart(9)}${zipf.padStart(8)}`,
@@ -83,6 +83,16 @@ export function summarizeModel(model: Model, fidelity: FidelityRow[], caveats: C
   return lines.join('\n');
 }
 
+/** A family's template, behind its database where that is not 0. */
+function nameOf({ db, template }: { db: number; template: string }): string {
+  return db > 0 ? `[${db}] ${template}` : template;
+}
+
+/** The heading over names by `nameOf`: it explains the brackets where there are any. */
+function familyHeading(families: { db: number }[]): string {
+  return families.some(({ db }) => db > 0) ? 'family, [database] if not 0' : 'family';
+}
+
 /** What there was before the first line, by family. */
 function datasetAtStart({ families, keysAtStart, sampledAtStart }: Model): string[] {
   const known = families.flatMap(({ db, template, atStart }) => (atStart ? [{ db, template, ...atStart }] : []));
@@ -93,11 +103,11 @@ function datasetAtStart({ families, keysAtStart, sampledAtStart }: Model): strin
   return [
     '',
     `${number(keys)} keys when the capture began; ${all} were looked at:`,
-    `${'family'.padEnd(34)}${'keys'.padStart(11)}${'expire'.padStart(9)}  ${'mostly'.padEnd(17)}${'length'.padStart(7)}`,
+    `${familyHeading(known).padEnd(34)}${'keys'.padStart(11)}${'expire'.padStart(9)}  ${'mostly'.padEnd(17)}${'length'.padStart(7)}`,
     ...known.slice(0, SHOWN).map((family) => {
       const [most] = family.kinds;
       const expiring = family.kinds.flatMap(({ ttlSeconds }) => ttlSeconds).reduce((sum, [, n]) => sum + n, 0);
-      const name = `${family.db > 0 ? `[${family.db}] ` : ''}${printable(family.template)}`;
+      const name = printable(nameOf(family));
       const kind = printable(`${most!.type} ${most!.encoding}`);
       const expire = percent(expiring / Math.max(1, family.keys));
       return `${fit(name, 34)}${number(family.keys).padStart(11)}${expire.padStart(9)}  ${fit(kind, 17)}${number(quantileOf(most!.lengths, 0.5)).padStart(7)}`;
@@ -205,8 +215,8 @@ export function summarizeDifference(a: Model, b: Model, rows: Difference[]): str
     if (changed.length === 0) lines.push('the same to a tenth of a percent');
   };
   changes(
-    'family',
-    ({ families }) => new Map(families.map((f) => [`${f.db > 0 ? `[${f.db}] ` : ''}${f.template}`, f.share])),
+    familyHeading([...a.families, ...b.families]),
+    ({ families }) => new Map(families.map((f) => [nameOf(f), f.share])),
   );
   changes('command', ({ commands }) => new Map(Object.entries(commands).map(([name, { share }]) => [name, share])));
   lines.push('', `${''.padEnd(36)}distance  chance`);
