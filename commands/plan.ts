@@ -48,14 +48,17 @@ export default class PlanCommand extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PlanCommand);
     const source = args.capture ?? sampleCapture();
-    checkMode({ mode: flags.mode, keys: flags.keys, source });
-    const { model } = await buildModel(source, {
+    const overrides = await readOverrides(flags.config);
+    checkMode({ mode: flags.mode, keys: flags.keys, source, ...overrides });
+    const { model, captured } = await buildModel(source, {
       ...(flags.scripts ? { scripts: flags.scripts } : {}),
-      ...(await readOverrides(flags.config)),
+      ...overrides,
+      keepKeys: flags.mode === 'exact',
     });
     const epochSeconds = flags.epoch ?? Math.floor(model.source.first);
     const workload = await openWorkload({
-      ...{ mode: flags.mode, keys: flags.keys, source, model, seed: flags.seed, epochSeconds, replica: false },
+      ...{ mode: flags.mode, keys: flags.keys, source, seed: flags.seed, epochSeconds, replica: false },
+      ...{ model, captured },
       datasetBytes: flags['dataset-limit'],
       rate: flags.rate(capturedRateOf(flags.mode, model)),
       seconds: flags.duration,

@@ -116,7 +116,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   for (const { id, expires } of budget.allowed.filter((entry) => hasExpired(entry, today))) {
     say(`${id} of the budget's allow-list expired on ${expires}: the run will fail by it`);
   }
-  checkMode({ mode, keys, source });
+  checkMode({ mode, keys, source, ...options.overrides });
   if (mode === 'exact' && options.rate === 'max') throw cannotSearch();
   const { specs, note } = await resolveSpecs(options.specs);
   if (note) say(note);
@@ -128,9 +128,10 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     replica,
     ...(options.scripts ? { scripts: options.scripts } : {}),
     ...options.overrides,
+    keepKeys: mode === 'exact',
     onProgress: (lines: number) => progress.show(`reading ${source}: ${lines.toLocaleString('en')} lines`),
   };
-  const { model, caveats, halves } = await buildModel(source, buildOptions);
+  const { model, caveats, halves, captured } = await buildModel(source, buildOptions);
   const fidelity =
     mode === 'modelled' ? fidelityOf(model, halves ?? (await buildHalves([source], model, buildOptions))) : [];
   const capturedRate = capturedRateOf(mode, model);
@@ -159,7 +160,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   const rate = Number(wanted.toPrecision(6));
   const { calibrationRounds, rounds, sliceSeconds, looks } = scheduleOf(options, budget, rate);
   const whole = await openWorkload({
-    ...{ mode, keys, source, model, seed, epochSeconds, rate, replica, datasetBytes },
+    ...{ mode, keys, source, model, captured, seed, epochSeconds, rate, replica, datasetBytes },
     seconds: warmupSeconds + slicePairs * sliceSeconds,
   });
   const timing = { startAtMs, slicePairs, sliceSeconds, warmupSeconds };

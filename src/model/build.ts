@@ -6,14 +6,15 @@ import type { CaptureOptions } from '../capture/read.ts';
 import { readSidecar, type Sidecar } from '../capture/record/sidecar.ts';
 import { type CaptureSummary, joinSummaries } from '../capture/summary.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
+import type { Existence } from './existence.ts';
 import { Fit, type FitOptions } from './fit.ts';
 import { mergeModels } from './merge.ts';
 import { type Model, modelSchema } from './model.ts';
-import { applyOverrides, forcedGlobs, type Overrides } from './overrides.ts';
+import { applyOverrides, forcedGlobs, numbersAfter, type Overrides } from './overrides.ts';
 import { sourceOf } from './source.ts';
 import { disguiseStretch } from './stretch.ts';
 import { type FittedStretch, fitStretches, type StretchSetup, stretchesOf } from './stretches.ts';
-import { type Dataset, summarize } from './summarize.ts';
+import { type Dataset, existenceOf, summarize } from './summarize.ts';
 import { tally } from './tally.ts';
 
 export interface BuildOptions extends CaptureOptions {
@@ -27,6 +28,8 @@ export interface BuildOptions extends CaptureOptions {
   onProgress?: (lines: number) => void;
   /** A plain capture is cut in two if both parts are as long, and read by two threads. */
   minStretchBytes?: number;
+  /** Keep what the model does not: single keys. The capture is read by one thread, whatever its length. */
+  keepKeys?: boolean;
 }
 
 export interface Built {
@@ -34,7 +37,19 @@ export interface Built {
   caveats: Caveat[];
   /** Models of the first and the second half, where they came with the model. */
   halves?: [Model, Model];
+  /** If they are kept. */
+  captured?: CapturedKeys;
 }
+
+/** What a fit knows of single keys. */
+export interface CapturedKeys {
+  existence: Existence;
+  /** Number of the key's family in the model; undefined for a key that the capture did not have. */
+  familyOf(db: number, key: Uint8Array): number | undefined;
+}
+
+/** Number of the families that overrides leave out. */
+export const LEFT_OUT = -1;
 
 /**
  * A model from captures, which are merged by time, or from saved models (.json), which are merged as models.
@@ -52,7 +67,18 @@ export async function buildModel(names: string | string[], options: BuildOptions
     );
   }
   const built = saved.length > 0 ? await mergeSaved(saved) : await fitCaptures(all, options);
-  return options.overrides ? { ...built, model: applyOverrides(built.model, options.overrides) } : built;
+  return options.overrides ? changed(built, options.overrides) : built;
+}
+
+function changed({ model, captured, ...built }: Built, overrides: Overrides): Built {
+  const after = { ...built, model: applyOverrides(model, overrides) };
+  if (!captured) return after;
+  const numbers = numbersAfter(model, overrides);
+  const familyOf = (db: number, key: Uint8Array) => {
+    const number = captured.familyOf(db, key);
+    return number === undefined ? undefined : (numbers.get(number) ?? LEFT_OUT);
+  };
+  return { ...after, captured: { ...captured, familyOf } };
 }
 
 async function mergeSaved(paths: string[]): Promise<Built> {
@@ -76,9 +102,9 @@ async function fitCaptures(names: string[], options: BuildOptions): Promise<Buil
   const known = sidecars.every((sidecar) => sidecar !== undefined) ? sidecars : [];
   // Nobody knows in which part of a capture its pauses are.
   const isWhole = names.length === 1 && (known[0]?.bursts.length ?? 0) < 2;
-  const ranges = isWhole ? await stretchesOf(names[0]!, options.minStretchBytes) : undefined;
+  const ranges = isWhole && !options.keepKeys ? await stretchesOf(names[0]!, options.minStretchBytes) : undefined;
   const read = ranges ? await readStretches(names[0]!, ranges, known, options) : await readWhole(names, known, options);
-  const { model, summary } = read;
+  const { model, summary, halves, captured } = read;
   if (model.units.length === 0) {
     throw new CutoverError(
       'usage',
@@ -89,7 +115,7 @@ async function fitCaptures(names: string[], options: BuildOptions): Promise<Buil
   }
   if (!options.rawArguments) model.stretch = disguiseStretch(model);
   const caveats = [...summary.caveats, ...scriptCaveats(model)];
-  return { model, caveats, ...(read.halves ? { halves: read.halves } : {}) };
+  return { model, caveats, ...(halves ? { halves } : {}), ...(captured ? { captured } : {}) };
 }
 
 function scriptCaveats({ scripts, unkeptScriptCalls: calls = 0 }: Model): Caveat[] {
@@ -105,10 +131,8 @@ function scriptCaveats({ scripts, unkeptScriptCalls: calls = 0 }: Model): Caveat
   ];
 }
 
-interface Read {
-  model: Model;
+interface Read extends Pick<Built, 'model' | 'halves' | 'captured'> {
   summary: CaptureSummary;
-  halves?: [Model, Model];
 }
 
 async function readWhole(names: string[], known: Sidecar[], options: BuildOptions): Promise<Read> {
@@ -120,7 +144,14 @@ async function readWhole(names: string[], known: Sidecar[], options: BuildOption
   }
   fit.end();
   const summary = capture.summary();
-  return { model: summarize(fit, knownSource(summary, known), datasetOf(known)), summary };
+  const dataset = datasetOf(known);
+  const model = summarize(fit, knownSource(summary, known), dataset);
+  return { model, summary, ...(options.keepKeys ? { captured: capturedKeys(fit, dataset) } : {}) };
+}
+
+function capturedKeys(fit: Fit, dataset: Dataset): CapturedKeys {
+  const existence = existenceOf(fit, dataset);
+  return { existence, familyOf: (db, key) => existence.familyOfKey(db, key) };
 }
 
 /** The capture's stretches by threads of their own, then as one. */

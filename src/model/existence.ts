@@ -49,6 +49,12 @@ export class Existence {
     this.shares = this.calibrated();
   }
 
+  /** Number of the family that a key is counted in; undefined for one that was not in the capture. */
+  familyOfKey(db: number, key: Uint8Array): number | undefined {
+    const row = this.keys.rowOf(db, key);
+    return row === 0 ? this.families[this.templateOf(db, key)] : this.familyOf(row);
+  }
+
   /** What is known of a key that was asked for before anything made it. */
   ofKey(db: number, key: Uint8Array): AskedKey {
     const row = this.keys.rowOf(db, key);

@@ -98,7 +98,35 @@ export function forcedGlobs({ families }: Overrides): string[] {
  * @throws CutoverError E_OVERRIDES (usage) for a glob that matches no family, or if nothing is left to replay.
  */
 export function applyOverrides(model: Model, overrides: Overrides): Model {
-  const matched = overrides.families.map((override) => {
+  const matched = match(model, overrides);
+  const changed = change(model, changesOf(model, matched));
+  if (changed.units.length === 0) {
+    throw new CutoverError('usage', 'E_OVERRIDES', 'The overrides leave nothing to replay.', 'Exclude fewer families.');
+  }
+  const done = matched.map(({ override, numbers }) => ({
+    ...override,
+    families: numbers.map((number) => model.families[number]!.template),
+  }));
+  return { ...changed, overrides: [...(model.overrides ?? []), ...done] };
+}
+
+/** Number of each family of the model when the changes are made; those that are left out have none. */
+export function numbersAfter(model: Model, overrides: Overrides): ReadonlyMap<number, number> {
+  return renumber(changesOf(model, match(model, overrides)), ({ excluded }) => !excluded);
+}
+
+/** What is asked for families whose ops are replayed as they are, and cannot be done there. */
+export const scaled = ({ families }: Overrides) =>
+  families.filter(({ requests, keys }) => requests !== undefined || keys !== undefined).map(({ match }) => match);
+
+/** An entry of the file, and the numbers of its families. */
+interface Matched {
+  override: Override;
+  numbers: number[];
+}
+
+function match(model: Model, overrides: Overrides): Matched[] {
+  return overrides.families.map((override) => {
     const glob = new Glob(override.match);
     const numbers = model.families.flatMap(({ template }, i) => (glob.matches(template) ? [i] : []));
     if (numbers.length === 0) throw noFamily(override.match, model.families);
@@ -106,7 +134,10 @@ export function applyOverrides(model: Model, overrides: Overrides): Model {
       throw notMerged(override.match);
     return { override, numbers };
   });
-  const changes = model.families.map((_, number): Change => {
+}
+
+function changesOf(model: Model, matched: Matched[]): Change[] {
+  return model.families.map((_, number): Change => {
     const own = matched.flatMap(({ override, numbers }) => (numbers.includes(number) ? [override] : []));
     const product = (factors: (number | undefined)[]) => factors.reduce<number>((a, b) => a * (b ?? 1), 1);
     return {
@@ -116,15 +147,6 @@ export function applyOverrides(model: Model, overrides: Overrides): Model {
       keys: product(own.map((one) => one.keys)),
     };
   });
-  const changed = change(model, changes);
-  if (changed.units.length === 0) {
-    throw new CutoverError('usage', 'E_OVERRIDES', 'The overrides leave nothing to replay.', 'Exclude fewer families.');
-  }
-  const done = matched.map(({ override, numbers }) => ({
-    ...override,
-    families: numbers.map((number) => model.families[number]!.template),
-  }));
-  return { ...changed, overrides: [...(model.overrides ?? []), ...done] };
 }
 
 /** What becomes of one family. */

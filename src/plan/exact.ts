@@ -1,12 +1,10 @@
 /** A capture → a workload of its own ops: their order, connections, transactions and times as captured. */
 import { Capture } from '../capture/read.ts';
 import { type Caveat, CutoverError } from '../errors.ts';
-import type { Existence } from '../model/existence.ts';
-import { Fit } from '../model/fit.ts';
+import type { CapturedKeys } from '../model/build.ts';
 import type { Family, Model } from '../model/model.ts';
 import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
-import { existenceOf } from '../model/summarize.ts';
 import { intern } from '../model/tally.ts';
 import { groupCreation, type StreamGroups } from './consumer-groups.ts';
 import { creation, keyIndex, lastingSeconds, typeOf } from './contents.ts';
@@ -28,6 +26,8 @@ export interface ExactOptions {
   /** Path of the capture that the model was made from. */
   capture: string;
   model: Model;
+  /** What making the model learnt of its keys. */
+  captured: CapturedKeys;
   seed: string;
   /** Unix time in seconds at which the workload begins: expiries and stream ids are moved there. */
   epochSeconds: number;
@@ -68,27 +68,14 @@ export class ExactWorkload implements Workload {
     const startUs = Math.round(first * 1e6);
     const untilUs = startUs + options.seconds * speed * 1e6;
     const plannedMs = (sinceStartUs: number) => options.epochSeconds * 1000 + sinceStartUs / speed / 1000;
-    const recording = new Recording(model, startUs, speed, plannedMs, options.disguise);
+    const recording = new Recording({ ...options, startUs, speed, plannedMs });
     const capture = new Capture(options.capture, options.replica ? { replica: true } : {});
-    // What comes later tells of keys, too, and the server counted all of its misses.
-    const fit = new Fit();
-    for await (const op of capture.batches()) {
-      while (op.next()) {
-        if (op.atUs <= untilUs) recording.add(op);
-        fit.add(op);
-      }
-    }
-    fit.end();
-    return new ExactWorkload(options, speed, recording, fit);
+    for await (const op of capture.batches()) while (op.next()) if (op.atUs <= untilUs) recording.add(op);
+    return new ExactWorkload(options, speed, recording);
   }
 
-  private constructor(options: ExactOptions, speed: number, recording: Recording, fit: Fit) {
+  private constructor(options: ExactOptions, speed: number, recording: Recording) {
     const { model, seed } = options;
-    const atStart = model.keysAtStart ? new Map(model.keysAtStart) : undefined;
-    const existence = existenceOf(fit, {
-      ...(atStart ? { keys: atStart } : {}),
-      ...(model.lookups ? { lookups: model.lookups } : {}),
-    });
     const { ops, connections } = recording.finish();
     if (connections.length > MAX_CONNECTIONS) {
       throw new CutoverError(
@@ -105,7 +92,7 @@ export class ExactWorkload implements Workload {
       rate: capturedRate(model) * speed,
       labels: recording.labels.list,
       connections,
-      preload: preloadOf(recording, options, existence, atStart),
+      preload: preloadOf(recording, options),
       scripts: scriptsOf(model),
     };
     this.caveats = [
@@ -228,12 +215,7 @@ interface FoundKey {
 }
 
 /** Creates the keys that the ops find, and those that nobody touches; the others are made by the ops themselves. */
-function preloadOf(
-  recording: Recording,
-  options: ExactOptions,
-  existence: Existence,
-  atStart: ReadonlyMap<number, number> | undefined,
-): Preload {
+function preloadOf(recording: Recording, options: ExactOptions): Preload {
   const { model, seed, seconds, disguise, datasetBytes } = options;
   const { families, source } = model;
   const sizes = families.map((family) => ({
@@ -241,7 +223,7 @@ function preloadOf(
     ttlSeconds: lastingSeconds(family.ttlSeconds, seconds),
   }));
   const unknown = { valueBytes: new Sampler([], UNKNOWN_VALUE_BYTES), ttlSeconds: undefined };
-  const found = foundKeys(recording, options, existence, atStart);
+  const found = foundKeys(recording, options);
   const touched = families.map(() => 0);
   for (const { family } of [...found.values()].flat()) if (family >= 0) touched[family]!++;
   const contents = families.map(
@@ -270,12 +252,12 @@ function preloadOf(
 
 /** By database, as they are sent. */
 function foundKeys(
-  { presence, groups, matcher }: Recording,
-  { model, disguise }: ExactOptions,
-  existence: Existence,
-  atStart: ReadonlyMap<number, number> | undefined,
+  { presence, groups }: Recording,
+  { model, captured, disguise }: ExactOptions,
 ): Map<number, FoundKey[]> {
   const found = new Map<number, FoundKey[]>();
+  const familyOf = (db: number, key: Uint8Array) => captured.familyOf(db, key) ?? -1;
+  const atStart = model.keysAtStart ? new Map(model.keysAtStart) : undefined;
   const groupsOf = (streams: StreamGroups | undefined) =>
     Array.from(streams?.groups ?? [], (group) => {
       const command = groupCreation(streams!.key, group).map((text) => Buffer.from(text, 'latin1') as Uint8Array);
@@ -289,10 +271,10 @@ function foundKeys(
     streams.delete(id);
     if (type === 'unknown' && own.length === 0) return;
     const name = latin1(disguise ? disguise.key(key) : key);
-    intern(found, db, () => []).push({ name, family: matcher.match(db, key), type, elements, groups: own });
+    intern(found, db, () => []).push({ name, family: familyOf(db, key), type, elements, groups: own });
   };
-  for (const { db, key, group, elements } of presence.present(existence, atStart)) {
-    add(db, key, typeOf(group, model.families[matcher.match(db, key)]?.type ?? 'unknown'), elements);
+  for (const { db, key, group, elements } of presence.present(captured.existence, atStart)) {
+    add(db, key, typeOf(group, model.families[familyOf(db, key)]?.type ?? 'unknown'), elements);
   }
   for (const { db, key } of streams.values()) add(db, Buffer.from(key, 'latin1'), 'unknown', new Map());
   return found;

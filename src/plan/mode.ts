@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { CutoverError } from '../errors.ts';
+import type { CapturedKeys } from '../model/build.ts';
 import type { Model } from '../model/model.ts';
+import { type Overrides, scaled } from '../model/overrides.ts';
 import { ArgumentDisguise } from './disguise.ts';
 import { capturedRate, ExactWorkload } from './exact.ts';
 import { Synthesis } from './synthesize.ts';
@@ -19,6 +21,8 @@ export interface WorkloadRequest {
   /** The capture or model that the user named. */
   source: string;
   model: Model;
+  /** What making the model learnt of its keys: for exact workloads. */
+  captured?: CapturedKeys | undefined;
   seed: string;
   epochSeconds: number;
   /** Ops per second. */
@@ -36,14 +40,27 @@ export function capturedRateOf(mode: Mode, model: Model): number {
   return mode === 'exact' ? capturedRate(model) : Synthesis.capturedRate(model);
 }
 
+interface AskedMode extends Pick<WorkloadRequest, 'mode' | 'keys' | 'source'> {
+  overrides?: Overrides;
+}
+
 /** Throws CutoverError (usage) for what a mode cannot do, before anything is read. */
-export function checkMode({ mode, keys, source }: Pick<WorkloadRequest, 'mode' | 'keys' | 'source'>): void {
+export function checkMode({ mode, keys, source, overrides }: AskedMode): void {
   if (mode !== 'exact' && keys !== undefined) {
     throw new CutoverError(
       'usage',
       'E_USAGE',
       '--keys is for --mode exact: the keys of a modelled workload are invented.',
       'Leave it out, or add --mode exact.',
+    );
+  }
+  const [factored] = mode === 'exact' && overrides ? scaled(overrides) : [];
+  if (factored !== undefined) {
+    throw new CutoverError(
+      'usage',
+      'E_OVERRIDES',
+      `--mode exact sends each captured op once: ${JSON.stringify(factored)} cannot have more requests or keys than were captured, or fewer.`,
+      'Leave requests and keys out of the overrides, or use --mode modelled; name, merge and exclude hold for both.',
     );
   }
   if (mode !== 'exact' || !(source === '-' || source.endsWith('.json'))) return;
@@ -59,13 +76,14 @@ export function checkMode({ mode, keys, source }: Pick<WorkloadRequest, 'mode' |
 
 /** Throws CutoverError (usage) where an exact workload is longer than its capture. */
 export async function openWorkload(request: WorkloadRequest): Promise<Workload> {
-  const { mode, keys, source, model, seed, epochSeconds, rate, seconds, replica, datasetBytes } = request;
+  const { mode, keys, source, model, captured, seed, epochSeconds, rate, seconds, replica, datasetBytes } = request;
   if (mode !== 'exact')
     return new Synthesis(model, { seed, epochSeconds, rate, datasetBytes, independent: mode === 'irm' });
+  if (!captured) throw new TypeError('an exact workload needs what was learnt of single keys');
   const disguise = keys === 'anonymised' ? new ArgumentDisguise(await secretOf(source, seed), model) : undefined;
   return ExactWorkload.read({
     capture: source,
-    ...{ model, seed, epochSeconds, rate, seconds, replica, datasetBytes },
+    ...{ model, captured, seed, epochSeconds, rate, seconds, replica, datasetBytes },
     ...(disguise ? { disguise } : {}),
   });
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { CommandInfo, KeyPosition } from '../capture/commands.ts';
 import type { OpView } from '../capture/ops.ts';
+import { type CapturedKeys, LEFT_OUT } from '../model/build.ts';
 import type { Model, Script } from '../model/model.ts';
 import { continuesPipeline } from '../model/pipeline.ts';
 import { treatmentOf } from '../model/replayable.ts';
@@ -13,7 +14,6 @@ import { readsClock, type ShiftedTime, shiftScriptTimes, shiftTimes } from './cl
 import { assignConnections, type Stay } from './connections.ts';
 import { CapturedGroups, NAMES_ENTRIES } from './consumer-groups.ts';
 import type { ArgumentDisguise } from './disguise.ts';
-import { FamilyMatcher } from './family-matcher.ts';
 import { Labels, NO_FAMILY, OTHER_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
 import { OpFlag, type Order, type Plan, type Subscription } from './plan.ts';
 import { type Access, Precedence } from './precedence.ts';
@@ -81,13 +81,25 @@ interface Client {
   idleCalls: { line: number; sha1: string; atUs: number; nameOffset: number }[];
 }
 
+export interface RecordingOptions {
+  model: Model;
+  captured: CapturedKeys;
+  /** Captured Unix time that the recording begins at. */
+  startUs: number;
+  /** Captured seconds that pass in one second. */
+  speed: number;
+  /** Unix time at which an op so long after the start will be sent. */
+  plannedMs: (sinceStartUs: number) => number;
+  disguise?: ArgumentDisguise;
+}
+
 export class Recording {
   readonly labels = new Labels();
   readonly presence = new Presence();
   readonly groups = new CapturedGroups();
-  readonly matcher: FamilyMatcher;
   readonly losses: Losses = { transactions: 0, unknownCalls: 0, cursors: 0, entries: 0 };
   private readonly model: Model;
+  private readonly captured: CapturedKeys;
   private readonly startUs: number;
   private readonly plannedMs: (sinceStartUs: number) => number;
   private readonly disguise: ArgumentDisguise | undefined;
@@ -129,7 +141,7 @@ export class Recording {
   });
   /** The pipeline that the last command belongs to. */
   private pipeline = { clientId: -1, startUs: 0, lastUs: 0, lastBytes: 0 };
-  /** The transaction that the last command belongs to: its MULTI's op, and what its body uses. */
+  /** The transaction that the last command belongs to: its MULTI's op, what its body uses, and whether any of it is left out. */
   private transaction:
     | {
         clientId: number;
@@ -139,6 +151,7 @@ export class Recording {
         first: number;
         accesses: Access[];
         decisive: boolean;
+        leftOut: boolean;
       }
     | undefined;
   /** The last call of a script: its op, or when what it does is replayed instead of it. */
@@ -146,20 +159,10 @@ export class Recording {
     | { line: number; client: Client; clientId: number; op: number; calledUs: number; insteadUs: number | undefined }
     | undefined;
 
-  /**
-   * `startUs`: captured Unix time that the recording begins at. `plannedMs`: Unix time at which an op so long after the
-   * start will be sent.
-   */
-  constructor(
-    model: Model,
-    startUs: number,
-    speed: number,
-    plannedMs: (sinceStartUs: number) => number,
-    disguise?: ArgumentDisguise,
-  ) {
+  constructor({ model, captured, startUs, speed, plannedMs, disguise }: RecordingOptions) {
     this.model = model;
+    this.captured = captured;
     this.precedence = new Precedence(speed === 1);
-    this.matcher = new FamilyMatcher(model.families);
     this.startUs = startUs;
     this.plannedMs = plannedMs;
     this.disguise = disguise;
@@ -245,11 +248,13 @@ export class Recording {
       const { first } = this.together;
       const decisive = this.stays[stay]!.watched.length > 0;
       const accesses = [...this.stays[stay]!.watched];
-      this.transaction = { clientId: op.clientId, db: op.db, atUs: startUs, multi, first, accesses, decisive };
+      const { clientId, db } = op;
+      this.transaction = { clientId, db, atUs: startUs, multi, first, accesses, decisive, leftOut: false };
     }
     const atUs = this.transaction?.atUs ?? startUs;
     if (SCRIPT_CALLS.has(op.command)) this.addScriptCall(op, client, atUs);
     else if (!ends) this.addPlain(op, op.clientId, atUs);
+    else if (this.transaction?.leftOut && this.transaction.multi === this.atUs.length - 1) this.tear();
     else if (this.transaction) {
       const { db, first, accesses, decisive } = this.transaction;
       const stay = this.stayOf(op.clientId, db, false);
@@ -262,14 +267,18 @@ export class Recording {
 
   private addPlain(op: OpView, clientId: number, atUs: number): void {
     const { info, keys } = describe(op);
+    const families = keys.map(({ index }) => this.captured.familyOf(op.db, op.arg(index)));
+    if (families.includes(LEFT_OUT)) {
+      if (this.transaction) this.transaction.leftOut = true;
+      return;
+    }
     this.groups.note(op.db, op);
     const accesses = this.accessesOf(op, info, keys, op.atUs);
     const blocking = !this.transaction && info !== undefined && waitsForData(op, info);
     const stay = this.stayOf(clientId, op.db, blocking);
     if (op.command === 'watch') this.stays[stay]!.watched.push(...accesses);
     if (op.command === 'unwatch') this.stays[stay]!.watched = [];
-    const family = keys[0] ? this.matcher.match(op.db, op.arg(keys[0].index)) : undefined;
-    const template = family === undefined ? NO_FAMILY : (this.model.families[family]?.template ?? OTHER_FAMILY);
+    const template = keys[0] ? (this.model.families[families[0] ?? -1]?.template ?? OTHER_FAMILY) : NO_FAMILY;
     const args = argumentsOf(op);
     if (CURSORS.has(op.command) && textOf(args[op.command === 'scan' ? 1 : 2]) !== '0') this.losses.cursors++;
     if (NAMES_ENTRIES.has(op.command)) this.losses.entries++;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { treatmentOf } from '../../src/model/replayable.ts';
-import { readAll, tokenizeAll } from '../support/capture.ts';
+import { readAll, temporaryFile, tokenizeAll } from '../support/capture.ts';
 import { cutover, root } from '../support/cli.ts';
 
 const mixed = join(root, 'captures/mixed.monitor.gz');
@@ -51,6 +51,7 @@ test('anonymised, every argument is as long and no name is left', async () => {
   assert.notEqual((await planOf('--keys', 'anonymised', '--seed', '2')).stdout, text);
 });
 
+const twice = 'apiVersion: cutover/overrides@1\nfamilies:\n  - {match: "player:*", requests: 2x, by: ann, why: test}\n';
 const refused: { name: string; args: string[]; message: RegExp; advice: RegExp }[] = [
   {
     name: 'a model',
@@ -69,6 +70,12 @@ const refused: { name: string; args: string[]; message: RegExp; advice: RegExp }
     args: ['run', mixed, '--keys', 'anonymised'],
     message: /--keys is for --mode exact/,
     advice: /add --mode exact/,
+  },
+  {
+    name: 'more requests than there were',
+    args: ['plan', mixed, '--mode', 'exact', '--config', temporaryFile('model.yaml', twice)],
+    message: /--mode exact sends each captured op once: "player:\*" cannot have more requests/,
+    advice: /name, merge and exclude hold for both/,
   },
   {
     name: 'more than was captured',

@@ -20,10 +20,11 @@ const captureOf = (name: string) => join(root, `captures/${name}.monitor.gz`);
 
 async function replayOf(name: string, { seconds, keys }: { seconds?: number; keys?: (typeof KEYS)[number] } = {}) {
   const source = captureOf(name);
-  const { model } = await buildModel(source);
+  const { model, captured } = await buildModel(source, { keepKeys: true });
   const length = seconds ?? model.source.spanSeconds;
   const workload = await openWorkload({
-    ...{ mode: 'exact' as const, keys, source, model, seed: '1', epochSeconds: Math.floor(Date.now() / 1000) },
+    ...{ mode: 'exact' as const, keys, source, seed: '1', epochSeconds: Math.floor(Date.now() / 1000) },
+    ...{ model, captured },
     ...{ rate: capturedRateOf('exact', model), seconds: length, replica: false },
   });
   // The last op is at the very end.

@@ -8,8 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { Driver } from '../../src/drive/driver.ts';
 import { memorySample } from '../../src/measure/server-memory.ts';
-import { buildModel } from '../../src/model/build.ts';
-import type { Model } from '../../src/model/model.ts';
+import { type Built, buildModel } from '../../src/model/build.ts';
 import { mulberry32 } from '../../src/model/random.ts';
 import { type Mode, openWorkload } from '../../src/plan/mode.ts';
 import { startServer } from '../../src/servers/index.ts';
@@ -120,9 +119,9 @@ async function profileOf(server: RunningServer): Promise<Profile> {
   return profile;
 }
 
-async function preloaded(product: Product, model: Model, source: string, mode: Mode): Promise<Profile> {
+async function preloaded(product: Product, { model, captured }: Built, source: string, mode: Mode): Promise<Profile> {
   const workload = await openWorkload({
-    ...{ mode, keys: undefined, source, model, seed: '1', replica: false },
+    ...{ mode, keys: undefined, source, model, captured, seed: '1', replica: false },
     ...{ epochSeconds: Math.floor(Date.now() / 1000), rate: 100, seconds: 1 },
   });
   await using server = await startServer(`process:${product}-server`, {});
@@ -158,7 +157,7 @@ for (const product of PRODUCTS) {
   suite(`${product}: a dataset of which a capture sees little`, () => {
     const source = join(folder, `${product}.monitor.zst`);
     let captured: Profile;
-    let model: Model;
+    let built: Built;
 
     before(async () => {
       await using server = await startServer(`process:${product}-server`, {});
@@ -180,11 +179,11 @@ for (const product of PRODUCTS) {
       const { code, stderr } = await running;
       assert.equal(code, 0, stderr);
       captured = await profileOf(server);
-      ({ model } = await buildModel(source));
+      built = await buildModel(source, { keepKeys: true });
     });
 
     test('the model holds none of its keys, and is small', () => {
-      const text = JSON.stringify(model);
+      const text = JSON.stringify(built.model);
       const { dataset } = JSON.parse(readFileSync(source.replace('.monitor.zst', '.capture.json'), 'utf8'));
       const named = dataset.sampled.filter(({ key }: { key: string }) => text.includes(key));
       assert.deepEqual(named, []);
@@ -207,10 +206,10 @@ for (const product of PRODUCTS) {
 
     for (const mode of ['modelled', 'irm', 'exact'] as const) {
       test(`${mode}: as many keys of the same kinds, expiries and memory`, async (t) => {
-        const own = await preloaded(product, model, source, mode);
+        const own = await preloaded(product, built, source, mode);
         assert.equal(
           own.keys,
-          model.keysAtStart!.reduce((sum, [, keys]) => sum + keys, 0),
+          built.model.keysAtStart!.reduce((sum, [, keys]) => sum + keys, 0),
         );
         assertAlike(own, captured);
         const ratio = own.usedBytes / captured.usedBytes;

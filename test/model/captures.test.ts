@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Capture } from '../../src/capture/read.ts';
 import { buildModel } from '../../src/model/build.ts';
+import { treatmentOf } from '../../src/model/replayable.ts';
+import { describe } from '../../src/model/shapes.ts';
 
 const folder = join(import.meta.dirname, '../../captures');
 
@@ -34,5 +37,21 @@ for (const name of ['sessions', 'queue', 'mixed']) {
     }
     assert.ok(compared >= 5);
     for (const command of Object.keys(model.commands)) assert.ok(after.has(command), command);
+  });
+
+  test(`${name}: single keys are known by the family that they are counted in`, async () => {
+    const path = join(folder, `${name}.monitor.gz`);
+    const { model, captured } = await buildModel(path, { keepKeys: true });
+    const requests = model.families.map(() => 0);
+    for await (const op of new Capture(path).batches()) {
+      while (op.next()) {
+        if (op.kind !== 'command' || treatmentOf(op.command) !== 'replay' || /^(eval|fcall)/.test(op.command)) continue;
+        for (const { index } of describe(op).keys) requests[captured!.familyOf(op.db, op.arg(index))!]!++;
+      }
+    }
+    assert.deepEqual(
+      requests,
+      model.families.map((family) => family.requests),
+    );
   });
 }

@@ -113,9 +113,9 @@ async function errorsOf(workload: Workload, seconds: number, server: string): Pr
 }
 
 const capture = temporaryFile('capture.log', `OK\n${lines().map(monitorLine).join('')}`);
-const { model } = await buildModel(capture);
+const { model, captured } = await buildModel(capture, { keepKeys: true });
 const epochSeconds = Math.floor(Date.now() / 1000);
-const request = { capture, model, seed: '1', epochSeconds, seconds: SECONDS - 1 };
+const request = { capture, model, captured: captured!, seed: '1', epochSeconds, seconds: SECONDS - 1 };
 
 for (const server of ['redis-server', 'valkey-server']) {
   test(`${server} accepts all of it, modelled`, async () => {

@@ -19,10 +19,12 @@ interface Options {
   /** Keys that each database held before, and reads that missed. */
   keyspace?: Record<string, string>;
   misses?: number;
+  /** Entries of a model.yaml, by glob. */
+  changes?: Record<string, { name?: string; merge?: true; exclude?: true }>;
 }
 
 /** Lines at times since T0; the last one only ends the capture. */
-async function exact(lines: Line[], { rate, seconds, keyspace, misses }: Options = {}) {
+async function exact(lines: Line[], { rate, seconds, keyspace, misses, changes = {} }: Options = {}) {
   const end: Line = { atUs: 2e6, client: '10.9.9.9:9', args: ['ping'] };
   const text = [...lines, end].map((line) => monitorLine({ ...line, atUs: T0 + line.atUs })).join('');
   const capture = temporaryFile('capture.log', `OK\n${text}`);
@@ -36,10 +38,12 @@ async function exact(lines: Line[], { rate, seconds, keyspace, misses }: Options
       server: { product: 'redis', version: '7.0.15' },
     });
   }
-  const { model } = await buildModel(capture);
+  const families = Object.entries(changes).map(([match, change]) => ({ match, ...change, by: 'ann', why: 'test' }));
+  const overrides = { families };
+  const { model, captured } = await buildModel(capture, { keepKeys: true, overrides });
   const span = 2 - lines[0]!.atUs / 1e6;
   return ExactWorkload.read({
-    ...{ capture, model, seed: '1', epochSeconds: EPOCH, seconds: seconds ?? span },
+    ...{ capture, model, captured: captured!, seed: '1', epochSeconds: EPOCH, seconds: seconds ?? span },
     ...(rate === undefined ? {} : { rate }),
   });
 }
@@ -390,6 +394,54 @@ test('keys of which nothing tells are there as often as the like, and those that
   assert.deepEqual(await preloaded({ keyspace, misses: 70 }), { ...known, asked: 10, users: 10 });
   // The server has the last word: with 15 besides the fills, more pages were there than of those that are filled.
   assert.deepEqual(await preloaded({ keyspace, misses: 45 }), { ...known, asked: 25, users: 20 });
+});
+
+test('families have the names and the keys that overrides give them', async () => {
+  const labelsOf = async (changes: NonNullable<Options['changes']>) => {
+    const labels = opsOf(await exact(lines, { changes })).map(({ label }) => `${label.family} ${label.command}`);
+    return [...new Set(labels)];
+  };
+  const users = ['ann', 'ben', 'eve', 'joe'];
+  const lines = users.flatMap((user, i): Line[] => [
+    ...[0, 1, 2].map((n) => ({ atUs: i * 9000 + n * 1000, args: ['get', `user-${user}-cart`] })),
+    { atUs: i * 9000 + 5000, args: ['incr', `visits:${100 + i}`] },
+  ]);
+  assert.deepEqual(await labelsOf({}), ['{word} get', 'visits:{int} incr']);
+  const changes = { 'user-*-cart': { merge: true, name: 'carts' }, 'visits:*': { name: 'seen' } } as const;
+  assert.deepEqual(await labelsOf(changes), ['carts get', 'seen incr']);
+});
+
+test('what overrides leave out is neither sent nor there, wherever it stands; scripts are called whole', async () => {
+  const script = "return redis.call('incr', KEYS[1])";
+  const lines: Line[] = [
+    { atUs: 0, args: ['get', 'tmp:1'] },
+    { atUs: 1000, args: ['get', 'page:1'] },
+    // A pipeline and a transaction keep the rest; of a transaction of nothing else nothing is left.
+    { atUs: 2000, client: client(1), args: ['set', 'tmp:2', 'x'] },
+    { atUs: 2001, client: client(1), args: ['set', 'page:2', 'x'] },
+    { atUs: 3000, client: client(2), args: ['multi'] },
+    { atUs: 3010, client: client(2), args: ['set', 'tmp:3', 'x'] },
+    { atUs: 3011, client: client(2), args: ['set', 'page:3', 'x'] },
+    { atUs: 3012, client: client(2), args: ['exec'] },
+    { atUs: 4000, client: client(2), args: ['multi'] },
+    { atUs: 4010, client: client(2), args: ['set', 'tmp:4', 'x'] },
+    { atUs: 4011, client: client(2), args: ['exec'] },
+    { atUs: 5000, client: client(2), args: ['multi'] },
+    { atUs: 5010, client: client(2), args: ['exec'] },
+    { atUs: 6000, client: client(3), args: ['mget', 'page:4', 'tmp:5'] },
+    { atUs: 7000, client: client(3), args: ['eval', script, '1', 'tmp:6'] },
+    { atUs: 7010, client: 'lua', args: ['incr', 'tmp:6'] },
+  ];
+  const workload = await exact(lines, { changes: { 'tmp:*': { exclude: true } } });
+  assert.deepEqual(textsOf(workload), [
+    'get page:1',
+    'set page:2 x',
+    ...['multi', 'set page:3 x', 'exec', 'multi', 'exec'],
+    `eval ${script} 1 tmp:6`,
+  ]);
+  const preloaded = Buffer.concat(workload.plan.preload.databases.flatMap(({ chunks }) => [...chunks()])).toString();
+  assert.match(preloaded, /page:1/);
+  assert.doesNotMatch(preloaded, /tmp/);
 });
 
 test('a capture that is too short is refused with its length', async () => {

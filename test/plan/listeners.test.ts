@@ -1,6 +1,7 @@
 /** Captured subscribers → who listens in a slice: in both modes, disguised as the channels of PUBLISH are. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { buildModel } from '../../src/model/build.ts';
 import { mergeModels } from '../../src/model/merge.ts';
 import type { Model } from '../../src/model/model.ts';
 import { SubscriptionFollower } from '../../src/model/subscriptions.ts';
@@ -38,11 +39,10 @@ const textOf = ({ subscriptions = [] }: Slice) =>
 const idsOf = (workload: { caveats: { id: string }[] }) => workload.caveats.map(({ id }) => id);
 
 async function exactOf(disguise?: ArgumentDisguise): Promise<ExactWorkload> {
-  const model = await modelOf(lines);
   const capture = temporaryFile('capture.log', `OK\n${lines.map(monitorLine).join('')}`);
+  const { model, captured } = await buildModel(capture, { keepKeys: true });
   return ExactWorkload.read({
-    capture,
-    model,
+    ...{ capture, model, captured: captured! },
     seed: '1',
     epochSeconds: 1,
     seconds: 2,

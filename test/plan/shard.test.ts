@@ -9,7 +9,7 @@ import { digestOf, parseShard, ShardedWorkload, shardFromEnvironment } from '../
 import { Synthesis } from '../../src/plan/synthesize.ts';
 
 const capture = join(import.meta.dirname, '../../captures/queue.monitor.gz');
-const { model } = await buildModel(capture);
+const { model, captured } = await buildModel(capture, { keepKeys: true });
 
 test('the number counts from 1, as it is said', () => {
   assert.deepEqual(parseShard('1/3'), { number: 1, count: 3 });
@@ -53,7 +53,8 @@ function opsOf(slice: Slice, connectionOf: (connection: number) => number): Map<
 for (const mode of ['modelled', 'exact'] as const) {
   test(`${mode}: the shards together send what one machine would, connection by connection`, async () => {
     const request = {
-      ...{ mode, keys: undefined, source: capture, model, seed: '1', epochSeconds: 1_800_000_000, replica: false },
+      ...{ mode, keys: undefined, source: capture, seed: '1', epochSeconds: 1_800_000_000, replica: false },
+      ...{ model, captured },
       ...{ rate: Synthesis.capturedRate(model), seconds: 3 },
     };
     const whole = await openWorkload(request);
