@@ -2,7 +2,7 @@
 
 /** In the order of their numbers inside the miner, where 0 is a constant word. */
 export const PLACEHOLDERS = ['int', 'hex', 'uuid', 'date', 'email', 'ip', 'word', 'id'] as const;
-export type Placeholder = (typeof PLACEHOLDERS)[number];
+type Placeholder = (typeof PLACEHOLDERS)[number];
 
 /** A template's parts in order: constant text (printable ASCII), or a placeholder. No two constants are neighbours. */
 export type Part = string | { placeholder: Placeholder };
