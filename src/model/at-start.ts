@@ -1,6 +1,6 @@
 /** Keys that were looked at when a capture began → what each family holds: types, encodings, sizes and times left, of all its keys. */
 import type { Dataset as Sample, SampledKey } from '../capture/record/sidecar.ts';
-import type { ValueCounts } from './histogram.ts';
+import { type ValueCounts, ValueHistogram } from './histogram.ts';
 import type { Family } from './model.ts';
 import { rounded } from './rounding.ts';
 import { intern, tally } from './tally.ts';
@@ -122,6 +122,15 @@ export function scaleAtStart({ kinds }: AtStart, factor: number): AtStart {
     };
   });
   return { keys: scaled.reduce((sum, { keys }) => sum + keys, 0), kinds: scaled };
+}
+
+/** About the memory that they take: enough to tell families apart by it. */
+export function bytesAtStart({ kinds }: AtStart): number {
+  const mean = (counts: ValueCounts) => ValueHistogram.from(counts).mean();
+  return kinds.reduce((sum, { type, encoding, keys, lengths, elementBytes, fieldValueBytes }) => {
+    const element = mean(elementBytes) + mean(fieldValueBytes) + (ELEMENT_OVERHEAD[encoding] ?? 0);
+    return sum + keys * (KEY_OVERHEAD + mean(lengths) * (type === 'string' ? 1 : element));
+  }, 0);
 }
 
 function addKinds(a: StoredKind, b: StoredKind): StoredKind {

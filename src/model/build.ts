@@ -6,11 +6,12 @@ import type { CaptureOptions } from '../capture/read.ts';
 import { readSidecar, type Sidecar } from '../capture/record/sidecar.ts';
 import { type CaptureSummary, joinSummaries } from '../capture/summary.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
+import { applyOverrides, numbersAfter, overrideCaveats } from './changed-model.ts';
 import type { Existence } from './existence.ts';
 import { Fit, type FitOptions } from './fit.ts';
 import { mergeModels } from './merge.ts';
 import { type Model, modelSchema } from './model.ts';
-import { applyOverrides, forcedGlobs, numbersAfter, type Overrides } from './overrides.ts';
+import { forcedGlobs, type Overrides } from './overrides.ts';
 import { sourceOf } from './source.ts';
 import { disguiseStretch } from './stretch.ts';
 import { type FittedStretch, fitStretches, type StretchSetup, stretchesOf } from './stretches.ts';
@@ -67,7 +68,8 @@ export async function buildModel(names: string | string[], options: BuildOptions
     );
   }
   const built = saved.length > 0 ? await mergeSaved(saved) : await fitCaptures(all, options);
-  return options.overrides ? changed(built, options.overrides) : built;
+  const after = options.overrides ? changed(built, options.overrides) : built;
+  return { ...after, caveats: [...after.caveats, ...overrideCaveats(after.model)] };
 }
 
 function changed({ model, captured, ...built }: Built, overrides: Overrides): Built {

@@ -2,6 +2,7 @@
 import { divergenceOf } from './clients.ts';
 import type { ValueCounts } from './histogram.ts';
 import type { Family, Model } from './model.ts';
+import { changesWorkload } from './overrides.ts';
 import { labelOfOps } from './summarize.ts';
 import { tally } from './tally.ts';
 
@@ -28,6 +29,8 @@ const TOP_KEYS = 100;
 /** Requests, values or expiries that a distribution needs to be compared. */
 const ENOUGH = 100;
 
+const OF_KEYS = new Set(['popularity', 'locality']);
+
 /** All aspects, in the order in which people ask for them. Relative differences are of `a`. */
 export function compareModels(a: Model, b: Model): Difference[] {
   const pairs = busiestOf(a).map((family): [Family, Family | undefined] => [family, counterpart(family, b)]);
@@ -37,8 +40,10 @@ export function compareModels(a: Model, b: Model): Difference[] {
     return all.sort((x, y) => y.value - y.chance - (x.value - x.chance))[0];
   };
   const whole = curveDistance(a.hitRatio, b.hitRatio);
+  // What counts of keys and their order mean is known of the captured workload, not of what a person made of it.
+  const isKnown = ![a, b].some(({ overrides }) => overrides?.some(changesWorkload));
   const cold = shareDistance([keysOf(a), a.keyAccesses], [keysOf(b), b.keyAccesses]);
-  return [
+  const rows = [
     row('mix', 'families, commands (JS)', mixDistance(mixOf(a), mixOf(b)), 0.01),
     row('popularity', '100 busiest keys, share', shareDistance(topShare(a), topShare(b)), 0.01),
     row('popularity', 'requests by rank (KS) *', worst(rankDistance), 0.05),
@@ -74,6 +79,7 @@ export function compareModels(a: Model, b: Model): Difference[] {
     row('sessions', 'transaction sizes (KS)', distance(a.transactions.sizes, b.transactions.sizes), 0.05),
     row('sessions', 'what follows what (JS)', transitionDistance(a, b), 0.02),
   ];
+  return rows.map((one) => (isKnown || !OF_KEYS.has(one.aspect) ? one : { ...one, value: undefined, chance: 0 }));
 }
 
 const row = (aspect: string, metric: string, measured: Measured | undefined, target: number): Difference => ({

@@ -269,6 +269,7 @@ function wholeCurve(
   { consecutive }: Placement,
   { families, merged }: MatchedFamilies,
 ): Model['hitRatio'] {
+  if (a.hitRatio.length === 0 && b.hitRatio.length === 0) return [];
   const keysOf = (all: Family[]) => all.reduce((sum, family) => sum + accessedKeys(family), 0);
   const bridges: Bridges = [...merged.values()].flatMap((family) => family.bridges);
   return (consecutive ? consecutiveCurve : overlappingCurve)(

@@ -6,9 +6,9 @@ import fc from 'fast-check';
 import { encodeArgument } from '../../src/capture/encode.ts';
 import { type SampledKey, type Sidecar, sidecarPath } from '../../src/capture/record/sidecar.ts';
 import { buildModel } from '../../src/model/build.ts';
+import { applyOverrides } from '../../src/model/changed-model.ts';
 import { mergeModels } from '../../src/model/merge.ts';
 import { type Model, modelSchema } from '../../src/model/model.ts';
-import { applyOverrides } from '../../src/model/overrides.ts';
 import { preloadFrom } from '../../src/plan/filling.ts';
 import { keyMakers } from '../../src/plan/keys.ts';
 import type { Preload } from '../../src/plan/plan.ts';
@@ -208,8 +208,13 @@ test('families that nobody touches can be left out, or be more', async () => {
   const by = { by: 'x', why: 'y' };
   const without = applyOverrides(model, { families: [{ match: 'tmp:*', exclude: true, ...by }] });
   assert.equal(preloadOf(without).preload.keys, 500);
+  assert.deepEqual(without.sampledAtStart, { keys: 50, complete: false });
+  // Both families take the same.
+  const [all, half] = [model, without].map(({ usedBytesAtStart }) => usedBytesAtStart!);
+  assert.equal(half, all! / 2);
   const more = applyOverrides(model, { families: [{ match: 'tmp:*', keys: 3, ...by }] });
   assert.equal(preloadOf(more).preload.keys, 2000);
+  assert.deepEqual([more.sampledAtStart, more.usedBytesAtStart], [model.sampledAtStart, 2 * all!]);
 });
 
 test('a dataset larger than a server may hold is made smaller, of all families alike, with a word', async () => {

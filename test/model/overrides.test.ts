@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CutoverError } from '../../src/errors.ts';
+import { applyOverrides, overrideCaveats } from '../../src/model/changed-model.ts';
+import { compareModels } from '../../src/model/difference.ts';
 import { type Model, modelSchema } from '../../src/model/model.ts';
-import { applyOverrides, forcedGlobs, parseOverrides } from '../../src/model/overrides.ts';
-import { modelOf, sequence } from '../support/workload.ts';
+import { forcedGlobs, parseOverrides } from '../../src/model/overrides.ts';
+import { type Line, modelOf, sequence } from '../support/workload.ts';
 
 const HEAD = 'apiVersion: cutover/overrides@1\nfamilies:\n';
 const WHO = 'by: ann, why: test';
@@ -77,6 +79,132 @@ test('commands are counted as they will be sent: a rehearsal is compared with th
   assert.equal(commands.hgetall!.count, 80);
   const shares = Object.values(commands).reduce((sum, { share }) => sum + share, 0);
   assert.ok(Math.abs(shares - 1) < 1e-9);
+});
+
+/** Carts are counted by a script, in transactions and outside; sessions are read in pipelines of three. */
+const mixed = await modelOf(
+  Array.from({ length: 20 }, (_, i): Line[] => {
+    const atUs = 1_700_000_000e6 + i * 50_000;
+    const from = (client: number, at: number, args: string[]) => ({
+      atUs: atUs + at,
+      client: `10.0.0.${client}:9`,
+      args,
+    });
+    const script = "redis.call('incr', 'total') return redis.call('incr', KEYS[1])";
+    return [
+      ...[0, 1, 2].map((n) => from(1, n, ['get', `session:${100 + i + n}`])),
+      from(2, 10_000, ['multi']),
+      from(2, 10_001, ['hset', `cart:${100 + i}`, 'a', '1']),
+      from(2, 10_002, ['get', `session:${100 + i}`]),
+      from(2, 10_003, ['exec']),
+      from(2, 15_000, ['multi']),
+      from(2, 15_001, ['hset', `cart:${100 + i}`, 'a', '1']),
+      from(2, 15_002, ['exec']),
+      from(2, 18_000, ['multi']),
+      from(2, 18_001, ['exec']),
+      // The unit that calls the script touches the cart.
+      from(3, 30_000, ['hget', `cart:${100 + i}`, 'a']),
+      from(3, 30_001, ['eval', script, '1', `count:${100 + i}`]),
+      ...['total', `count:${100 + i}`].map((key) => ({ ...from(3, 30_001, ['incr', key]), client: 'lua' })),
+    ];
+  }).flat(),
+);
+const figuresOf = ({ scripts, scriptCommands, transactions, pipelines, families }: Model) => ({
+  calls: scripts.map(({ calls }) => calls),
+  ...{ scriptCommands, transactions, depths: pipelines.depths },
+  byScripts: families.reduce((sum, { scriptRequests }) => sum + scriptRequests, 0),
+});
+
+test('what scripts do, transactions and pipelines follow the units that have them', () => {
+  const change = (...entries: string[]) => figuresOf(applyOverrides(mixed, parse(...entries)));
+  assert.deepEqual(figuresOf(mixed), {
+    ...{ calls: [20], scriptCommands: { incr: 40 }, byScripts: 40 },
+    transactions: {
+      ...{ committed: 40, empty: 20, discarded: 0 },
+      sizes: [
+        ...[
+          [0, 20],
+          [1, 20],
+          [2, 20],
+        ],
+      ],
+    },
+    depths: [
+      ...[
+        [2, 40],
+        [3, 40],
+        [4, 20],
+      ],
+    ],
+  });
+  assert.deepEqual(change('match: "cart:*", requests: 3x'), {
+    ...{ calls: [60], scriptCommands: { incr: 120 }, byScripts: 120 },
+    transactions: {
+      ...{ committed: 120, empty: 20, discarded: 0 },
+      sizes: [
+        ...[
+          [0, 20],
+          [1, 60],
+          [2, 60],
+        ],
+      ],
+    },
+    depths: [
+      ...[
+        [2, 80],
+        [3, 80],
+        [4, 60],
+      ],
+    ],
+  });
+  // Of the transactions that have nothing else nothing is left; those that were empty stay, and so do the scripts.
+  assert.deepEqual(change('match: "cart:*", exclude: true'), {
+    ...{ calls: [20], scriptCommands: { incr: 40 }, byScripts: 40 },
+    transactions: {
+      ...{ committed: 20, empty: 20, discarded: 0 },
+      sizes: [
+        ...[
+          [0, 20],
+          [1, 20],
+        ],
+      ],
+    },
+    depths: [
+      ...[
+        [1, 20],
+        [2, 20],
+        [3, 40],
+      ],
+    ],
+  });
+});
+
+test('a name changes nothing else', () => {
+  const { families, transitions, overrides, ...others } = applyOverrides(mixed, parse('match: "cart:*", name: carts'));
+  const { families: before, transitions: _, ...same } = mixed;
+  assert.deepEqual(others, same);
+  assert.deepEqual(
+    families,
+    before.map((one) => ({ ...one, template: one.template === 'cart:{int}' ? 'carts' : one.template })),
+  );
+  assert.deepEqual(overrideCaveats(applyOverrides(mixed, parse('match: "cart:*", name: carts'))), []);
+});
+
+test('of another workload nobody knows how keys come again, and the reader is told', () => {
+  const counted = { ...mixed, lookups: { hits: 90, misses: 10 } };
+  const changed = applyOverrides(counted, parse('match: "cart:*", requests: 3x', 'match: "count:*", requests: 3x'));
+  assert.deepEqual([changed.lookups, changed.hitRatio], [null, []]);
+  const known = (a: Model, b: Model) =>
+    new Set(compareModels(a, b).flatMap(({ aspect, value }) => (value === undefined ? [] : aspect)));
+  const both = known(mixed, mixed);
+  assert.ok(both.has('locality') && both.has('popularity'));
+  assert.deepEqual(known(mixed, changed), new Set([...both].filter((aspect) => !/locality|popularity/.test(aspect))));
+  const [other, scripts] = overrideCaveats(changed);
+  assert.match(other!.message, /cart:\* \(requests 3x; by ann\), count:\* \(requests 3x; by ann\)/);
+  assert.match(scripts!.message, /Only scripts touch count:\{int\}/);
+  const alone = applyOverrides(counted, parse('match: "session:*", keys: 2x'));
+  assert.ok(family(mixed, 'session:{int}').hitRatio && !family(alone, 'session:{int}').hitRatio);
+  assert.ok(family(alone, 'cart:{int}').hitRatio);
 });
 
 test('an entry says what, who and why; factors have a unit', () => {
