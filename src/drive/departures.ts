@@ -69,7 +69,7 @@ class ConnectionList {
 export class Departures {
   readonly #share: Share;
   readonly #exit: Exit;
-  readonly #epochUs: number;
+  #epochUs = 0;
   /** Per connection: ops that are due, and ops up to which the cap's victims have been counted. */
   readonly #due: Int32Array;
   readonly #counted: Int32Array;
@@ -88,15 +88,19 @@ export class Departures {
   latenciesSent = 0;
   lastSentUs = 0;
 
-  constructor(share: Share, exit: Exit, epochUs: number) {
+  constructor(share: Share, exit: Exit) {
     this.#share = share;
     this.#exit = exit;
-    this.#epochUs = epochUs;
     const connections = share.table.sent.length;
     this.#due = new Int32Array(connections);
     this.#counted = new Int32Array(connections);
     this.#listed = new Uint8Array(connections);
     this.#skipOthers();
+  }
+
+  /** To be called before the first step. */
+  start(epochUs: number): void {
+    this.#epochUs = epochUs;
   }
 
   /** When the next op is due, microseconds after the slice's start; infinity after the last. */

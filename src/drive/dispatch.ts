@@ -5,7 +5,7 @@ import { nowUs } from './clock.ts';
 import { type DepartureCounts, Departures, type Exit, type Share } from './departures.ts';
 import type { Pacer } from './pacer.ts';
 import type { Probe } from './probe.ts';
-import { type Lane, Replies, type ReplyServices } from './replies.ts';
+import { type Lane, Replies, type RepliesListener, type ReplyServices } from './replies.ts';
 
 /** No longer at once: after the last op has left this is how often it is asked whether all replies have come. */
 const MAX_SLEEP_MS = 5;
@@ -20,7 +20,7 @@ const SLEEP_MARGIN_US = 2000;
 const ALERT_US = 3000;
 
 /** What a slice asks of the thread that runs it. */
-export type DispatchServices = Omit<ReplyServices, 'onProgress' | 'onStanding'> & { probe: Probe | undefined };
+export type DispatchServices = ReplyServices & { probe: Probe | undefined };
 
 export interface DispatchOutcome extends DepartureCounts {
   /** Microseconds after the slice's start. */
@@ -48,9 +48,7 @@ export function graceEnd({ slice }: Pick<Share, 'slice'>, graceMs: number): numb
 export const delayFigures = (delays: RecordableHistogram) =>
   delays.count === 0 ? { p99: 0, max: 0 } : { p99: delays.percentile(99), max: delays.max };
 
-export class Dispatch implements RunningSlice {
-  readonly #share: Share;
-  readonly #lanes: Lane[];
+export class Dispatch implements RunningSlice, RepliesListener {
   readonly #services: DispatchServices;
   readonly #pacer: Pacer;
   readonly #graceEndsUs: number;
@@ -58,8 +56,8 @@ export class Dispatch implements RunningSlice {
   readonly #delays = createHistogram();
 
   #epochUs = 0;
-  #departures: Departures | undefined;
-  #replies: Replies | undefined;
+  readonly #departures: Departures;
+  readonly #replies: Replies;
   #expectedUs = 0;
   #sleep: NodeJS.Timeout | undefined;
   #ended = false;
@@ -69,29 +67,19 @@ export class Dispatch implements RunningSlice {
     services: DispatchServices,
     onEnd: (outcome: DispatchOutcome) => void,
   ) {
-    this.#share = share;
-    this.#lanes = lanes;
     this.#services = services;
     this.#pacer = pacer;
     this.#graceEndsUs = graceEnd(share, graceMs);
     this.#onEnd = onEnd;
+    this.#departures = new Departures(share, new ClientExit(lanes));
+    this.#replies = new Replies(share, lanes, services, this);
   }
 
   start(epochUs: number): void {
     this.#epochUs = epochUs;
     this.#expectedUs = this.#elapsedUs();
-    /** By connection. */
-    const lanes: Lane[] = [];
-    for (const lane of this.#lanes) lanes[lane.connection] = lane;
-    const exit: Exit = {
-      polls: false,
-      acquire: (connection) => (lanes[connection]!.client ? 'granted' : 'down'),
-      send: (connection, from, to) => lanes[connection]!.client!.send(from, to),
-      release: () => true,
-    };
-    this.#departures = new Departures(this.#share, exit, epochUs);
-    const services = { ...this.#services, onProgress: this.#onProgress, onStanding: this.#onStanding };
-    this.#replies = new Replies(this.#share, this.#lanes, services, epochUs);
+    this.#departures.start(epochUs);
+    this.#replies.start(epochUs);
     this.#tick();
   }
 
@@ -99,13 +87,13 @@ export class Dispatch implements RunningSlice {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#sleep);
-    this.#replies?.end();
+    this.#replies.end();
     const endedUs = this.#elapsedUs();
     this.#onEnd({
       endedUs,
-      ...(this.#departures?.counts ?? { heldByCap: 0, outOfOrder: 0 }),
-      scriptsResent: this.#replies?.scriptsResent ?? 0,
-      outages: this.#replies?.outagesUntil(endedUs) ?? [],
+      ...this.#departures.counts,
+      scriptsResent: this.#replies.scriptsResent,
+      outages: this.#replies.outagesUntil(endedUs),
       eventLoopDelayUs: delayFigures(this.#delays),
     });
   }
@@ -115,17 +103,17 @@ export class Dispatch implements RunningSlice {
   }
 
   /** Held ops may leave. */
-  #onProgress = ({ connection, sent, client }: Lane): void => {
-    if (!client || !this.#departures!.isBehind(connection, sent)) return;
-    this.#departures!.list(connection);
+  onProgress({ connection, sent, client }: Lane): void {
+    if (!client || !this.#departures.isBehind(connection, sent)) return;
+    this.#departures.list(connection);
     this.#wake();
-  };
+  }
 
-  #onStanding = (): void => {
-    if (!this.#departures!.awaitsConnection) return;
-    this.#departures!.retryDown();
+  onStanding(): void {
+    if (!this.#departures.awaitsConnection) return;
+    this.#departures.retryDown();
     this.#wake();
-  };
+  }
 
   /** No sleep to its end. */
   #wake(): void {
@@ -141,20 +129,20 @@ export class Dispatch implements RunningSlice {
     this.#sleep = undefined;
     const elapsedUs = this.#elapsedUs();
     this.#delays.record(Math.max(1, Math.round(elapsedUs - this.#expectedUs)));
-    const departures = this.#departures!;
+    const departures = this.#departures;
     departures.step(elapsedUs);
     this.#services.probe?.tick(elapsedUs);
     const { nextDueUs } = departures;
     const allDue = nextDueUs === Number.POSITIVE_INFINITY;
-    if (allDue && (elapsedUs > this.#graceEndsUs || this.#replies!.settled)) this.stop();
+    if (allDue && (elapsedUs > this.#graceEndsUs || this.#replies.settled)) this.stop();
     else this.#waitUntil(nextDueUs);
   };
 
   #waitUntil(dueUs: number): void {
-    const { polling, latenciesSent, lastSentUs } = this.#departures!;
+    const { polling, latenciesSent, lastSentUs } = this.#departures;
     const elapsedUs = this.#elapsedUs();
     const waitUs = dueUs - elapsedUs;
-    const awaiting = latenciesSent > this.#replies!.latenciesOver;
+    const awaiting = latenciesSent > this.#replies.latenciesOver;
     const alert = this.#pacer.polls && awaiting && elapsedUs - lastSentUs < ALERT_US;
     if (waitUs >= SLEEP_FROM_US && !polling && !alert) {
       const sleepMs = Math.min(MAX_SLEEP_MS, Math.floor((waitUs - SLEEP_MARGIN_US) / 1000));
@@ -164,5 +152,28 @@ export class Dispatch implements RunningSlice {
     }
     this.#expectedUs = elapsedUs + this.#pacer.nap(elapsedUs, polling ? 0 : waitUs, awaiting);
     setImmediate(this.#tick);
+  }
+}
+
+/** Writes through the clients of this thread's own connections. */
+class ClientExit implements Exit {
+  readonly polls = false;
+  /** By connection. */
+  readonly #lanes: Lane[] = [];
+
+  constructor(lanes: Lane[]) {
+    for (const lane of lanes) this.#lanes[lane.connection] = lane;
+  }
+
+  acquire(connection: number): 'granted' | 'down' {
+    return this.#lanes[connection]!.client ? 'granted' : 'down';
+  }
+
+  send(connection: number, from: number, to: number): void {
+    this.#lanes[connection]!.client!.send(from, to);
+  }
+
+  release(): boolean {
+    return true;
   }
 }

@@ -124,17 +124,22 @@ export interface ReplyServices {
   connect: (lane: Lane) => Promise<LoadClient>;
   /** The command to send in place of op k of the lane's, which had this error; undefined: the error is its outcome. */
   replacementOf: (lane: Lane, k: number, errorId: number) => Uint8Array | undefined;
+}
+
+/** Methods of a class, not functions made for the slice: code that calls them stays compiled from one slice to the next. */
+export interface RepliesListener {
   /** An op of the lane's is over: ops that were held back may leave. */
-  onProgress: (lane: Lane) => void;
+  onProgress(lane: Lane): void;
   /** A connection stands again: what waited for it may leave. */
-  onStanding: () => void;
+  onStanding(): void;
 }
 
 export class Replies {
   readonly #share: Share;
   readonly #lanes: Lane[];
   readonly #services: ReplyServices;
-  readonly #epochUs: number;
+  readonly #listener: RepliesListener;
+  #epochUs = 0;
   readonly #outages: Outage[] = [];
   #ended = false;
   /** Script calls that the server did not know (NOSCRIPT) and that were sent again with their source. */
@@ -142,13 +147,17 @@ export class Replies {
   /** Ops that are over and whose time is a latency. */
   latenciesOver = 0;
 
-  /** From here on the lanes' replies count; connections that do not stand are opened. */
-  constructor(share: Share, lanes: Lane[], services: ReplyServices, epochUs: number) {
+  constructor(share: Share, lanes: Lane[], services: ReplyServices, listener: RepliesListener) {
     this.#share = share;
     this.#lanes = lanes;
     this.#services = services;
+    this.#listener = listener;
+  }
+
+  /** From here on the lanes' replies count; connections that do not stand are opened. */
+  start(epochUs: number): void {
     this.#epochUs = epochUs;
-    for (const lane of lanes) {
+    for (const lane of this.#lanes) {
       lane.replies = this;
       if (!lane.client) void this.#reopen(lane, 0);
     }
@@ -179,7 +188,7 @@ export class Replies {
     times.repliedUs[op] = atUs - this.#epochUs;
     times.errorId[op] = errorId;
     this.#over(lane, op, status);
-    this.#services.onProgress(lane);
+    this.#listener.onProgress(lane);
   }
 
   /** What is in flight there has no reply; the lane's other ops wait for the connection to stand again. */
@@ -222,7 +231,7 @@ export class Replies {
       }
     }
     down[lane.connection] = 0;
-    this.#services.onStanding();
+    this.#listener.onStanding();
   }
 
   #over(lane: Lane, op: number, status: number): void {

@@ -46,55 +46,81 @@ Error.stackTraceLimit = 0;
 
 const thread = new LoadThread(priority);
 const pacer = new Pacer('split', thread.priority === 'realtime', bell.rings);
-let share: Share | undefined;
+let sending: Sending | undefined;
 
 port.on('message', (message: ToSender) => {
   if (message.type === 'prepare') {
-    ({ share } = message);
+    sending = new Sending(message.share);
     thread.begin();
     tell({ type: 'ready' });
   } else {
-    const { counts, eventLoopDelayUs } = run(share!, message.epochUs);
-    share = undefined;
+    const { counts, eventLoopDelayUs } = sending!.run(message.epochUs);
+    sending = undefined;
     // What was collected meanwhile is told to observers by the event loop, which has not turned since.
     setImmediate(() => tell({ type: 'sent', counts, health: { ...thread.end(), eventLoopDelayUs, probe: undefined } }));
   }
 });
 
-/** Returns when all has left, or when it is told to stop. */
-function run(share: Share, epochUs: number): { counts: DepartureCounts } & Pick<ThreadHealth, 'eventLoopDelayUs'> {
-  const departures = new Departures(share, new SocketExit(share), epochUs);
-  const delays = createHistogram();
-  let expectedUs = nowUs() - epochUs;
-  let heardRings = 0;
-  let beatDueUs = expectedUs;
-  while (Atomics.load(bell.flags, BellFlag.stop) === 0) {
+/** The sender's part of a slice. */
+class Sending {
+  readonly #departures: Departures;
+  readonly #delays = createHistogram();
+  #epochUs = 0;
+  #expectedUs = 0;
+  #heardRings = 0;
+  #beatDueUs = 0;
+
+  constructor(share: Share) {
+    this.#departures = new Departures(share, new SocketExit(share));
+  }
+
+  /** Returns when all has left, or when it is told to stop. */
+  run(epochUs: number): { counts: DepartureCounts } & Pick<ThreadHealth, 'eventLoopDelayUs'> {
+    this.#epochUs = epochUs;
+    this.#expectedUs = this.#elapsedUs();
+    this.#beatDueUs = this.#expectedUs;
+    this.#departures.start(epochUs);
+    while (Atomics.load(bell.flags, BellFlag.stop) === 0 && this.#turn());
+    return { counts: this.#departures.counts, eventLoopDelayUs: delayFigures(this.#delays) };
+  }
+
+  /**
+   * Lets leave what is due, and waits for the next op; false: there is none. Apart from the loop around it, whose compiled
+   * code V8 forgets at each collection and would make anew in each slice.
+   */
+  #turn(): boolean {
+    const departures = this.#departures;
     // Before the look at what has room again: progress after it rings.
     const rings = Atomics.load(bell.rings, 0);
-    if (rings !== heardRings) departures.retryDown();
-    heardRings = rings;
-    const elapsedUs = nowUs() - epochUs;
+    if (rings !== this.#heardRings) departures.retryDown();
+    this.#heardRings = rings;
+    const elapsedUs = this.#elapsedUs();
     departures.step(elapsedUs);
     // With the step: writing takes microseconds, and a host that stops the thread does so in it as well as between.
-    delays.record(Math.max(1, Math.round(nowUs() - epochUs - expectedUs)));
+    this.#delays.record(Math.max(1, Math.round(this.#elapsedUs() - this.#expectedUs)));
     const { nextDueUs, polling, awaitsConnection } = departures;
     if (nextDueUs === Number.POSITIVE_INFINITY) {
       Atomics.store(bell.flags, BellFlag.allDue, 1);
-      if (!polling && !awaitsConnection) break;
+      if (!polling && !awaitsConnection) return false;
     }
     Atomics.store(bell.flags, BellFlag.listening, Number(polling));
-    if (elapsedUs >= beatDueUs) {
-      beatDueUs = elapsedUs + BEAT_US;
+    if (elapsedUs >= this.#beatDueUs) {
+      this.#beatDueUs = elapsedUs + BEAT_US;
       if (Atomics.exchange(bell.flags, BellFlag.looked, 0) === 0) tell({ type: 'beat', atUs: elapsedUs });
     }
-    const nowElapsedUs = nowUs() - epochUs;
+    const nowElapsedUs = this.#elapsedUs();
     const napUs = pacer.nap(nowElapsedUs, nextDueUs - nowElapsedUs, polling, rings);
-    expectedUs = nowElapsedUs + napUs;
-    if (napUs > 0 || polling || nextDueUs - nowElapsedUs > LONGEST_POLL_US) continue;
-    expectedUs = nextDueUs;
-    while (nowUs() - epochUs < expectedUs);
+    this.#expectedUs = nowElapsedUs + napUs;
+    if (napUs === 0 && !polling && nextDueUs - nowElapsedUs <= LONGEST_POLL_US) {
+      this.#expectedUs = nextDueUs;
+      while (this.#elapsedUs() < nextDueUs);
+    }
+    return true;
   }
-  return { counts: departures.counts, eventLoopDelayUs: delayFigures(delays) };
+
+  #elapsedUs(): number {
+    return nowUs() - this.#epochUs;
+  }
 }
 
 /** Writes to sockets that another thread reads from. */

@@ -10,7 +10,7 @@ import { nowUs } from './clock.ts';
 import type { Share } from './departures.ts';
 import { type DispatchOutcome, type DispatchServices, delayFigures, graceEnd, type RunningSlice } from './dispatch.ts';
 import { LOAD_HEAP } from './load-thread.ts';
-import { type Lane, Replies } from './replies.ts';
+import { type Lane, Replies, type RepliesListener } from './replies.ts';
 import type { FromSender, SenderSetup, ToSender } from './sender.ts';
 
 /**
@@ -61,16 +61,15 @@ export class Sender {
   }
 }
 
-export class SplitDispatch implements RunningSlice {
-  readonly #share: Share;
-  readonly #lanes: Lane[];
+export class SplitDispatch implements RunningSlice, RepliesListener {
   readonly #services: DispatchServices;
   readonly #sender: Sender;
   readonly #graceEndsUs: number;
   readonly #onEnd: (outcome: DispatchOutcome, sender: ThreadHealth | undefined) => void;
   readonly #delays = createHistogram();
   #epochUs = 0;
-  #replies: Replies | undefined;
+  #started = false;
+  readonly #replies: Replies;
   #lookDueUs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #sent: Extract<FromSender, { type: 'sent' }> | undefined;
@@ -81,23 +80,27 @@ export class SplitDispatch implements RunningSlice {
     services: DispatchServices,
     onEnd: (outcome: DispatchOutcome, sender: ThreadHealth | undefined) => void,
   ) {
-    this.#share = share;
-    this.#lanes = lanes;
     this.#services = services;
     this.#sender = sender;
     this.#graceEndsUs = graceEnd(share, graceMs);
     this.#onEnd = onEnd;
+    this.#replies = new Replies(share, lanes, services, this);
+  }
+
+  onProgress(): void {
+    const { bell } = this.#sender;
+    if (Atomics.load(bell.flags, BellFlag.listening) === 1) ring(bell);
+    if (this.#elapsedUs() >= this.#lookDueUs) this.#look();
+  }
+
+  onStanding(): void {
+    ring(this.#sender.bell);
   }
 
   start(epochUs: number): void {
     this.#epochUs = epochUs;
-    const { bell } = this.#sender;
-    const onProgress = () => {
-      if (Atomics.load(bell.flags, BellFlag.listening) === 1) ring(bell);
-      if (this.#elapsedUs() >= this.#lookDueUs) this.#look();
-    };
-    const services = { ...this.#services, onProgress, onStanding: () => ring(bell) };
-    this.#replies = new Replies(this.#share, this.#lanes, services, epochUs);
+    this.#replies.start(epochUs);
+    this.#started = true;
     this.#sender.run(epochUs, (message) => {
       if (message.type === 'beat') this.#lookAsked(message.atUs);
       else if (message.type === 'sent') {
@@ -112,11 +115,11 @@ export class SplitDispatch implements RunningSlice {
     if (this.#endedUs !== undefined) return;
     this.#endedUs = this.#elapsedUs();
     clearTimeout(this.#timer);
-    this.#replies?.end();
+    this.#replies.end();
     const { bell } = this.#sender;
     Atomics.store(bell.flags, BellFlag.stop, 1);
     ring(bell);
-    if (this.#sent || !this.#replies) this.#conclude(this.#endedUs);
+    if (this.#sent || !this.#started) this.#conclude(this.#endedUs);
   }
 
   #elapsedUs(): number {
@@ -144,7 +147,7 @@ export class SplitDispatch implements RunningSlice {
     Atomics.store(flags, BellFlag.looked, 1);
     this.#services.probe?.tick(elapsedUs);
     const allDue = Atomics.load(flags, BellFlag.allDue) === 1;
-    if (elapsedUs > this.#graceEndsUs || (allDue && this.#replies!.settled)) this.stop();
+    if (elapsedUs > this.#graceEndsUs || (allDue && this.#replies.settled)) this.stop();
   }
 
   #conclude(endedUs: number): void {
@@ -153,8 +156,8 @@ export class SplitDispatch implements RunningSlice {
       {
         endedUs,
         ...counts,
-        scriptsResent: this.#replies?.scriptsResent ?? 0,
-        outages: this.#replies?.outagesUntil(endedUs) ?? [],
+        scriptsResent: this.#replies.scriptsResent,
+        outages: this.#replies.outagesUntil(endedUs),
         eventLoopDelayUs: delayFigures(this.#delays),
       },
       health,

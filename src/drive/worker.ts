@@ -159,7 +159,6 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): P
   const share = { slice, times, table, own, inFlightCap: limits.inFlightCap };
   await sender?.prepare(share);
 
-  thread.begin();
   const replacementOf = ({ ops }: Lane, k: number, errorId: number) =>
     errorId === noscript ? sources.inFull(ops.run(k, k + 1)) : undefined;
   const services = { connect: open, replacementOf, probe };
@@ -179,6 +178,7 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): P
   running = sender
     ? new SplitDispatch({ ...work, sender }, services, onEnd)
     : new Dispatch({ ...work, pacer }, services, onEnd);
+  thread.begin();
 }
 
 async function closeAll(): Promise<void> {

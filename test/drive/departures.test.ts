@@ -25,7 +25,7 @@ function departing(polls: boolean) {
     send: (...ops) => state.sent.push(ops),
     release: () => true,
   };
-  const departures = new Departures({ slice, times, table, own, inFlightCap: 100 }, exit, 0);
+  const departures = new Departures({ slice, times, table, own, inFlightCap: 100 }, exit);
   return { departures, state, table };
 }
 
