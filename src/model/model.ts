@@ -17,6 +17,9 @@ const open = z.literal(true).optional();
 export const TIME_UNITS = ['s', 'ms', 'us', 'ns', 's-fraction', 'stream-id'] as const;
 export type TimeUnit = (typeof TIME_UNITS)[number];
 
+/** At most this many different texts, of arguments or channels, are kept as they are: of many, each may be somebody's. */
+export const MAX_LITERALS = 24;
+
 const part = z.union([z.string(), z.strictObject({ placeholder: z.enum(PLACEHOLDERS), lengths: counts })]);
 
 /** What stands at one argument position of a command. */
@@ -238,6 +241,7 @@ export const modelSchema = z.strictObject({
         low: z.number().int().nonpositive(),
       }),
     )
+    .max(SUBSCRIPTION_KINDS.length * MAX_LITERALS)
     .optional(),
   /** Commands that are never replayed, with how often they came. */
   leftOut: z.record(z.string(), count),

@@ -3,11 +3,9 @@
 import { hash64, hashLow } from '../capture/key-hash.ts';
 import { popcount } from './bits.ts';
 import { ValueHistogram } from './histogram.ts';
-import { type Role, TIME_UNITS, type TimeUnit } from './model.ts';
+import { MAX_LITERALS, type Role, TIME_UNITS, type TimeUnit } from './model.ts';
 
-/** At most this many different texts are kept as they are … */
-export const MAX_LITERALS = 24;
-/** … and only short plain ones: options, field names, small numbers. Longer ones could be secrets. */
+/** Texts that are kept as they are are short plain ones: options, field names, small numbers. Longer ones could be secrets. */
 export const LITERAL = /^[\w.:+\-*()[\]$>~=!#@/ ]{0,24}$/;
 /** A number this close to the op's own time, in one of the units, is taken for a time. */
 const TIME_WINDOW_SECONDS = 400 * 86_400;

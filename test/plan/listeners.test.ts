@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildModel } from '../../src/model/build.ts';
 import { mergeModels } from '../../src/model/merge.ts';
-import type { Model } from '../../src/model/model.ts';
+import { type Model, modelSchema } from '../../src/model/model.ts';
 import { SubscriptionFollower } from '../../src/model/subscriptions.ts';
 import { ArgumentDisguise } from '../../src/plan/disguise.ts';
 import { ExactWorkload } from '../../src/plan/exact.ts';
@@ -90,6 +90,16 @@ test('names of which there are many, or long ones, are not kept: of that kind no
   assert.deepEqual(kindsOf(await modelOf([...few, at(1, 1, 'subscribe', 'x'.repeat(25))])), ['pattern']);
   const parts = await Promise.all([modelOf(few), modelOf([...users(1, 24), read]), modelOf([...users(2, 3), read])]);
   assert.deepEqual(kindsOf(mergeModels(parts)), ['pattern']);
+});
+
+test('a model names no more than a capture can show: each name may be a thousand connections', async () => {
+  const model = await modelOf(lines);
+  const named = (count: number) => ({
+    ...model,
+    subscriptions: Array.from({ length: count }, (_, i) => ({ ...model.subscriptions![0]!, name: `${i}` })),
+  });
+  assert.ok(modelSchema.safeParse(named(72)).success);
+  assert.match(String(modelSchema.safeParse(named(73)).error), /subscriptions/);
 });
 
 test('subscriptions are followed as far as there is memory for their names', () => {
