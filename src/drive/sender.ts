@@ -72,6 +72,7 @@ class Sending {
 
   constructor(share: Share) {
     this.#departures = new Departures(share, new SocketExit(share));
+    pacer.expect(share.slice.durationUs / share.own.ops.length);
   }
 
   /** Returns when all has left, or when it is told to stop. */

@@ -17,6 +17,16 @@ test('a nap ends before the next op, and is short while a reply is awaited', () 
   assert.ok(pacer.nap(0, Number.POSITIVE_INFINITY, false) <= 3000);
 });
 
+test('a sender of few ops ends its naps earlier before an op than one of many', () => {
+  const napOf = (betweenUs: number) => {
+    const pacer = new Pacer('split', false);
+    pacer.expect(betweenUs);
+    return pacer.nap(0, 1000, false);
+  };
+  assert.ok(napOf(1000) < napOf(50), `${napOf(1000)} and ${napOf(50)}`);
+  assert.equal(napOf(1000), new Pacer('nap', false).nap(0, 1000, false));
+});
+
 test('a nap that would be over before the thread is asleep is none', () => {
   const pacer = new Pacer('nap', false);
   for (let i = 0; i < 100; i++) {

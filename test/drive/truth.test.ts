@@ -94,7 +94,7 @@ test('a slow tenth shows from P90 on', async () => {
 });
 
 test('a stall of 200 ms in 2 s is in the open loop’s percentiles, and a closed loop misses it', async () => {
-  const script: FakeServerScript = { delayMs: 0.2, stall: { afterMs: 500, ms: 200 } };
+  const script: FakeServerScript = { delayMs: 0.2, stall: { atCommand: 500, ms: 200 } };
   // An op that arrives t into the stall waits 200 − t: of 2000 ms of arrivals, 200 − x wait longer than x.
   // So the share above x is (200 − x) / 2000, and the quantile q is x = 200 − 2000 (1 − q).
   await assertTheory(
