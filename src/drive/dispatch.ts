@@ -128,9 +128,10 @@ export class Dispatch implements RunningSlice, RepliesListener {
     if (this.#ended) return;
     this.#sleep = undefined;
     const elapsedUs = this.#elapsedUs();
-    this.#delays.record(Math.max(1, Math.round(elapsedUs - this.#expectedUs)));
     const departures = this.#departures;
     departures.step(elapsedUs);
+    // With the step, in which a host stops the thread as well as between.
+    this.#delays.record(Math.max(1, Math.round(this.#elapsedUs() - this.#expectedUs)));
     this.#services.probe?.tick(elapsedUs);
     const { nextDueUs } = departures;
     const allDue = nextDueUs === Number.POSITIVE_INFINITY;
