@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { encodeArgument } from '../../src/capture/encode.ts';
-import { type SampledKey, type Sidecar, sidecarPath } from '../../src/capture/record/sidecar.ts';
+import { type SampledKey, type Sidecar, sidecarPath, writeSidecar } from '../../src/capture/record/sidecar.ts';
 import { buildModel } from '../../src/model/build.ts';
 import { applyOverrides } from '../../src/model/changed-model.ts';
 import { mergeModels } from '../../src/model/merge.ts';
@@ -200,6 +200,23 @@ test('nodes add up, parts keep what the first one saw', async () => {
   assert.equal(family(joined, 'page:{int}').atStart!.keys, 1000);
   assert.ok(joined.families.every(({ keys, atStart }) => keys > 0 || atStart));
   assert.deepEqual([joined.keysAtStart, joined.sampledAtStart], [a.keysAtStart, a.sampledAtStart]);
+});
+
+test('memory at first is that of keys, without what a server spends on itself', async () => {
+  const own = {
+    used_memory: '9000000',
+    used_memory_startup: '1000000',
+    mem_cluster_links: '4000',
+    mem_clients_normal: '6000',
+  };
+  const latencystats = { latency_percentiles_usec_get: 'p50=1', latency_percentiles_usec_scan: 'p50=2' };
+  const startedAt = new Date(START_US / 1000).toISOString();
+  const path = temporaryFile('app.monitor', `OK\n${gets(['page:1']).map(monitorLine).join('')}`);
+  await writeSidecar(path, {
+    ...{ schema: 'cutover/capture@1', recordedAt: startedAt, server: { product: 'redis', version: '7.0.15' } },
+    bursts: [{ startedAt, before: { memory: own, latencystats } }],
+  });
+  assert.equal((await buildModel(path)).model.usedBytesAtStart, 7_990_000 - 2 * 24_688);
 });
 
 test('families that nobody touches can be left out, or be more', async () => {
