@@ -40,8 +40,16 @@ class MergedCapture implements Ops {
     return this.captures[clientId % nodes]!.client(Math.floor(clientId / nodes));
   }
 
+  /** A node may have nothing to do while the others work: its clients are none, its dataset counts. */
+  private wasIdle(node: number, error: unknown): boolean {
+    return (
+      error instanceof CutoverError && error.code === 'E_CAPTURE_EMPTY' && this.captures[node]!.summary().bytes > 0
+    );
+  }
+
   summary(): CaptureSummary {
-    return combineSummaries(this.captures.map((capture) => ({ name: capture.name, summary: capture.summary() })));
+    const all = this.captures.map((capture) => ({ name: capture.name, summary: capture.summary() }));
+    return combineSummaries(all.filter(({ summary }) => summary.parsed > 0));
   }
 
   async *batches(): AsyncGenerator<OpView> {
@@ -50,13 +58,20 @@ class MergedCapture implements Ops {
       batches: capture.batches(),
       view: undefined as OpView | undefined,
     }));
+    const idle: unknown[] = [];
     const load = async (one: (typeof nodes)[number]) => {
-      const item = await one.batches.next();
-      one.view = item.done ? undefined : item.value;
-      one.view?.next();
+      try {
+        const item = await one.batches.next();
+        one.view = item.done ? undefined : item.value;
+        one.view?.next();
+      } catch (error) {
+        if (!this.wasIdle(one.node, error)) throw error;
+        idle.push(error);
+      }
     };
     try {
       for (const one of nodes) await load(one);
+      if (idle.length === nodes.length) throw idle[0];
       for (;;) {
         const left = nodes.filter((one) => one.view !== undefined);
         if (left.length === 0) return;

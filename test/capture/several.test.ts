@@ -134,3 +134,20 @@ test('one file given twice, and one of several that is none', async () => {
     { code: 'E_CAPTURE_FORMAT' },
   );
 });
+
+test('a node that had nothing to do is one of them; where all had, or a file holds nothing at all, it is said', async () => {
+  const good = (second: number) => `OK\n${second}.000001 [0 1.2.3.4:5] "get" "k"\n`;
+  const busy = [1_700_000_000, 1_700_000_001].map((second) => temporaryFile('busy.log', good(second)));
+  const idle = ['a.log', 'b.log'].map((name) => temporaryFile(name, 'OK\n'));
+  const read = async (names: string[]) => {
+    const captures = openCaptures(names);
+    let ops = 0;
+    for await (const op of captures.batches()) while (op.next()) ops++;
+    return { ops, summary: captures.summary() };
+  };
+  const { ops, summary } = await read([idle[0]!, busy[0]!, idle[1]!, busy[1]!]);
+  assert.equal(ops, 2);
+  assert.deepEqual([summary.firstUs, summary.lastUs], [1_700_000_000_000_001, 1_700_000_001_000_001]);
+  await assert.rejects(read(idle), { code: 'E_CAPTURE_EMPTY', message: /a\.log holds no command/ });
+  await assert.rejects(read([busy[0]!, temporaryFile('nothing.log', '')]), { message: /nothing\.log is empty/ });
+});
