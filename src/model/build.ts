@@ -329,7 +329,11 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
  */
 const LATENCY_BYTES = 24_688;
 const OTHER_BYTES = [
-  ...['mem_clients_normal', 'mem_clients_slaves', 'mem_replication_backlog', 'mem_aof_buffer', 'mem_cluster_links'],
+  'mem_clients_normal',
+  'mem_clients_slaves',
+  'mem_replication_backlog',
+  'mem_aof_buffer',
+  'mem_cluster_links',
 ];
 
 /** INFO → bytes of keys and values, and what is spent on them; NaN where a server does not say. */
