@@ -8,6 +8,7 @@ import { assessGenerator } from '../measure/generator.ts';
 import { OpStatus, type OpTimes, type Outage } from '../measure/latency-log.ts';
 import type { SliceResult } from '../measure/rehearsal.ts';
 import { OpFlag, type Plan, type Preload, type Slice } from '../plan/plan.ts';
+import { sharedArray } from '../plan/resp.ts';
 import type { Priority } from '../servers/priority.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import { sendBulk } from './bulk.ts';
@@ -372,13 +373,12 @@ function startThread(setup: WorkerSetup): LoadThread {
 }
 
 function allocateTimes(count: number, connections: number): SharedTimes {
-  const shared = (bytes: number) => new SharedArrayBuffer(bytes);
   return {
-    sentUs: new Float64Array(shared(count * 8)).fill(Number.NaN),
-    repliedUs: new Float64Array(shared(count * 8)).fill(Number.NaN),
-    status: new Uint8Array(shared(count)),
-    errorId: new Uint8Array(shared(count)),
-    down: new Uint8Array(shared(connections)),
+    sentUs: sharedArray(Float64Array, count).fill(Number.NaN),
+    repliedUs: sharedArray(Float64Array, count).fill(Number.NaN),
+    status: sharedArray(Uint8Array, count),
+    errorId: sharedArray(Uint8Array, count),
+    down: sharedArray(Uint8Array, connections),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Turns a slice into the ops of each connection, in the order in which it sends them; the slice's bytes are not copied. */
 import type { Slice } from '../plan/plan.ts';
+import { sharedArray } from '../plan/resp.ts';
 
 /** Which ops are whose: connection c sends `ops[from[c]] … ops[from[c + 1] − 1]`, indexes into the slice. Shared memory. */
 export interface OpsByConnection {
@@ -14,10 +15,10 @@ export function opsByConnection(
   isOwn: (connection: number) => boolean,
 ): OpsByConnection {
   const own = Uint8Array.from({ length: connections }, (_, index) => Number(isOwn(index)));
-  const from = new Uint32Array(new SharedArrayBuffer(4 * (connections + 1)));
+  const from = sharedArray(Uint32Array, connections + 1);
   for (let op = 0; op < count; op++) from[connection[op]! + 1]! += own[connection[op]!]!;
   for (let index = 0; index < connections; index++) from[index + 1]! += from[index]!;
-  const ops = new Uint32Array(new SharedArrayBuffer(4 * from[connections]!));
+  const ops = sharedArray(Uint32Array, from[connections]!);
   const next = from.slice();
   for (let op = 0; op < count; op++) {
     const owner = connection[op]!;

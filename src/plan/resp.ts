@@ -41,13 +41,20 @@ export class RespWriter {
 }
 
 type TypedArray = Uint8Array | Uint16Array | Uint32Array | Float64Array;
-type SharedArrayType<T> = { new (buffer: SharedArrayBuffer): T; BYTES_PER_ELEMENT: number };
+type SharedArrayType<T> = {
+  new (buffer: SharedArrayBuffer, byteOffset: number, length: number): T;
+  BYTES_PER_ELEMENT: number;
+};
 
 const ARRAYS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array };
 
-/** An array in shared memory, so that worker threads read it without a copy. */
+/**
+ * An array in shared memory, so that worker threads read it without a copy. Its buffer could grow, and never does: V8 takes
+ * the memory of such a one from the system and gives it back, while malloc keeps what it has, ever more of it in pieces.
+ */
 export function sharedArray<T extends TypedArray>(type: SharedArrayType<T>, length: number): T {
-  return new type(new SharedArrayBuffer(length * type.BYTES_PER_ELEMENT));
+  const bytes = length * type.BYTES_PER_ELEMENT;
+  return new type(new SharedArrayBuffer(bytes, { maxByteLength: bytes }), 0, length);
 }
 
 /** A copy in shared memory. */
