@@ -14,7 +14,7 @@ import { type ClientName, clientsOf } from '../drive/clients/index.ts';
 import { clusterCaveats } from '../drive/cluster.ts';
 import { conduct } from '../drive/conductor.ts';
 import { defaultWorkers } from '../drive/driver.ts';
-import { MEMORY_ROUND_SECONDS, MEMORY_ROUNDS } from '../drive/memory-protocol.ts';
+import { canHaveMemoryProtocol, MEMORY_ROUND_SECONDS, MEMORY_ROUNDS } from '../drive/memory-protocol.ts';
 import { choosePacing, type Pacing } from '../drive/pacer.ts';
 import { capacityCaveat, findSaturation, rateBelow } from '../drive/saturation.ts';
 import { CutoverError } from '../errors.ts';
@@ -210,7 +210,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     return { ...stored, judgement: judge(stored.rehearsal, stored.latencyOf, budget, path) };
   };
   const drive = async (into: RehearsalFolder, document: Rehearsal, servers: Specs) => {
-    using view = new RunView(progress, document, () => judgeSaved(into.path));
+    using view = new RunView(progress, document, canHaveMemoryProtocol(servers, limits), () => judgeSaved(into.path));
     await conduct({
       ...{ rehearsal: document, workload, specs: servers, limits, client, allowNonempty, signal },
       mayFallBack: askedPriority === 'auto',
@@ -308,8 +308,9 @@ function scheduleOf(options: RehearseOptions, budget: Budget, rate: number): Sch
   const { looks } = budget;
   const { timeSeconds, sliceSeconds, rounds: asked } = options;
   const protocol = options.memoryProtocol ?? memoryProtocolFor(budget);
+  const hasFull = protocol === 'full' && canHaveMemoryProtocol(options.specs, options.limits);
   if (timeSeconds !== undefined) {
-    const memorySeconds = protocol === 'full' ? MEMORY_ROUNDS * MEMORY_ROUND_SECONDS : 0;
+    const memorySeconds = hasFull ? MEMORY_ROUNDS * MEMORY_ROUND_SECONDS : 0;
     const schedule = planSchedule(timeSeconds - memorySeconds, { ...options, rate });
     if (schedule) return schedule;
     const least = Math.ceil(shortestTime(options) + memorySeconds);

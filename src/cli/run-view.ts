@@ -27,14 +27,19 @@ export class RunView implements Disposable {
   private roundsSeen = 0;
   private judgingMs = 0;
 
-  /** `judgeSaved` judges the rehearsal as it was saved last. */
-  constructor(progress: Progress, rehearsal: Rehearsal, judgeSaved: () => Promise<{ judgement: Judgement }>) {
+  /** `canHaveMemory`: by the servers that will be started. `judgeSaved` judges the rehearsal as it was saved last. */
+  constructor(
+    progress: Progress,
+    rehearsal: Rehearsal,
+    canHaveMemory: boolean,
+    judgeSaved: () => Promise<{ judgement: Judgement }>,
+  ) {
     this.progress = progress;
     this.rehearsal = rehearsal;
     this.judgeSaved = judgeSaved;
     this.countdown = new Countdown(
       rehearsal.settings.rounds,
-      (round) => plannedSecondsOf(rehearsal, round),
+      (round) => plannedSecondsOf(rehearsal, round, canHaveMemory),
       Date.now(),
     );
     process.stderr.on('resize', this.redraw);
@@ -79,8 +84,8 @@ export class RunView implements Disposable {
 }
 
 /** What of a 0-based round is known before: its warm-ups and slices, and of the memory protocol what takes a set time. */
-function plannedSecondsOf(rehearsal: Rehearsal, round: number): number {
+function plannedSecondsOf(rehearsal: Rehearsal, round: number, canHaveMemory: boolean): number {
   const { slicePairs, sliceSeconds, warmupSeconds } = rehearsal.settings;
-  const memory = hasMemoryProtocol(rehearsal, round) ? memoryPlannedSeconds(sliceSeconds) : 0;
+  const memory = canHaveMemory && hasMemoryProtocol(rehearsal, round) ? memoryPlannedSeconds(sliceSeconds) : 0;
   return 2 * (slicePairs * sliceSeconds + warmupSeconds) + memory;
 }

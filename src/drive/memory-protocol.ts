@@ -13,7 +13,7 @@ import {
 import { keyCount, memorySample } from '../measure/server-memory.ts';
 import { Dataset, type Traffic } from '../plan/dataset.ts';
 import type { Plan } from '../plan/plan.ts';
-import { startServer } from '../servers/index.ts';
+import { isUrl, startServer } from '../servers/index.ts';
 import type { RunningServer, ServerLimits } from '../servers/server.ts';
 import { sendBulk } from './bulk.ts';
 import { Driver } from './driver.ts';
@@ -55,6 +55,10 @@ export interface MemoryProtocolOptions {
   /** `plannedSeconds`: what the stage takes at least. */
   onStage: (doing: string, plannedSeconds: number) => void;
 }
+
+/** Whether a run's servers will be such as have it, as far as that is known before they are started: see `hasMemoryProtocol`. */
+export const canHaveMemoryProtocol = (specs: Record<Arm, string>, { primaries }: ServerLimits): boolean =>
+  primaries === undefined && !Object.values(specs).some(isUrl);
 
 /** Whether a 0-based round ends with it, on servers that are started for it: those of others are not ours to fill and empty. */
 export function hasMemoryProtocol({ settings, arms }: Pick<Rehearsal, 'settings' | 'arms'>, round: number): boolean {

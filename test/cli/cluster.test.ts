@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ARMS, type Rehearsal } from '../../src/measure/rehearsal.ts';
 import { temporaryFile } from '../support/capture.ts';
-import { cutover } from '../support/cli.ts';
+import { cutover, root } from '../support/cli.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { monitorLine } from '../support/workload.ts';
 
@@ -47,4 +47,18 @@ test('a rehearsal on two clusters of three: every op is accounted for, those of 
   }
   assert.ok(caveats.some(({ id }) => id === 'cross-slot'));
   assert.deepEqual(JSON.parse(stdout).arms.candidate.primaries, 3);
+});
+
+test('a memory protocol that clusters do not have takes none of the time', async () => {
+  const capture = join(root, 'captures/sessions.monitor.gz');
+  const servers = ['--baseline', 'process:redis-server', '--candidate', 'process:redis-server'];
+  const leastSeconds = async (...flags: string[]) => {
+    const { code, stderr } = await cutover(['run', capture, ...servers, '--time', '1s', ...flags]);
+    assert.equal(code, 2, stderr);
+    return Number(/--time (\d+)s or more/.exec(stderr)![1]);
+  };
+  const full = ['--memory-protocol', 'full'];
+  const quick = await leastSeconds('--memory-protocol', 'quick');
+  assert.ok((await leastSeconds(...full)) > quick + 400);
+  assert.equal(await leastSeconds(...full, '--cluster', '3'), quick);
 });
