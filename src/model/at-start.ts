@@ -1,4 +1,5 @@
 /** Keys that were looked at when a capture began → what each family holds: types, encodings, sizes and times left, of all its keys. */
+import { decodeArgument } from '../capture/encode.ts';
 import type { Dataset as Sample, SampledKey } from '../capture/record/sidecar.ts';
 import { type ValueCounts, ValueHistogram } from './histogram.ts';
 import type { Family } from './model.ts';
@@ -35,6 +36,12 @@ export interface PlacedKey {
   key: SampledKey;
   family: number;
   weight: number;
+}
+
+/** The key's bytes. */
+export function nameOf({ key }: SampledKey): Uint8Array {
+  const text = Buffer.from(key, 'latin1');
+  return decodeArgument(text, 0, text.length);
 }
 
 /** How many keys a sampled key stands for, by database: each was looked at alike. */

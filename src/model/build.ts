@@ -168,9 +168,9 @@ async function readStretches(
   const fit = { ...(await fitOptions(options)), parts: ranges.length };
   const bytes = ranges.at(-1)?.end ?? 1;
   const shareOfRange = (range: StretchSetup['range']) => (range ? (range.end - range.start) / bytes : 1);
-  const setups = ranges.map((range) => ({
+  const setups = ranges.map((range, i) => ({
     ...{ name, range, capture, fit },
-    dataset: shareOf(datasetOf(known), shareOfRange(range)),
+    dataset: shareOf(datasetOf(known), shareOfRange(range), i === 0),
   }));
   const fitted = await fitStretches(setups, options.onProgress);
   const models = fitted.map(({ model }) => model);
@@ -188,10 +188,11 @@ async function readStretches(
   return { model, summary, halves: [first!, second!] };
 }
 
-/** A part of a capture saw that part of the lookups; what was there at first is told to all. */
-function shareOf({ lookups, ...atStart }: Dataset, share: number): Dataset {
+/** A part of a capture saw that part of the lookups; what was there at first is told to all, but is a list of all keys only for the first. */
+function shareOf({ lookups, isListed = false, ...atStart }: Dataset, share: number, isFirst: boolean): Dataset {
   return {
     ...atStart,
+    isListed: isListed && isFirst,
     ...(lookups
       ? { lookups: { hits: Math.round(lookups.hits * share), misses: Math.round(lookups.misses * share) } }
       : {}),
@@ -301,7 +302,6 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
   for (const { bursts, dataset } of sidecars) {
     usedBytes += bytesOfData(bursts[0]?.before ?? {});
     const keyspace = bursts[0]?.before?.keyspace;
-    const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
     // The dataset is counted when it is sampled, which may be after the burst.
     const byDatabase = keyspace
       ? Object.entries(keyspace).map(([db, fields]): [string, number] => [db, keysOf(fields)])
@@ -320,8 +320,24 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
     ...(Number.isFinite(lookups.hits + lookups.misses) ? { lookups } : {}),
     ...(Number.isFinite(usedBytes) ? { usedBytes: Math.max(0, usedBytes) } : {}),
     samples,
+    isListed: sidecars.every(listsAllKeys),
   };
 }
+
+/** Keys that may have come between the list and the first line. */
+const MAX_UNLISTED = 0.01;
+
+/** Whether every key was looked at, right before the lines: then there are about as many when these begin. */
+function listsAllKeys({ bursts, dataset }: Sidecar): boolean {
+  const [burst, ...more] = bursts;
+  if (!dataset?.complete || !burst?.before?.keyspace || more.length > 0) return false;
+  if (Date.parse(dataset.takenAt) > Date.parse(burst.startedAt)) return false;
+  const keys = Object.values(burst.before.keyspace).reduce((sum, fields) => sum + keysOf(fields), 0);
+  return Math.abs(keys - dataset.sampled.length) <= MAX_UNLISTED * keys;
+}
+
+/** Of one database, as INFO says them. */
+const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
 
 /**
  * What servers spend on the latencies of each command that somebody sent, which is much for a small dataset: HDR counts

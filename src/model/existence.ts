@@ -1,7 +1,10 @@
 /** What a fit has seen of keys, and what the server counted → which of them were there when the capture began. */
+import type { Dataset as Sample } from '../capture/record/sidecar.ts';
+import { nameOf } from './at-start.ts';
 import type { Fit } from './fit.ts';
 import { fillsMisses, type KeyStats } from './key-stats.ts';
 import { Birth } from './keyspace.ts';
+import { latin1 } from './roles.ts';
 import type { Dataset } from './summarize.ts';
 
 /** Before anything made a key: it surely was there, was not or may as well not have been, or nothing tells. */
@@ -12,6 +15,18 @@ const MIN_REFILLS = 8;
 
 /** Counts of one family, and its database. */
 export type Counts = KeyStats & { db: number };
+
+/** Births that made nothing. */
+const MISSES: ReadonlySet<number> = new Set([Birth.read, Birth.refilledLater, Birth.filledLater]);
+
+const LISTED = 1;
+const MAY_EXPIRE = 2;
+
+/** Whether a key lasts, or may have expired before it was asked for. */
+const listOf = (samples: readonly Sample[]) =>
+  new Map(samples.flatMap(({ sampled }) => sampled.map((key) => [listName(key.db, nameOf(key)), key.pttlMs < 0])));
+
+const listName = (db: number, key: Uint8Array) => `${db} ${latin1(key)}`;
 
 export interface AskedKey {
   /** One of `Existed`. */
@@ -36,6 +51,9 @@ export class Existence {
   private readonly fills: boolean[];
   private readonly dataset: Dataset;
   private readonly empty: boolean[];
+  /** Keys that were listed right before the first line, whether each lasts; by name, and by row. */
+  private readonly listed: ReadonlyMap<string, boolean> | undefined;
+  private readonly listedRows: Uint8Array;
 
   /** `families`: number of each template's family. */
   constructor(fit: Fit, families: readonly number[], stats: readonly Counts[], dataset: Dataset) {
@@ -46,6 +64,8 @@ export class Existence {
     this.dataset = dataset;
     this.empty = stats.map(({ db }) => dataset.keys !== undefined && (dataset.keys.get(db) ?? 0) === 0);
     this.fills = stats.map(fillsMisses);
+    this.listed = dataset.isListed ? listOf(dataset.samples ?? []) : undefined;
+    this.listedRows = this.rowsOfListed();
     this.shares = this.calibrated();
   }
 
@@ -69,7 +89,19 @@ export class Existence {
     }
     // The sample leaves it out: it is like the others of its family.
     const family = this.families[this.templateOf(db, key)]!;
-    return { existed: Existed.unproven, family, reads: 1, share: this.sharesOfAll[family]! };
+    const lasts = this.listed?.get(listName(db, key));
+    const existed = lasts ? Existed.yes : this.listed && lasts === undefined ? Existed.no : Existed.unproven;
+    return { existed, family, reads: 1, share: this.sharesOfAll[family]! };
+  }
+
+  private rowsOfListed(): Uint8Array {
+    const rows = new Uint8Array(this.keys.rows + 1);
+    for (const [name, lasts] of this.listed ?? []) {
+      const space = name.indexOf(' ');
+      const row = this.keys.rowOf(Number(name.slice(0, space)), Buffer.from(name.slice(space + 1), 'latin1'));
+      if (row > 0) rows[row] = lasts ? LISTED : MAY_EXPIRE;
+    }
+    return rows;
   }
 
   private familyOf(row: number): number {
@@ -78,6 +110,16 @@ export class Existence {
 
   /** One of `Existed`; what nobody asked for before it was made counts as not there. */
   of(row: number): number {
+    const birth = this.keys.birth[row];
+    // A list of all keys has the first word: who then found another, found one that had come meanwhile.
+    if (this.listed && birth !== undefined && birth !== 0 && birth !== Birth.written) {
+      if (this.listedRows[row] === LISTED) return Existed.yes;
+      if (this.listedRows[row] === 0 && birth !== Birth.found) return Existed.no;
+    }
+    return this.inferred(row);
+  }
+
+  private inferred(row: number): number {
     const number = this.familyOf(row);
     const fills = this.fills[number]!;
     switch (this.keys.birth[row]) {
@@ -102,7 +144,7 @@ export class Existence {
   /** Whether it surely was not there when it was asked for first, and that did not make it. */
   wasMissed(row: number): boolean {
     const birth = this.keys.birth[row]!;
-    return (birth === Birth.refilledLater || birth === Birth.filledLater) && this.of(row) === Existed.no;
+    return MISSES.has(birth) && this.of(row) === Existed.no;
   }
 
   /** Whether it is taken to have been there: of those of which nothing tells, so many as of the like. */

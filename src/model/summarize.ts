@@ -1,8 +1,7 @@
 /** What a fit has learnt → the model. */
 import { COMMANDS } from '../capture/commands.ts';
-import { decodeArgument } from '../capture/encode.ts';
 import type { Dataset as Sample } from '../capture/record/sidecar.ts';
-import { describeAtStart, fitWeights, type PlacedKey, weightsOf } from './at-start.ts';
+import { describeAtStart, fitWeights, nameOf, type PlacedKey, weightsOf } from './at-start.ts';
 import { type ClientClass, type ClientHabit, classify, peakOverlap } from './clients.ts';
 import type { ElementSample } from './elements.ts';
 import { type Counts, Existed, Existence } from './existence.ts';
@@ -44,6 +43,8 @@ export interface Dataset {
   lookups?: { hits: number; misses: number };
   /** What was looked at when the capture began, by each node's recorder. */
   samples?: readonly Sample[];
+  /** Whether the samples list every key that there was right before the first line. */
+  isListed?: boolean;
   /** Bytes of keys and values then, with what the server spends on them. */
   usedBytes?: number;
 }
@@ -127,11 +128,9 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
 function placeSamples(fit: Fit, samples: readonly Sample[]): PlacedKey[] {
   return samples.flatMap((sample) => {
     const weights = weightsOf(sample);
-    return sample.sampled.map((key): PlacedKey => {
-      const text = Buffer.from(key.key, 'latin1');
-      const bytes = decodeArgument(text, 0, text.length);
-      return { key, family: fit.template(key.db, bytes), weight: weights.get(key.db)! };
-    });
+    return sample.sampled.map(
+      (key): PlacedKey => ({ key, family: fit.template(key.db, nameOf(key)), weight: weights.get(key.db)! }),
+    );
   });
 }
 

@@ -7,6 +7,7 @@ import { encodeArgument } from '../../src/capture/encode.ts';
 import { type SampledKey, type Sidecar, sidecarPath, writeSidecar } from '../../src/capture/record/sidecar.ts';
 import { buildModel } from '../../src/model/build.ts';
 import { applyOverrides } from '../../src/model/changed-model.ts';
+import { Existed } from '../../src/model/existence.ts';
 import { mergeModels } from '../../src/model/merge.ts';
 import { type Model, modelSchema } from '../../src/model/model.ts';
 import { preloadFrom } from '../../src/plan/filling.ts';
@@ -200,6 +201,38 @@ test('nodes add up, parts keep what the first one saw', async () => {
   assert.equal(family(joined, 'page:{int}').atStart!.keys, 1000);
   assert.ok(joined.families.every(({ keys, atStart }) => keys > 0 || atStart));
   assert.deepEqual([joined.keysAtStart, joined.sampledAtStart], [a.keysAtStart, a.sampledAtStart]);
+});
+
+test('a list of all keys says which were there, if it was made right before the lines', async () => {
+  const lines = [
+    ...gets(['page:1', 'page:2', 'page:3', 'page:4']),
+    // Filled after a miss, as it looks: but it was there.
+    { atUs: START_US + 4500, args: ['get', 'page:5'] },
+    { atUs: START_US + 5000, args: ['set', 'page:5', 'x'] },
+  ];
+  const builtWith = async (changes: { complete?: boolean; takenAt?: string; keys?: number }) => {
+    const path = temporaryFile('app.monitor', `OK\n${lines.map(monitorLine).join('')}`);
+    const startedAt = new Date(START_US / 1000).toISOString();
+    const sampled = [string('page:1'), string('page:3', 100, { pttlMs: 100_000 }), string('page:5'), string('page:6')];
+    const { complete = true, takenAt = startedAt, keys = sampled.length } = changes;
+    await writeSidecar(path, {
+      ...{ schema: 'cutover/capture@1', recordedAt: startedAt, server: { product: 'redis', version: '7.0.15' } },
+      dataset: { takenAt, keys: { 0: keys }, complete, sampled },
+      bursts: [{ startedAt, before: { keyspace: { db0: `keys=${keys},expires=0` } } }],
+    });
+    const { model, captured } = await buildModel(path, { keepKeys: true });
+    const names = [1, 2, 3, 4, 5, 9].map((i) => Buffer.from(`page:${i}`));
+    return { model, existed: names.map((name) => captured!.existence.ofKey(0, name).existed) };
+  };
+  const { yes, no, unproven } = Existed;
+  const { model, existed } = await builtWith({});
+  // One that expires may have done so before; of one that no line has only the list tells.
+  assert.deepEqual(existed, [yes, no, unproven, no, yes, no]);
+  const [class0] = family(model, 'page:{int}').classes;
+  assert.deepEqual([class0!.readFirst, class0!.found], [1, 2 / 5]);
+  const read = [unproven, unproven, unproven, unproven, no, unproven];
+  for (const changes of [{ complete: false }, { keys: 5 }, { takenAt: new Date(START_US / 1000 + 1).toISOString() }])
+    assert.deepEqual((await builtWith(changes)).existed, read);
 });
 
 test('memory at first is that of keys, without what a server spends on itself', async () => {
