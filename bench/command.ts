@@ -3,13 +3,12 @@
  * run. Everything in processes of their own, from their start to their end. `command.ts [ROUNDS] [MB]`, after `npm run build`.
  */
 import { execFileSync } from 'node:child_process';
-import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { INPUTS, writeCapture } from './inputs.ts';
-import { printHeader, printRow } from './table.ts';
+import { printTables } from './tables.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 3);
 const FILE_BYTES = Number(process.argv[3] ?? 2000) * 1e6;
@@ -33,30 +32,24 @@ const WORKS: Record<string, { args: string[]; gzip?: boolean }> = {
 const folder = mkdtempSync(join(tmpdir(), 'cutover-bench-'));
 const peakFile = join(folder, 'peak');
 try {
-  for (const [name, input] of Object.entries(INPUTS)) {
-    const path = join(folder, 'capture.log');
-    const lines = writeCapture(path, input, FILE_BYTES);
-    const { size } = statSync(path);
-    const all: number[] = [];
-    printHeader(name, size, lines);
-    for (const [work, { args, gzip }] of Object.entries(WORKS)) {
-      if (gzip) await pipeline(createReadStream(path), createGzip({ level: 1 }), createWriteStream(`${path}.gz`));
-      const rounds = Array.from({ length: gzip ? 1 : ROUNDS }, () => {
-        const reference = seconds('wc', ['-l', path]);
-        const time = seconds(process.execPath, [...['--import', notePeak], ...args, gzip ? `${path}.gz` : path]);
-        return { reference, time, rssBytes: Number(readFileSync(peakFile, 'latin1')) };
-      });
-      const references = rounds.map(({ reference }) => reference);
-      all.push(...references);
-      printRow(work, {
-        ...{ size, lines, references, times: rounds.map(({ time }) => time) },
-        rssBytes: Math.max(...rounds.map(({ rssBytes }) => rssBytes)),
-      });
-    }
-    printRow('wc -l', { size, lines, times: all, references: all });
-  }
+  await printTables(Object.keys(WORKS), FILE_BYTES, measure);
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+async function measure(work: string, path: string) {
+  const { args, gzip } = WORKS[work]!;
+  if (gzip) await pipeline(createReadStream(path), createGzip({ level: 1 }), createWriteStream(`${path}.gz`));
+  const rounds = Array.from({ length: gzip ? 1 : ROUNDS }, () => {
+    const reference = seconds('wc', ['-l', path]);
+    const time = seconds(process.execPath, [...['--import', notePeak], ...args, gzip ? `${path}.gz` : path]);
+    return { reference, time, rssBytes: Number(readFileSync(peakFile, 'latin1')) };
+  });
+  return {
+    times: rounds.map(({ time }) => time),
+    references: rounds.map(({ reference }) => reference),
+    rssBytes: Math.max(...rounds.map(({ rssBytes }) => rssBytes)),
+  };
 }
 
 function seconds(file: string, args: string[]): number {

@@ -4,11 +4,7 @@
  */
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { INPUTS, writeCapture } from './inputs.ts';
-import { printHeader, printRow } from './table.ts';
+import { printTables } from './tables.ts';
 import type { WorkMessage } from './works.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 7);
@@ -19,24 +15,7 @@ const WORKS = [
   ...['whole model', 'whole model, two threads'],
 ];
 
-const folder = mkdtempSync(join(tmpdir(), 'cutover-bench-'));
-try {
-  for (const [name, input] of Object.entries(INPUTS)) {
-    const path = join(folder, 'capture.log');
-    const lines = writeCapture(path, input, FILE_BYTES);
-    const { size } = statSync(path);
-    const all: number[] = [];
-    printHeader(name, size, lines);
-    for (const work of WORKS) {
-      const { times, references, rssBytes } = await measure(work, path);
-      all.push(...references);
-      printRow(work, { size, lines, times, references, rssBytes });
-    }
-    printRow('wc -l', { size, lines, times: all, references: all });
-  }
-} finally {
-  rmSync(folder, { recursive: true });
-}
+await printTables(WORKS, FILE_BYTES, measure);
 
 /** Rounds of the work, each behind one of the reference: what else runs on the machine disturbs both. */
 async function measure(work: string, path: string) {

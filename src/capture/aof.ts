@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Caveat, CutoverError } from '../errors.ts';
-import { NO_COMMAND, SourceKind } from './batch.ts';
+import { SourceKind } from './batch.ts';
 import { Decoder } from './decoder.ts';
 import { noTraits } from './dialect.ts';
 import { startsWith } from './line.ts';
@@ -191,7 +191,7 @@ export class AofDecoder extends Decoder {
   private addRecord(args: number, length: number): void {
     const { scanner } = this;
     const { batch } = scanner;
-    const r = batch.count++;
+    const r = batch.count;
     const steps = this.inSecond++ * this.stepUs;
     batch.atUs[r] = this.secondUs + Math.floor(this.timestamps > 0 ? Math.min(steps, SECOND_US - 1) : steps);
     batch.line[r] = scanner.lines;
@@ -200,10 +200,9 @@ export class AofDecoder extends Decoder {
     if (this.sourceNumber < 0) this.sourceNumber = scanner.sourceNamed('aof');
     batch.source[r] = this.sourceNumber;
     batch.kind[r] = SourceKind.client;
-    batch.command[r] = NO_COMMAND;
-    batch.keyLow[r] = 0;
-    batch.keyHigh[r] = 0;
-    scanner.commit(args);
+    const name = batch.firstArg[r]!;
+    batch.command[r] = scanner.commandNumber(batch.argStart[name]!, batch.argEnd[name]!);
+    scanner.add(args);
   }
 }
 

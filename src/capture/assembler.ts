@@ -128,6 +128,9 @@ export class I64 extends Value {
 }
 
 export class F64 extends Value {
+  below(that: F64) {
+    return new I32([this.code, that.code, 0x63]);
+  }
   add(that: F64) {
     return new F64([this.code, that.code, 0xa0]);
   }
@@ -146,6 +149,9 @@ export class V128 extends Value {
   }
   equalBytes(that: V128) {
     return this.with(that, 0x23);
+  }
+  xor(that: V128) {
+    return this.with(that, 0x51);
   }
   belowBytesSigned(that: V128) {
     return this.with(that, 0x25);
@@ -167,6 +173,42 @@ export class V128 extends Value {
   }
   shiftRight16(bits: number) {
     return new V128([this.code, i32(bits).code, ...simd(0x8d)]);
+  }
+
+  add32(that: V128) {
+    return this.with(that, 0xae);
+  }
+  multiply32(that: V128) {
+    return this.with(that, 0xb5);
+  }
+  subtract32(that: V128) {
+    return this.with(that, 0xb1);
+  }
+  shiftLeft32(bits: number) {
+    return new V128([this.code, i32(bits).code, ...simd(0xab)]);
+  }
+  equal32(that: V128) {
+    return this.with(that, 0x37);
+  }
+  /** Comparisons of these are signed. */
+  below32(that: V128) {
+    return this.with(that, 0x39);
+  }
+  above32(that: V128) {
+    return this.with(that, 0x3b);
+  }
+  aboveBytes(that: V128) {
+    return this.with(that, 0x27);
+  }
+  any() {
+    return new I32([this.code, ...simd(0x53)]);
+  }
+  /** With one lane from memory. */
+  loadLane32(at: I32, lane: number, offset = 0) {
+    return new V128([at.code, this.code, ...simd(0x56), ...access(offset), lane]);
+  }
+  shiftRight32(bits: number) {
+    return new V128([this.code, i32(bits).code, ...simd(0xad)]);
   }
 
   /** Products of 16-bit lanes, neighbours added: four 32-bit lanes. */
@@ -212,6 +254,12 @@ export const load64 = (at: I32, offset = 0) => new I64([at.code, 0x29, ...access
 export const loadF64 = (at: I32, offset = 0) => new F64([at.code, 0x2b, ...access(offset)]);
 export const load128 = (at: I32, offset = 0) => new V128([at.code, ...simd(0x00), ...access(offset)]);
 
+export const store128 = (at: I32, value: V128, offset = 0): Code => [
+  at.code,
+  value.code,
+  ...simd(0x0b),
+  ...access(offset),
+];
 export const store8 = (at: I32, value: I32, offset = 0): Code => [at.code, value.code, 0x3a, ...access(offset)];
 export const store32 = (at: I32, value: I32, offset = 0): Code => [at.code, value.code, 0x36, ...access(offset)];
 export const store64 = (at: I32, value: I64, offset = 0): Code => [at.code, value.code, 0x37, ...access(offset)];
@@ -282,7 +330,7 @@ class LocalF64 extends F64 {
   }
 }
 
-class LocalV128 extends V128 {
+export class LocalV128 extends V128 {
   private readonly index: number;
 
   constructor(index: number) {

@@ -18,10 +18,21 @@ export interface Batch {
   source: Uint32Array;
   kind: Uint8Array;
   /** Number of the way that the command is spelled; NO_COMMAND where it has none. */
-  command: Uint32Array;
-  /** Hash of the first argument in the database, see `hash64`, where that is a key; both 0 where it is not known. */
+  command: Int32Array;
+  /** Two halves of the hash of each record's first argument as a key of the database, see `hash64`; both 0 where it is not known. Set by `hashKeys`. */
   keyLow: Int32Array;
   keyHigh: Int32Array;
+  keysHashed: boolean;
+  /** Of a child, line of the command that it belongs to, 0 for an orphan; set by the one who looks at it as ops. */
+  parentLine: Float64Array;
+  /**
+   * Numbers of the records that matter to others, or that others matter to, and a few more, in their order; and the
+   * database in which the source of each was seen before, NO_DB if it was not. All others are commands of clients that came
+   * over TCP, later than the one before, whose names have no traits.
+   */
+  notable: Uint32Array;
+  dbBefore: Int32Array;
+  notableCount: number;
   firstArg: Uint32Array;
   argStart: Uint32Array;
   argEnd: Uint32Array;
@@ -29,9 +40,12 @@ export interface Batch {
   argLength: Uint32Array;
   /** Where `bytes` holds the text that stands for a credential. */
   redactedAt: number;
+  hashKeys(): void;
+  /** Sets the database that a source was seen in last. */
+  setDb(source: number, db: number): void;
 }
 
-export const NO_COMMAND = 0xffffffff;
+export const NO_COMMAND = -1;
 /** Text of a server that leaves quotes and backslashes as they are (Valkey 8.1.0 and 8.1.1). */
 export const UNQUOTED = 0xffffffff;
 export const REDACTED = Buffer.from('(redacted)');

@@ -368,12 +368,6 @@ export function commandInfo(command: string, firstArgument: string | undefined):
   );
 }
 
-/** Whether the first argument of a command (lower case) is a key, whatever the others are. */
-export function keyIsFirst(command: string): boolean {
-  const [spec] = COMMANDS.get(command)?.keySpecs ?? [];
-  return spec !== undefined && 'index' in spec.begin && spec.begin.index === 1 && spec.find.kind === 'range';
-}
-
 export interface KeyPosition {
   index: number;
   access: Access;

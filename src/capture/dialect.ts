@@ -6,7 +6,7 @@ import type { OpView } from './ops.ts';
 export type Clock = 'start' | 'end' | 'unknown';
 
 /** What a command tells of who sent it. */
-const Role = { none: 0, connection: 1, read: 2, write: 3, clientWrite: 4, set: 5, effect: 6 } as const;
+export const Role = { none: 0, connection: 1, read: 2, write: 3, clientWrite: 4, set: 5, effect: 6 } as const;
 
 /** Visible since Redis 7.0. */
 const SHOWN_SINCE_7 = new Set(['client', 'quit']);
@@ -18,7 +18,7 @@ const CALLS = /^(eval|fcall)/;
 const DATABASES = 16;
 /** Fewer writes say nothing. */
 const MIN_REPLICA_WRITES = 20;
-const NO_DB = -1;
+export const NO_DB = -1;
 const NO_WRITER = -1;
 const MANY_WRITERS = -2;
 /** Options that a primary adds to what it sends its replicas. */
@@ -104,17 +104,24 @@ export class Dialect {
   private writes = 0;
   /** The writer sent what a primary makes of other commands: PXAT, KEEPTTL, PEXPIREAT. */
   private sendsEffects = false;
-  /** By source: database as of its line before; whether it sent what no primary sends: a read, a handshake, a blocking command. */
-  private dbs = new Int32Array(256).fill(NO_DB);
+  /** By source: whether it sent what no primary sends: a read, a handshake, a blocking command. */
   private isClient = new Uint8Array(256);
 
-  /** Must see every command of a client, in order. */
-  see(op: OpView, role: number, clientId: number, db: number): void {
-    if (clientId >= this.dbs.length) this.grow(clientId);
-    const before = this.dbs[clientId]!;
-    this.dbs[clientId] = db;
-    if (role === Role.connection) this.seeConnection(op, before);
-    else if (role !== Role.none && this.writer !== MANY_WRITERS) this.seeData(op, role);
+  /** Whether `seeData` must see every command of a client still. */
+  get seeksWriter(): boolean {
+    return this.writer !== MANY_WRITERS;
+  }
+
+  /** Looks for the link to a primary, which all writes come from. */
+  seeData(op: OpView, role: number): void {
+    if (role === Role.none || role === Role.connection) return;
+    const { clientId } = op;
+    if (role === Role.read || role === Role.clientWrite) this.markClient(clientId);
+    if (role === Role.read) return;
+    this.writes++;
+    if (this.writer === NO_WRITER) this.writer = clientId;
+    else if (this.writer !== clientId) this.writer = MANY_WRITERS;
+    this.sendsEffects ||= role === Role.effect || (role === Role.set && hasEffectOption(op));
   }
 
   /** `source`: the text of a source. */
@@ -127,46 +134,41 @@ export class Dialect {
     };
   }
 
-  /** Looks for the link to a primary, which all writes come from. */
-  private seeData(op: OpView, role: number): void {
-    const { clientId } = op;
-    if (role === Role.read || role === Role.clientWrite) this.isClient[clientId] = 1;
-    if (role === Role.read) return;
-    this.writes++;
-    if (this.writer === NO_WRITER) this.writer = clientId;
-    else if (this.writer !== clientId) this.writer = MANY_WRITERS;
-    this.sendsEffects ||= role === Role.effect || (role === Role.set && hasEffectOption(op));
-  }
-
-  private seeConnection(op: OpView, before: number): void {
+  /**
+   * Must see all commands of the connection, in order; `before`: the client's database as of its line before, NO_DB if there
+   * is none. Returns the database that the client has got, where its line does not show it; NO_DB otherwise.
+   */
+  seeConnection(op: OpView, before: number): number {
     const { command, clientId } = op;
-    if (command === 'select') this.seeSelect(op, before);
-    else if (command === 'hello' || (command === 'auth' && op.argCount > 1 && REDACTED.equals(op.arg(1)))) {
+    if (command !== 'select' && command !== 'ping') this.markClient(clientId);
+    if (command === 'select') return this.seeSelect(op, before);
+    if (command === 'hello' || (command === 'auth' && op.argCount > 1 && REDACTED.equals(op.arg(1)))) {
       this.since624 = true;
     } else if (command === 'auth') this.clearAuth = true;
     else if (SHOWN_SINCE_7.has(command)) this.since7 = true;
-    if (command !== 'select' && command !== 'ping') this.isClient[clientId] = 1;
+    return NO_DB;
   }
 
   /** The header of a SELECT shows the new database where lines are printed after execution, the old one where before. */
-  private seeSelect(op: OpView, before: number): void {
+  private seeSelect(op: OpView, before: number): number {
     const wanted = op.argCount === 2 && op.argLength(1) <= 2 ? Number(Buffer.from(op.arg(1)).toString('latin1')) : -1;
-    if (!(wanted >= 0 && wanted < DATABASES) || wanted === before) return;
+    if (!(wanted >= 0 && wanted < DATABASES) || wanted === before) return NO_DB;
     if (op.db !== wanted) {
       this.startVotes++;
-      this.dbs[op.clientId] = wanted;
-    } else if (before !== NO_DB) this.endVotes++;
+      return wanted;
+    }
+    if (before !== NO_DB) this.endVotes++;
     else if (wanted > 0) this.weakEndVotes++;
+    return NO_DB;
   }
 
-  private grow(clientId: number): void {
-    const size = 2 ** Math.ceil(Math.log2(clientId + 1));
-    const dbs = new Int32Array(size).fill(NO_DB);
-    dbs.set(this.dbs);
-    this.dbs = dbs;
-    const isClient = new Uint8Array(size);
-    isClient.set(this.isClient);
-    this.isClient = isClient;
+  private markClient(clientId: number): void {
+    if (clientId >= this.isClient.length) {
+      const isClient = new Uint8Array(2 ** Math.ceil(Math.log2(clientId + 1)));
+      isClient.set(this.isClient);
+      this.isClient = isClient;
+    }
+    this.isClient[clientId] = 1;
   }
 }
 

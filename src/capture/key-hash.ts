@@ -4,13 +4,11 @@ import {
   branch,
   branchIf,
   type Code,
-  type I32,
-  i32,
   type LocalI32,
-  load32,
+  type LocalV128,
   loop,
   type Routine,
-  when,
+  type V128,
 } from './assembler.ts';
 
 /** The two halves of the last `hash64`, signed; it returns nothing so that a key costs no allocation. */
@@ -58,45 +56,68 @@ function finish(h: number): number {
   return h ^ (h >>> 16);
 }
 
+/** Longer texts are left to JavaScript: what is left of one must fit into a signed byte. */
+export const MAX_CODED_BYTES = 120;
+
 /**
- * Code that leaves the same in `low` and `high` for the text in the program's memory, three bytes beyond which it reads;
- * a test holds the two against each other.
+ * Code for four texts at once, one in each lane: leaves in `low` and `high` what `hash64` does, which a test holds it
+ * against. As many bytes are read of each text as of the longest, and up to three more. `lengths`: MAX_CODED_BYTES at most.
  */
-export function hashCode(routine: Routine, text: I32, length: I32, seed: I32, low: LocalI32, high: LocalI32): Code[] {
-  const [a, b] = [low, high];
-  const at = routine.i32();
-  const end = routine.i32();
-  const word = routine.i32();
-  const mix: Code[] = [
-    a.set(a.xor(word).multiply(FACTOR_A).rotateLeft(15)),
-    b.set(b.xor(word).multiply(FACTOR_B).rotateLeft(13).add(a)),
+export function hashCode(
+  routine: Routine,
+  constant: (lanes: number[]) => V128,
+  texts: LocalI32[],
+  lengths: V128,
+  seeds: V128,
+) {
+  const vector = () => routine.v128();
+  const low = vector();
+  const high = vector();
+  const words = vector();
+  const left = vector();
+  const mask = vector();
+  const product = vector();
+  const zero = constant([0]);
+  const rotated = (v: V128, bits: number) => [
+    product.set(v),
+    product.set(product.shiftLeft32(bits).or(product.shiftRight32(32 - bits))),
   ];
-  const finished = (h: LocalI32): Code[] => [
-    h.set(h.xor(h.shiftRight(16)).multiply(0x85ebca6b | 0)),
-    h.set(h.xor(h.shiftRight(13)).multiply(0xc2b2ae35 | 0)),
-    h.set(h.xor(h.shiftRight(16))),
+  const finished = (h: LocalV128): Code[] => [
+    h.set(h.xor(h.shiftRight32(16)).multiply32(constant([0x85ebca6b]))),
+    h.set(h.xor(h.shiftRight32(13)).multiply32(constant([0xc2b2ae35]))),
+    h.set(h.xor(h.shiftRight32(16))),
   ];
-  return [
-    a.set(seed.xor(SEED_A)),
-    b.set(seed.xor(SEED_B)),
-    at.set(text),
-    end.set(text.add(length)),
-    block((rest) => [
+  /** Only where a text goes on. */
+  const become = (v: LocalV128, next: V128) => v.set(v.xor(v.xor(next).and(mask)));
+  const code: Code[] = [
+    low.set(seeds.xor(constant([SEED_A]))),
+    high.set(seeds.xor(constant([SEED_B]))),
+    left.set(lengths),
+    block((done) => [
       loop((more) => [
-        branchIf(rest, end.subtract(at).below(4)),
-        word.set(load32(at)),
-        ...mix,
-        at.set(at.add(4)),
+        mask.set(left.above32(zero)),
+        branchIf(done, mask.any().isZero()),
+        words.set(zero),
+        ...texts.map((text, lane) => words.set(words.loadLane32(text, lane))),
+        // Bytes behind the end are zeros.
+        words.set(
+          words.and(
+            left.shuffle(left, [0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12]).aboveBytes(constant([0x03020100])),
+          ),
+        ),
+        ...rotated(low.xor(words).multiply32(constant([FACTOR_A])), 15),
+        become(low, product),
+        ...rotated(high.xor(words).multiply32(constant([FACTOR_B])), 13),
+        become(high, product.add32(low)),
+        left.set(left.subtract32(constant([4]))),
+        ...texts.map((text) => text.set(text.add(4))),
         branch(more),
       ]),
     ]),
-    when(at.below(end), [
-      word.set(load32(at).and(i32(1).shiftLeft(end.subtract(at).shiftLeft(3)).subtract(1))),
-      ...mix,
-    ]),
-    b.set(b.add(a.multiply(5)).add(length)),
-    a.set(a.xor(length)),
-    ...finished(a),
-    ...finished(b),
+    high.set(high.add32(low).add32(low.shiftLeft32(2)).add32(lengths)),
+    low.set(low.xor(lengths)),
+    ...finished(low),
+    ...finished(high),
   ];
+  return { code, low, high };
 }

@@ -351,16 +351,14 @@ export class LineParser {
     const { batch } = this.scanner;
     const first = batch.firstArg[batch.count]!;
     const plain = batch.argLength[first] === batch.argEnd[first]! - batch.argStart[first]!;
-    const r = batch.count++;
+    const r = batch.count;
     batch.atUs[r] = this.seconds * 1e6 + this.micros();
     batch.line[r] = this.scanner.lines;
     batch.db[r] = this.db;
     batch.source[r] = source;
     batch.kind[r] = kind;
-    batch.keyLow[r] = 0;
-    batch.keyHigh[r] = 0;
     batch.command[r] = plain ? this.scanner.commandNumber(batch.argStart[first]!, batch.argEnd[first]!) : NO_COMMAND;
-    this.scanner.commit(this.args);
+    this.scanner.add(this.args);
   }
 
   /** Kvrocks prints the number of microseconds without leading zeros: there `.42` is 42 µs, elsewhere 420,000. */

@@ -2,29 +2,13 @@
 import { type Batch, NO_COMMAND, REDACTED, SourceKind, UNQUOTED } from './batch.ts';
 import { ByteTable } from './byte-table.ts';
 import { COMMANDS, type CommandInfo } from './commands.ts';
-import { Dialect, roleOf } from './dialect.ts';
+import { Dialect, NO_DB, roleOf } from './dialect.ts';
 import { decodeArgument, decodeUnquoted } from './encode.ts';
 import { hash64, hashHigh, hashLow } from './key-hash.ts';
+import { Trait, traitsOf } from './traits.ts';
 
 export type OpKind = 'command' | 'script-child' | 'module-child';
 
-const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
-/** While a script keeps the server busy, others may still send these between its children. */
-const ALLOWED_WHILE_BUSY = new Set([
-  'watch',
-  'unwatch',
-  'multi',
-  'discard',
-  'auth',
-  'hello',
-  'script',
-  'function',
-  'shutdown',
-  'reset',
-  'quit',
-]);
-/** Commands with credentials among their arguments. */
-const SECRETIVE = new Set(['auth', 'acl', 'config', 'hello', 'migrate']);
 const AUTH = Buffer.from('AUTH');
 const AUTH2 = Buffer.from('AUTH2');
 /** Longer ones cannot be commands: only so much of them is kept. */
@@ -42,9 +26,8 @@ interface Name {
   id: number;
   info: CommandInfo | undefined;
   role: number;
-  callsScript: boolean;
-  allowedWhileBusy: boolean;
-  secretive: boolean;
+  /** Those of `Trait` that it has. */
+  traits: number;
 }
 
 /** Numbers of commands by name, the same in all captures that are read together. */
@@ -88,14 +71,13 @@ export class OpState {
     this.names = names;
   }
 
-  /** Must see the time of every op. */
-  seeTime(atUs: number): void {
+  /** `before`: the time of the op before; must see all that are earlier than that, and the first one. */
+  seeTime(atUs: number, before: number): void {
     if (this.firstUs === 0) this.firstUs = atUs;
-    else if (atUs < this.lastUs - MIN_STEP_US) {
+    else if (atUs < before - MIN_STEP_US) {
       this.stepsBack++;
-      this.largestStepUs = Math.max(this.largestStepUs, this.lastUs - atUs);
+      this.largestStepUs = Math.max(this.largestStepUs, before - atUs);
     }
-    this.lastUs = atUs;
   }
 
   /** The name that `bytes[start..end)` spells; `number`: of the spelling, if the scanner knows it. */
@@ -118,18 +100,11 @@ export class OpState {
       .toString('latin1')
       .toLowerCase();
     const info = COMMANDS.get(text);
-    const callsScript = SCRIPT_CALLS.has(text);
-    const allowedWhileBusy = ALLOWED_WHILE_BUSY.has(text);
-    const secretive = SECRETIVE.has(text);
-    const id = this.names.id(text);
-    return { text, id, info, role: roleOf(text, info), callsScript, allowedWhileBusy, secretive };
+    return { text, id: this.names.id(text), info, role: roleOf(text, info), traits: traitsOf(text) };
   }
 }
 
-const NO_NAME: Name = {
-  ...{ text: '', id: 0, info: undefined, role: 0 },
-  ...{ callsScript: false, allowedWhileBusy: false, secretive: false },
-};
+const NO_NAME: Name = { text: '', id: 0, info: undefined, role: 0, traits: 0 };
 /** By SourceKind. */
 const KINDS: readonly OpKind[] = ['command', 'command', 'script-child', 'module-child'];
 
@@ -137,8 +112,6 @@ const isLower = (byte: number) => byte >= 0x61 && byte <= 0x7a;
 
 /** A cursor over a batch: `while (view.next())`. Its properties and arguments are those of the current op. */
 export class OpView {
-  /** Line of the command that a child belongs to; 0 for commands and orphans. */
-  parentLine = 0;
   /** Number of the file among those that are read together. */
   node = 0;
   /** What `argStart` and `argEnd` refer to. */
@@ -211,29 +184,75 @@ export class OpView {
     return this.batch.length[this.record]!;
   }
 
+  /** Line of the command that a child belongs to; 0 for commands and orphans. */
+  get parentLine(): number {
+    const { batch, record } = this;
+    return batch.kind[record]! >= SourceKind.script ? batch.parentLine[record]! : 0;
+  }
+
   /** Goes to the next op; false at the end of the batch. */
   next(): boolean {
+    const r = this.record + 1;
+    if (r === 0) this.lookThrough();
+    if (r >= this.batch.count) return false;
+    this.goTo(r);
+    return true;
+  }
+
+  private goTo(record: number): void {
     const { batch, state } = this;
-    if (this.record + 1 >= batch.count) return false;
-    const r = ++this.record;
-    this.first = batch.firstArg[r]!;
-    state.seeTime(batch.atUs[r]!);
-    const number = batch.command[r]!;
+    this.record = record;
+    this.first = batch.firstArg[record]!;
+    const number = batch.command[record]!;
     this.name = (number === NO_COMMAND ? undefined : state.scanned[number]) ?? this.readName(number);
-    const { name } = this;
-    const source = batch.kind[r]!;
+  }
+
+  /** What depends on the ops before is found out for all of the batch at once: parents, what the dialect shows, and times. */
+  private lookThrough(): void {
+    const { batch, state } = this;
+    const { count, notable, notableCount } = batch;
+    if (count === 0) return;
+    let r = 0;
+    for (let i = 0; i < notableCount; i++) {
+      this.passOver(r, notable[i]!);
+      r = notable[i]!;
+      this.look(r++, i);
+    }
+    this.passOver(r, count);
+    state.lastUs = batch.atUs[count - 1]!;
+  }
+
+  /** Records that are not notable; their writer may be. */
+  private passOver(from: number, to: number): void {
+    const { state } = this;
+    if (from === to) return;
+    state.commands += to - from;
+    state.openScript = 0;
+    for (let r = from; r < to && state.dialect.seeksWriter; r++) {
+      this.goTo(r);
+      state.dialect.seeData(this, this.name.role);
+    }
+  }
+
+  /** `place`: of the record among those that are notable. */
+  private look(record: number, place: number): void {
+    this.goTo(record);
+    const { batch, state, name } = this;
+    const { traits } = name;
+    state.seeTime(batch.atUs[record]!, record === 0 ? state.lastUs : batch.atUs[record - 1]!);
+    const source = batch.kind[record]!;
     if (source >= SourceKind.script) this.attach(source);
     else {
-      this.parentLine = 0;
       state.commands++;
       if (source === SourceKind.unix) state.unixCommands++;
-      state.dialect.see(this, name.role, batch.source[r]!, batch.db[r]!);
-      // Asked in this order, the answers seldom change from one op to the next.
-      if (name.callsScript) state.openScript = batch.line[r]!;
-      else if (state.openScript !== 0 && !name.allowedWhileBusy) state.openScript = 0;
+      if ((traits & Trait.connection) !== 0) {
+        const db = state.dialect.seeConnection(this, batch.dbBefore[place]!);
+        if (db !== NO_DB) this.setDb(place, db);
+      } else if (state.dialect.seeksWriter) state.dialect.seeData(this, name.role);
+      if ((traits & Trait.callsScript) !== 0) state.openScript = batch.line[record]!;
+      else if ((traits & Trait.allowedWhileBusy) === 0) state.openScript = 0;
     }
-    if (name.secretive) this.hideSecrets();
-    return true;
+    if ((traits & Trait.secretive) !== 0) this.hideSecrets();
   }
 
   /** Decoded bytes of argument `index` (0 is the command's name); `(redacted)` for a credential. Valid until the next batch. */
@@ -271,6 +290,7 @@ export class OpView {
   /** Leaves the hash of argument `index` as a key of the op's database in `keyLow` and `keyHigh`. */
   hashKey(index: number): void {
     const { batch, record } = this;
+    if (!batch.keysHashed) batch.hashKeys();
     const low = batch.keyLow[record]!;
     const high = batch.keyHigh[record]!;
     if (index === 1 && (low | high) !== 0) {
@@ -303,7 +323,6 @@ export class OpView {
     this.record = other.record;
     this.name = other.name;
     this.first = other.first;
-    this.parentLine = other.parentLine;
   }
 
   private readName(number: number): Name {
@@ -313,15 +332,27 @@ export class OpView {
     return this.state.name(decoded, 0, decoded.length, NO_COMMAND);
   }
 
+  /** The client of a notable record has that database behind it, whatever its line shows. */
+  private setDb(place: number, db: number): void {
+    const { source, count, notable, notableCount, dbBefore, setDb } = this.batch;
+    const client = source[notable[place]!]!;
+    let next = notable[place]! + 1;
+    while (next < count && source[next] !== client) next++;
+    if (next === count) setDb(client, db);
+    let i = place + 1;
+    while (i < notableCount && notable[i]! < next) i++;
+    if (i < notableCount && notable[i] === next) dbBefore[i] = db;
+  }
+
   /** Finds the parent of a child. */
   private attach(source: number): void {
-    const { state } = this;
+    const { batch, state, record } = this;
     if (source === SourceKind.module) {
       state.moduleChildren++;
-      this.parentLine = this.nextCommandLine();
+      batch.parentLine[record] = this.nextCommandLine();
     } else {
       state.scriptChildren++;
-      this.parentLine = state.openScript;
+      batch.parentLine[record] = state.openScript;
       if (state.openScript === 0) state.orphans++;
     }
   }

@@ -30,13 +30,15 @@ import {
   store8,
   store32,
   store64,
+  store128,
   storeF64,
   type V128,
   when,
 } from './assembler.ts';
 import { REDACTED } from './batch.ts';
+import { NO_DB } from './dialect.ts';
 import { EscapeClass, escapeClass, hexValue } from './encode.ts';
-import { hashCode } from './key-hash.ts';
+import { hashCode, MAX_CODED_BYTES } from './key-hash.ts';
 
 /** A batch ends at the line where it has so many. */
 const BATCH_RECORDS = 1 << 14;
@@ -76,7 +78,7 @@ const MAX_LINE = place(4);
 /** Value of each byte as a hexadecimal digit, 255 if it is none; and its EscapeClass. */
 const HEX = place(256);
 const ESCAPE = place(256);
-const MAX_VECTORS = 16;
+const MAX_VECTORS = 32;
 const VECTORS = place(16 * MAX_VECTORS);
 const REDACTED_AT = place(REDACTED.length);
 const NAME_AT = place(MAX_NAME_BYTES);
@@ -90,6 +92,9 @@ const COMMAND = place(4 * BATCH_RECORDS);
 const KEY_LOW = place(4 * BATCH_RECORDS);
 const KEY_HIGH = place(4 * BATCH_RECORDS);
 const KIND = place(BATCH_RECORDS);
+const NOTABLE_COUNT = place(4);
+const NOTABLE = place(4 * BATCH_RECORDS);
+const DB_BEFORE = place(4 * BATCH_RECORDS);
 const FIRST_ARG = place(4 * (BATCH_RECORDS + 1));
 const ARG_START = place(4 * (BATCH_ARGUMENTS + MAX_ARGUMENTS));
 const ARG_END = place(4 * (BATCH_ARGUMENTS + MAX_ARGUMENTS));
@@ -104,7 +109,7 @@ interface TableLayout {
   /** Number + 1 of the entry, 0 where there is none. */
   slots: number;
   slotMask: number;
-  /** First and last eight bytes, length, tag, address of the text. */
+  /** First and last eight bytes, length, tag, address of the text, and the database that a source was seen in last. */
   entries: number;
   text: number;
   textBytes: number;
@@ -113,6 +118,7 @@ const ENTRY_BYTES = 32;
 const ENTRY_LENGTH = 16;
 const ENTRY_TAG = 20;
 const ENTRY_TEXT = 24;
+const ENTRY_DB = 28;
 
 function placeTable(capacity: number, bytesPerText: number): TableLayout {
   const slots = capacity * 4;
@@ -138,9 +144,26 @@ const MEMORY_BYTES = TEXT_START + MAX_LINE_BYTES + CHUNK_BYTES + SLACK;
 /** Addresses of what the caller reads and writes, and how many there are of it. */
 export const LAYOUT = {
   ...{ COUNT, ARGUMENTS, LINE, AMBIGUOUS_LINES, STOP_AT_AMBIGUOUS, MAX_LINE, REDACTED_AT, NAME_AT },
-  ...{ AT_US, LINES, LENGTH, DB, SOURCE, COMMAND, KEY_LOW, KEY_HIGH, KIND, FIRST_ARG, ARG_START, ARG_END, ARG_LENGTH },
+  ...{
+    AT_US,
+    LINES,
+    LENGTH,
+    DB,
+    SOURCE,
+    COMMAND,
+    KEY_LOW,
+    KEY_HIGH,
+    KIND,
+    NOTABLE_COUNT,
+    NOTABLE,
+    DB_BEFORE,
+    FIRST_ARG,
+    ARG_START,
+    ARG_END,
+    ARG_LENGTH,
+  },
   ...{ RECORDS: BATCH_RECORDS, FULL_ARGUMENTS: BATCH_ARGUMENTS, ALL_ARGUMENTS: BATCH_ARGUMENTS + MAX_ARGUMENTS },
-  ...{ MAX_NAME_BYTES, SOURCES, ENTRY_BYTES, ENTRY_LENGTH, ENTRY_TEXT },
+  ...{ MAX_NAME_BYTES, SOURCES, ENTRY_BYTES, ENTRY_LENGTH, ENTRY_TEXT, ENTRY_DB },
 };
 
 /** Exported functions of the program. `text` and `length`: of a name in the memory. */
@@ -148,6 +171,8 @@ export interface ScanProgram {
   memory: { buffer: ArrayBuffer };
   /** Adds records of whole lines; returns where the first line begins that it did not take, or `end`. */
   scan(start: number, end: number): number;
+  /** Sets the hashes of so many records' first arguments as keys, where these have no escapes and are not long. */
+  hashKeys(count: number): number;
   /** Number of a name, or -1. */
   findSource(text: number, length: number): number;
   findCommand(text: number, length: number): number;
@@ -173,6 +198,7 @@ export function assembleScan(): Uint8Array<ArrayBuffer> {
   const commands = defineTable(program, 'Command', COMMANDS);
   const sources = defineTable(program, 'Source', SOURCES);
   program.define('scan', (routine) => scanLines(routine, vectors, commands, sources));
+  program.define('hashKeys', (routine) => hashKeys(routine, vectors));
   program.data(
     HEX,
     Uint8Array.from({ length: 256 }, (_, byte) => hexValue(byte) & 0xff),
@@ -197,6 +223,10 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
   const firstArg = routine.i32();
   const p = routine.i32();
   const atUs = routine.f64();
+  const lastUs = routine.f64();
+  const kind = routine.i32();
+  const notable = routine.i32();
+  const notables = routine.i32();
   const db = routine.i32();
   const source = routine.i32();
   const command = routine.i32();
@@ -204,10 +234,6 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
   const sourceLength = routine.i32();
   const nameStart = routine.i32();
   const nameLength = routine.i32();
-  const keyStart = routine.i32();
-  const keyLength = routine.i32();
-  const keyLow = routine.i32();
-  const keyHigh = routine.i32();
   const argument = routine.i32();
   const surplus = routine.i32();
   const escaped = routine.i32();
@@ -228,6 +254,9 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
     count.set(load32(i32(COUNT))),
     args.set(load32(i32(ARGUMENTS))),
     lines.set(loadF64(i32(LINE))),
+    // The first record is notable: nothing here knows the time of the one before.
+    lastUs.set(f64(Number.POSITIVE_INFINITY)),
+    notables.set(load32(i32(NOTABLE_COUNT))),
     block((stop) => [
       loop((another) => [
         firstArg.set(args),
@@ -314,20 +343,6 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
           ...commands.find(routine, nameStart, nameLength, command),
           branchIf(stop, command.isNegative().and(load32(i32(COMMANDS.size)).below(MAX_COMMANDS))),
         ]),
-        keyLow.set(0),
-        keyHigh.set(0),
-        when(command.isNegative().isZero(), [
-          when(load32(commands.tag(command)).and(args.subtract(firstArg).above(1)), [
-            keyStart.set(load32(at, ARG_START + 4)),
-            keyLength.set(load32(at, ARG_LENGTH + 4)),
-            when(
-              load32(at, ARG_END + 4)
-                .subtract(keyStart)
-                .equals(keyLength),
-              hashCode(routine, keyStart, keyLength, db, keyLow, keyHigh),
-            ),
-          ]),
-        ]),
         when(escapes.and(EscapeClass.ambiguous), [
           branchIf(stop, load32(i32(STOP_AT_AMBIGUOUS))),
           store32(i32(AMBIGUOUS_LINES), load32(i32(AMBIGUOUS_LINES)).add(1)),
@@ -340,20 +355,77 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
         store32(at, db, DB),
         store32(at, source, SOURCE),
         store32(at, command, COMMAND),
-        store32(at, keyLow, KEY_LOW),
-        store32(at, keyHigh, KEY_HIGH),
         store32(at, firstArg, FIRST_ARG),
-        store8(count, load8(sources.tag(source)), KIND),
+        kind.set(load8(sources.tag(source))),
+        store8(count, kind, KIND),
+        // Noted where it lies in any case, counted if it is notable: that costs no branch.
+        notable.set(
+          command
+            .isNegative()
+            .or(load32(commands.tag(command)))
+            .or(kind)
+            .or(atUs.below(lastUs)),
+        ),
+        lastUs.set(atUs),
+        at.set(notables.shiftLeft(2)),
+        store32(at, count, NOTABLE),
+        store32(at, load32(sources.db(source)), DB_BEFORE),
+        store32(sources.db(source), db),
+        notables.set(notables.add(notable.differs(0))),
         count.set(count.add(1)),
         line.set(p),
         branch(another),
       ]),
     ]),
     store32(i32(COUNT), count),
+    store32(i32(NOTABLE_COUNT), notables),
     // Arguments of a line that was left are forgotten.
     store32(i32(ARGUMENTS), firstArg),
     storeF64(i32(LINE), lines),
     line.code,
+  ];
+}
+
+/** hashKeys(count): four at a time, at the end with up to three that are none. */
+function hashKeys(routine: Routine, vectors: Vectors): Code[] {
+  const count = routine.parameter();
+  const record = routine.i32();
+  const at = routine.i32();
+  const texts = Array.from({ length: 4 }, () => routine.i32());
+  const lengths = routine.v128();
+  const ends = routine.v128();
+  const starts = routine.v128();
+  const known = routine.v128();
+  const constant = (lanes: number[]) => vectors.lanes(lanes);
+  const { code, low, high } = hashCode(routine, constant, texts, lengths, load128(record.shiftLeft(2), DB));
+  return [
+    block((done) => [
+      loop((another) => [
+        branchIf(done, record.atLeast(count)),
+        ...texts.flatMap((text, lane) => [
+          at.set(load32(record.shiftLeft(2), FIRST_ARG + 4 * lane).shiftLeft(2)),
+          text.set(load32(at, ARG_START + 4)),
+          lengths.set(lengths.loadLane32(at, lane, ARG_LENGTH + 4)),
+          ends.set(ends.loadLane32(at, lane, ARG_END + 4)),
+          starts.set(starts.loadLane32(at, lane, ARG_START + 4)),
+        ]),
+        // One that is there, has no escapes and is short enough.
+        known.set(
+          load128(record.shiftLeft(2), FIRST_ARG)
+            .add32(constant([1]))
+            .below32(load128(record.shiftLeft(2), FIRST_ARG + 4))
+            .and(ends.subtract32(starts).equal32(lengths))
+            .and(lengths.below32(constant([MAX_CODED_BYTES]))),
+        ),
+        lengths.set(lengths.and(known)),
+        ...code,
+        store128(record.shiftLeft(2), low.and(known), KEY_LOW),
+        store128(record.shiftLeft(2), high.and(known), KEY_HIGH),
+        record.set(record.add(4)),
+        branch(another),
+      ]),
+    ]),
+    record.code,
   ];
 }
 
@@ -428,15 +500,26 @@ class Vectors {
     return this.place(new Uint8Array(16).fill(value));
   }
 
+  /** Four 32-bit lanes. */
+  lanes(lanes: number[]): V128 {
+    return this.place(new Uint8Array(Int32Array.from({ length: 4 }, (_, i) => lanes[i % lanes.length]!).buffer));
+  }
+
   /** Eight 16-bit lanes. */
   words(lanes: number[]): V128 {
     return this.place(new Uint8Array(Int16Array.from({ length: 8 }, (_, i) => lanes[i % lanes.length]!).buffer));
   }
 
+  /** Where they are; whole vectors. */
+  at(bytes: Uint8Array): number {
+    const number = this.all.length;
+    for (let i = 0; i < bytes.length; i += 16) this.all.push(bytes.subarray(i, i + 16));
+    if (this.all.length > MAX_VECTORS) throw new Error('no room for another vector');
+    return VECTORS + 16 * number;
+  }
+
   private place(vector: Uint8Array): V128 {
-    const number = this.all.push(vector) - 1;
-    if (number >= MAX_VECTORS) throw new Error('no room for another vector');
-    return load128(i32(VECTORS + 16 * number));
+    return load128(i32(this.at(vector)));
   }
 }
 
@@ -447,6 +530,8 @@ interface Table {
   find: Find;
   /** Address of the tag of an entry. */
   tag(number: I32): I32;
+  /** Address of the database that a source was seen in last. */
+  db(number: I32): I32;
 }
 
 /** Defines find(text, length) and add(text, length, tag). */
@@ -466,12 +551,12 @@ function defineTable(program: Assembly, name: string, table: TableLayout): Table
         [first.set(first.and(i64(1n).shiftLeft(length.shiftLeft(3).toI64()).subtract(i64(1n))))],
         [last.set(load64(text.add(length).subtract(8)))],
       ),
-      // Multiplication carries every byte into the upper half, which the slot is taken from.
+      // Multiplication carries every byte into the topmost bits, which the slot is taken from.
       slot.set(
         first
           .multiply(i64(0x9e3779b97f4a7c15n))
           .xor(last.multiply(i64(0xc2b2ae3d27d4eb4fn)))
-          .shiftRight(i64(32n))
+          .shiftRight(i64(BigInt(Math.clz32(table.slotMask) + 32)))
           .toI32()
           .add(length)
           .and(table.slotMask),
@@ -548,6 +633,7 @@ function defineTable(program: Assembly, name: string, table: TableLayout): Table
       store32(entry, length, ENTRY_LENGTH),
       store32(entry, tag, ENTRY_TAG),
       store32(entry, at.add(table.text), ENTRY_TEXT),
+      store32(entry, i32(NO_DB), ENTRY_DB),
       copyMemory(at.add(table.text), text, length),
       store32(slot.shiftLeft(2), number.add(1), table.slots),
       store32(i32(table.size), number.add(1)),
@@ -556,5 +642,9 @@ function defineTable(program: Assembly, name: string, table: TableLayout): Table
     ];
   });
 
-  return { find, tag: (number: I32) => entryOf(number).add(ENTRY_TAG) };
+  return {
+    find,
+    tag: (number: I32) => entryOf(number).add(ENTRY_TAG),
+    db: (number: I32) => entryOf(number).add(ENTRY_DB),
+  };
 }

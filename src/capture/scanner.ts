@@ -1,8 +1,8 @@
 /** The memory of a capture: its text, and the records that are found in it, by the program for common lines or by a parser. */
 import { type Batch, NO_COMMAND, SourceKind } from './batch.ts';
 import { hashOf } from './byte-table.ts';
-import { keyIsFirst } from './commands.ts';
 import { assembleScan, LAYOUT, type ScanProgram } from './scan.ts';
+import { traitsOf } from './traits.ts';
 
 /** What the types of Node leave out. */
 declare const WebAssembly: {
@@ -38,14 +38,24 @@ export class Scanner {
       db: records(LAYOUT.DB),
       source: records(LAYOUT.SOURCE),
       kind: new Uint8Array(buffer, LAYOUT.KIND, LAYOUT.RECORDS),
-      command: records(LAYOUT.COMMAND),
+      command: new Int32Array(buffer, LAYOUT.COMMAND, LAYOUT.RECORDS),
       keyLow: new Int32Array(buffer, LAYOUT.KEY_LOW, LAYOUT.RECORDS),
       keyHigh: new Int32Array(buffer, LAYOUT.KEY_HIGH, LAYOUT.RECORDS),
+      parentLine: new Float64Array(LAYOUT.RECORDS),
+      notable: records(LAYOUT.NOTABLE),
+      dbBefore: new Int32Array(buffer, LAYOUT.DB_BEFORE, LAYOUT.RECORDS),
+      notableCount: 0,
       firstArg: new Uint32Array(buffer, LAYOUT.FIRST_ARG, LAYOUT.RECORDS + 1),
       argStart: args(LAYOUT.ARG_START),
       argEnd: args(LAYOUT.ARG_END),
       argLength: args(LAYOUT.ARG_LENGTH),
       redactedAt: LAYOUT.REDACTED_AT,
+      keysHashed: false,
+      hashKeys: () => {
+        this.program.hashKeys(this.batch.count);
+        this.batch.keysHashed = true;
+      },
+      setDb: (source, db) => this.set(dbOf(source), db),
     };
   }
 
@@ -71,6 +81,8 @@ export class Scanner {
   /** Begins another batch. */
   clear(): void {
     this.batch.count = 0;
+    this.batch.notableCount = 0;
+    this.batch.keysHashed = false;
     this.commit(0);
   }
 
@@ -80,9 +92,11 @@ export class Scanner {
    */
   scan(start: number, end: number, stopAtAmbiguous: boolean): number {
     this.set(LAYOUT.COUNT, this.batch.count);
+    this.set(LAYOUT.NOTABLE_COUNT, this.batch.notableCount);
     this.set(LAYOUT.STOP_AT_AMBIGUOUS, stopAtAmbiguous ? 1 : 0);
     const stop = this.program.scan(start, end);
     this.batch.count = this.get(LAYOUT.COUNT);
+    this.batch.notableCount = this.get(LAYOUT.NOTABLE_COUNT);
     this.batch.firstArg[this.batch.count] = this.args;
     return stop;
   }
@@ -98,6 +112,25 @@ export class Scanner {
   commit(args: number): void {
     this.set(LAYOUT.ARGUMENTS, args);
     this.batch.firstArg[this.batch.count] = args;
+  }
+
+  /** Adds the record behind the last one, of which all but its arguments and those that are notable is set. */
+  add(args: number): void {
+    const { batch } = this;
+    const r = batch.count++;
+    const db = dbOf(batch.source[r]!);
+    batch.notable[batch.notableCount] = r;
+    batch.dbBefore[batch.notableCount++] = this.get(db);
+    this.set(db, batch.db[r]!);
+    this.commit(args);
+  }
+
+  /** Takes back the records from that one on. */
+  takeBack(count: number): void {
+    const { batch } = this;
+    batch.count = count;
+    while (batch.notableCount > 0 && batch.notable[batch.notableCount - 1]! >= count) batch.notableCount--;
+    this.commit(batch.firstArg[count]!);
   }
 
   /** Number of the source `bytes[start..end)`. Beyond a million of them, several share one. */
@@ -135,7 +168,7 @@ export class Scanner {
 
   private addCommand(start: number, end: number): number {
     const name = this.batch.bytes.toString('latin1', start, end).toLowerCase();
-    return this.program.addCommand(start, end - start, keyIsFirst(name) ? 1 : 0);
+    return this.program.addCommand(start, end - start, traitsOf(name));
   }
 
   private get(address: number): number {
@@ -146,3 +179,6 @@ export class Scanner {
     this.words[address / 4] = value;
   }
 }
+
+/** Address of the database that a source was seen in last. */
+const dbOf = (source: number) => LAYOUT.SOURCES.entries + source * LAYOUT.ENTRY_BYTES + LAYOUT.ENTRY_DB;

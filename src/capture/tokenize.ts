@@ -86,8 +86,7 @@ export class Tokenizer extends Decoder {
     if (this.at === this.end) this.end -= bytes;
     this.at -= bytes;
     scanner.lines = line;
-    batch.count = count;
-    scanner.commit(batch.firstArg[count]!);
+    scanner.takeBack(count);
   }
 
   /** A last line that nothing ends is a record if it is whole; else it was torn, which is no damage. */
