@@ -85,6 +85,20 @@ test('trap 7: the database in the header of SELECT dates the server', async () =
   );
 });
 
+test('trap 7: a client is in the database that it selected, whatever comes between, in the same batch or a later one', async () => {
+  const line = (db: number, client: number, command: string) =>
+    `1700000000.000001 [${db} 10.0.0.1:${5000 + client}] ${command}\n`;
+  for (const between of [0, 1, 100_000]) {
+    const others = line(0, 2, '"get" "k"').repeat(between);
+    // A server that prints before it executes shows the new database with the second SELECT of it: no sign of the other kind.
+    const again = line(0, 1, '"select" "3"') + others + line(3, 1, '"select" "3"');
+    assert.equal((await summaryOf(again)).clock, 'start', `${between} lines between`);
+    // One known to have been elsewhere is a sign; one seen for the first time could have been there.
+    const elsewhere = line(0, 1, '"get" "k"') + others + line(3, 1, '"select" "3"') + line(0, 3, '"select" "0"');
+    assert.equal((await summaryOf(elsewhere)).clock, 'end', `${between} lines between`);
+  }
+});
+
 test('trap 8: commands that failed while they were executed are logged like others', () => {
   for (const name of ['WRONGTYPE error is logged', 'syntax error is logged', 'EVALSHA NOSCRIPT error is logged']) {
     assert.ok(
