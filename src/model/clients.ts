@@ -6,8 +6,6 @@ export interface ClientHabit {
   lastUs: number;
   /** Units by kind. */
   units: Map<number, number>;
-  /** Units whose reply waits for data. */
-  blockingUnits: number;
 }
 
 export interface ClientClass {

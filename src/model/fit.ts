@@ -36,14 +36,19 @@ import { intern, tally } from './tally.ts';
 import { TemplateMiner } from './template/miner.ts';
 import { touchGroup } from './template/touch.ts';
 import {
+  ASKED,
+  ASKED_REFILLED,
   Calls,
   type CommandTraits,
+  FILL,
   FIRST_ACCESS,
   KeyState,
   NO_GAP,
   NO_KEY,
+  REFILLED,
   STATES,
   UNPROVEN,
+  UNPROVEN_FILL,
   type Unit,
   UnitBuilder,
   UnitTable,
@@ -161,8 +166,6 @@ export interface Client {
   db: number;
   firstUs: number;
   lastUs: number;
-  /** Units whose reply waits for data. */
-  blockingUnits: number;
   /** Whether it is between MULTI and EXEC; the chain of calls since then, and how many they are. */
   inTransaction: boolean;
   first: number;
@@ -170,7 +173,7 @@ export interface Client {
   calls: number;
   keepsScript: boolean;
   blocking: boolean;
-  /** Kind of the last unit, -1 for none. */
+  /** Kind of the last unit that did not wait for data, -1 for none. */
   lastKind: number;
 }
 
@@ -182,8 +185,12 @@ const EVERY_PAIR = 200_000;
 const NO_KEYS = new NumberList();
 /** Longer pipelines, which only long transactions are, count as so long. */
 const MAX_DEPTH = 4096;
-/** Who writes the whole of a key so soon after it was read may have missed it, in hundredths of a second. */
-const FILL_HUNDREDTHS = 100;
+/** When keys were read is counted in so many µs, of which so many are a hundredth of a second. */
+const READ_TIME_US = 100;
+const READ_TIMES = 100;
+/** Who writes the whole of a key within a second after it was read may have filled a miss; in ten, if the key was gone. */
+const LATEST_UNPROVEN_FILL = 10_000;
+const LATEST_FILL = 100_000;
 /** Values that scripts may be told: so many, of such a length at most. */
 export const MAX_STORES = 1 << 16;
 const MAX_TOLD_BYTES = 64;
@@ -414,7 +421,6 @@ export class Fit {
             db,
             firstUs: atUs,
             lastUs: atUs,
-            blockingUnits: 0,
             lastKind: -1,
           },
           ...{ inTransaction: false, first: 0, last: 0, calls: 0, keepsScript: false, blocking: false },
@@ -582,18 +588,7 @@ export class Fit {
   }
 
   private endBatch(batch: Unit, unit: Unit | undefined): void {
-    const { calls, keys } = this;
     this.depthCounts[Math.min(MAX_DEPTH, batch.calls)]!++;
-    for (let entry = batch.first; entry !== 0; entry = calls.next[entry]!) {
-      const row = calls.row[entry]!;
-      if (row === NO_KEY) continue;
-      // However often a unit names a key, it is one access: what follows at once is part of it.
-      if (row !== 0 && keys.wasIn(batch.number, row)) continue;
-      if (unit !== undefined && this.names(unit, row)) continue;
-      keys.setBatch(row, batch.number);
-      calls.gap[entry] = this.access(row);
-      calls.at[entry] = this.clock;
-    }
     if (unit !== undefined) return;
     const { db, blocking } = batch;
     const stream = this.streams.get(2 * db + (blocking ? 1 : 0)) ?? this.newStream(db, blocking);
@@ -604,12 +599,6 @@ export class Fit {
     const stream = { db, blocking, arrivals: new Arrivals() };
     this.streams.set(2 * db + (blocking ? 1 : 0), stream);
     return stream;
-  }
-
-  private names({ first }: Unit, row: number): boolean {
-    const { calls } = this;
-    for (let entry = first; entry !== 0; entry = calls.next[entry]!) if (calls.row[entry] === row) return true;
-    return false;
   }
 
   private endUnit(unit: Unit): void {
@@ -644,7 +633,8 @@ export class Fit {
   private noteKind(unit: Unit, kind: number): void {
     const client = this.clients[unit.client]!;
     this.habits.add(unit.client, kind);
-    if (this.units.kinds[kind]!.blocking) client.blockingUnits++;
+    // What waits for data is replayed on a connection of its own: what comes after it follows what came before.
+    if (this.units.kinds[kind]!.blocking) return;
     // All of the first, then some: only proportions matter.
     if (client.lastKind >= 0 && (this.pairs < EVERY_PAIR || unit.number % 8 === 0)) {
       this.pairs++;
@@ -657,10 +647,12 @@ export class Fit {
   }
 
   /** What the unit proves of its keys: there before, made now, or gone and made again; `kind`: -1 for none. */
-  private noteKeys({ first, startUs, stepAt, calls: callCount }: Unit, kind: number): void {
+  private noteKeys({ number, first, startUs, stepAt, calls: callCount }: Unit, kind: number): void {
     const { calls, commands, keys } = this;
     if (this.beginUs < 0) this.beginUs = startUs;
-    const now = Math.max(0, Math.min(NEVER - 1, Math.round((startUs - this.beginUs) / 10_000)));
+    const passedUs = Math.max(0, startUs - this.beginUs);
+    const now = Math.min(NEVER - 1, Math.round(passedUs / 10_000));
+    const askedAt = Math.min(NEVER - 1, Math.round(passedUs / READ_TIME_US));
     let primary = kind >= 0;
     let call = first;
     let called = 0;
@@ -672,21 +664,33 @@ export class Fit {
       }
       const row = calls.row[entry]!;
       if (row === NO_KEY) continue;
-      if (row !== 0) {
+      if (row === 0) this.clock++;
+      else {
         const command = commands[calls.command[call]!]!;
-        if (command.access === 'none' && this.leavesToNext(entry, row)) continue;
-        const gap = calls.gap[entry]!;
+        if (command.access === 'none' && this.comesAgain(entry, row)) continue;
+        // However often a unit names a key, it is one access: what follows at once is part of it.
+        const isFirst = !keys.wasIn(number, row);
+        if (isFirst) keys.setBatch(row, number);
         const stats = this.templates[keys.templateOf(row)]!;
-        const reads = command.access === 'read' && gap !== NO_GAP;
+        const reads = command.access === 'read' && isFirst;
         const refilled = reads && this.isFilled(calls.next[entry]!, row);
         const presence = keys.presence[row]!;
         const known = presence === Presence.written && keys.expires[row]! > now;
+        const expired = presence === Presence.written && !known;
+        const asked =
+          keys.readAt[row] !== 0 &&
+          (presence === Presence.removed || (expired && keys.readTime[row]! >= keys.expires[row]! * READ_TIMES));
+        const wasAsked = presence === Presence.unknown && keys.readAt[row] !== 0;
+        // So is the fill of a miss, whoever makes it: it is part of the access that asked.
+        const fills = isFirst && command.creates && (asked || wasAsked) && this.fillsSoon(row, stats, asked, askedAt);
+        const gap = !isFirst || fills ? NO_GAP : this.access(row);
+        const at = fills ? 0 : this.clock;
         let found = false;
         if (reads && !refilled && presence === Presence.unknown) {
           found = step < stepAt.length && this.isKeptUp(entry, row, stepAt[step]! - called);
           if (callCount === 1) keys.alone[row] = mostTelling(stats, keys.alone[row]!, calls.command[call]! + 1);
         }
-        if (reads) this.noteRead(row, calls.at[entry]!, now, known, found, refilled, calls.command[call]!);
+        if (reads) this.noteRead(row, at, askedAt, known, found, refilled, asked, calls.command[call]!);
         if (gap === FIRST_ACCESS) {
           const asks = command.access === 'read' || (command.access === 'write' && command.keepsUp);
           keys.birth[row] = !asks ? Birth.written : refilled ? Birth.refilled : Birth.read;
@@ -698,17 +702,19 @@ export class Fit {
           keys.presence[row] = Presence.found;
           if (keys.birth[row] === Birth.read) keys.birth[row] = Birth.found;
         }
-        const fills = command.creates && this.fillsLater(row, stats, now);
+        const refillsLater = isFirst && command.creates && this.refillsLater(row, stats, askedAt);
         if (primary) {
           let state: number = KeyState.old;
           if (gap === FIRST_ACCESS) state = wasRead(keys.birth[row]!) ? KeyState.present : KeyState.absent;
-          else if (presence === Presence.removed || fills) state = KeyState.gone;
+          else if (fills) state = asked ? FILL : UNPROVEN_FILL;
+          else if (presence === Presence.removed || expired) state = asked ? ASKED : KeyState.gone;
+          else if (refillsLater) state = REFILLED;
           else if (refilled) {
-            state = KeyState.gone;
+            state = wasAsked ? ASKED_REFILLED : REFILLED;
             // Who never had it did not lose it.
             if (presence !== Presence.unknown) tally(stats.refillGaps, gap);
           } else if (presence === Presence.unknown && !found) state = UNPROVEN;
-          this.starts.add(row, kind * STATES + state, calls.at[entry]!);
+          this.starts.add(row, kind * STATES + state, at);
         }
         if (command.access === 'remove') this.noteRemoval(row);
         else if (command.access === 'write') this.noteWrite(row, now, known, command, calls.ttlSeconds[call]!);
@@ -717,36 +723,48 @@ export class Fit {
     }
   }
 
-  /** A call that says nothing of the key leaves it to the next one of the unit to be what accesses it. */
-  private leavesToNext(from: number, row: number): boolean {
+  /** A call that says nothing of the key leaves it to a later one of the unit to be what accesses it. */
+  private comesAgain(from: number, row: number): boolean {
     const { calls } = this;
-    for (let entry = calls.next[from]!; entry !== 0; entry = calls.next[entry]!) {
-      if (calls.row[entry] !== row) continue;
-      calls.gap[entry] = calls.gap[from]!;
-      calls.at[entry] = calls.at[from]!;
-      return true;
-    }
+    for (let entry = calls.next[from]!; entry !== 0; entry = calls.next[entry]!)
+      if (calls.row[entry] === row) return true;
     return false;
+  }
+
+  /** `asked`: somebody did since it was gone; else nobody knows whether those who did found it. */
+  private fillsSoon(row: number, stats: KeyStats, asked: boolean, askedAt: number): boolean {
+    const after = Math.max(0, askedAt - this.keys.readTime[row]!);
+    if (after > (asked ? LATEST_FILL : LATEST_UNPROVEN_FILL)) return false;
+    if (asked) stats.askedFills++;
+    else stats.unprovenFills++;
+    stats.fillDelays.add((after * READ_TIME_US) / 1e6);
+    return true;
   }
 
   /** `refilled`: the unit goes on to write the whole. */
   private noteRead(
     row: number,
     at: number,
-    now: number,
+    askedAt: number,
     known: boolean,
     found: boolean,
     refilled: boolean,
+    asked: boolean,
     command: number,
   ): void {
     const { keys } = this;
     const stats = this.templates[keys.templateOf(row)]!;
     const presence = keys.presence[row]!;
+    const isGone = presence === Presence.removed || (presence === Presence.written && !known);
     if (refilled) keys.readAt[row] = 0;
-    else if (presence === Presence.written || keys.readAt[row] === 0 || now - keys.readTime[row]! > FILL_HUNDREDTHS) {
+    else if (
+      !asked &&
+      (known || keys.readAt[row] === 0 || isGone || askedAt - keys.readTime[row]! > LATEST_UNPROVEN_FILL)
+    ) {
       // Of reads that one write fills, the first tells since when the key was not there.
       keys.readAt[row] = at;
-      keys.readTime[row] = now;
+      keys.readTime[row] = askedAt;
+      if (isGone) stats.asks++;
     }
     if (refilled) stats.filledAfter.add(command);
     if (known) {
@@ -764,17 +782,21 @@ export class Fit {
    * Whether what is about to be written as a whole was read shortly before, and had been gone if this is how misses are
    * filled: where connections are shared or come from a pool, other things are done on one between the two.
    */
-  private fillsLater(row: number, stats: KeyStats, now: number): boolean {
+  private refillsLater(row: number, stats: KeyStats, now: number): boolean {
     const { keys } = this;
     const [at, time] = [keys.readAt[row]!, keys.readTime[row]!];
     const presence = keys.presence[row]!;
-    if (at === 0 || now - time > FILL_HUNDREDTHS || presence === Presence.removed) return false;
+    if (at === 0 || now - time > LATEST_UNPROVEN_FILL || presence === Presence.removed) return false;
     if (presence === Presence.unknown) {
       if (keys.birth[row] === Birth.read) keys.birth[row] = Birth.filledLater;
       return false;
     }
-    if (presence === Presence.written && keys.expires[row]! > time) return false;
-    if (presence === Presence.found) stats.laterRefills++;
+    if (presence === Presence.written) {
+      if (keys.expires[row]! * READ_TIMES > time) stats.knownLaterRefills++;
+      else stats.expiredLaterRefills++;
+      return false;
+    }
+    stats.laterRefills++;
     this.misses.add(row, 0, at);
     return true;
   }

@@ -252,7 +252,17 @@ function mergeSampled(models: Model[]): Pick<Model, 'sampledAtStart' | 'usedByte
 
 /** Share of the units that come back to keys of a family that begin with a read, but for misses that are filled. */
 function readShareOf({ units, shapes, families }: Model, family: number): number {
-  const fillsMisses = families[family]!.expired.length > 0;
+  // Where reads that are refilled find no key that is there.
+  const fillsMisses =
+    families[family]!.expired.length > 0 ||
+    units.some(({ ops, keyStates }) => {
+      const at = ops.findIndex(([shape]) => shapes[shape]!.family !== null);
+      return (
+        at >= 0 &&
+        shapes[ops[at]![0]]!.family === family &&
+        keyStates.some(([state]) => stateOf(state) === KeyState.gone)
+      );
+    });
   let [all, reads] = [0, 0];
   for (const unit of units) {
     const at = unit.ops.findIndex(([shape]) => shapes[shape]!.family !== null);

@@ -86,6 +86,14 @@ const family = z.strictObject({
   existing: z.number(),
   /** Share of later accesses, by bucket of the gap before, that found the key gone though nobody had removed it. */
   expired: counts,
+  /**
+   * Keys that were asked for and not there, which the asking unit did not make itself, and how many of these others made
+   * as a whole soon after; first of those that had never been there, then of those that were gone. And how many seconds
+   * after. Left out where there were none.
+   */
+  fills: z
+    .strictObject({ missing: z.tuple([count, count]), gone: z.tuple([count, count]), delaySeconds: counts })
+    .optional(),
   /** Members, fields or items of collections: distinct ones a key and of all keys, requests of each of a key, and their exponent. */
   elements: z
     .strictObject({ perKey: z.number(), universe: count.optional(), references: counts, zipf: z.number().nullable() })

@@ -17,7 +17,17 @@ import { type LearntShape, NumberList } from './shapes.ts';
 import { SUBSCRIPTION_KINDS } from './subscriptions.ts';
 import { intern, tally } from './tally.ts';
 import { templateText } from './template/parts.ts';
-import { KeyState, POPULARITIES, STATES, UNPROVEN } from './units.ts';
+import {
+  ASKED,
+  ASKED_REFILLED,
+  FILL,
+  KeyState,
+  POPULARITIES,
+  REFILLED,
+  STATES,
+  UNPROVEN,
+  UNPROVEN_FILL,
+} from './units.ts';
 
 /** Parts of the capture that births are counted in. */
 export const BIRTH_BINS = 32;
@@ -61,7 +71,8 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
   describeKeys(fit, families, familyOf, classOfRow, stats, existence);
   const handovers = handoversOf(fit);
   const fills = (row: number) => fillsMisses(stats[familyOf[fit.keys.templateOf(row)]!]!);
-  const kinds = kindsOf(fit, shapeOf, classOfRow, fills, existence, handovers);
+  const answered = (row: number) => families[familyOf[fit.keys.templateOf(row)]!]!.fills !== undefined;
+  const kinds = kindsOf(fit, shapeOf, classOfRow, { fills, answered }, existence, handovers);
   const isBlocking = (kind: number) => fit.units.kinds[kind]!.blocking;
   const habits = habitsOf(fit);
   const { classes, classOf } = classify(habits, isBlocking);
@@ -100,7 +111,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     ...sampledOf(dataset),
     hitRatio: fit.reuse.curve(() => true),
     units,
-    transitions: transitionsOf(fit, habits, classes, classOf, labelOf, isBlocking),
+    transitions: transitionsOf(fit, habits, classes, classOf, labelOf),
     scripts: fit.scripts.scripts.map(
       (script): Script => ({
         sha1: script.sha1,
@@ -257,6 +268,7 @@ function describeKeys(
         readFirst: 0,
         found: 0,
         missed: 0,
+        missing: 0,
         births: new Map<number, number>(),
         gaps: new Map<number, number>(),
       },
@@ -284,6 +296,7 @@ function describeKeys(
     if (existed !== Existed.no || missed) cell.readFirst += weight;
     if (existed === Existed.yes) cell.found += weight;
     if (missed) cell.missed += weight;
+    if ((existed !== Existed.no || missed) && !existence.assumed(row)) cell.missing += weight;
     tally(cell.births, Math.min(BIRTH_BINS - 1, Math.floor((keys.first[row]! / (fit.clock + 1)) * BIRTH_BINS)), weight);
     const order = keys.order(row);
     if (order < keys.sampledShare) samples[number]!.add([order, requests, keys.first[row]!, keys.last[row]!]);
@@ -310,12 +323,17 @@ function describeKeys(
     family.keys = Math.round(family.keys);
     family.references = references[number]!.entries();
     family.zipf = zipfExponent(counts[number]!.values(), seeded());
-    const sum = (count: (cell: { readFirst: number; found: number; missed: number }) => number) =>
+    const sum = (count: (cell: { readFirst: number; found: number; missed: number; missing: number }) => number) =>
       cells[number]!.reduce((all, cell) => all + count(cell), 0);
     // Of all that were not found, those that surely were missed are some.
     const notFound = sum((cell) => cell.readFirst - cell.found);
     const unproven = notFound - sum((cell) => cell.missed);
     family.existing = (existence.shares[number]! * unproven) / Math.max(1, notFound);
+    const fills = fillsOf(
+      stats[number]!,
+      sum((cell) => cell.missing),
+    );
+    if (fills) family.fills = fills;
     family.classes = cells[number]!.flatMap((cell, at) =>
       cell.keys === 0
         ? []
@@ -343,6 +361,21 @@ function describeKeys(
       keys: chosen.slice(0, kept).map(([order, ...key]) => [Number(order.toPrecision(SAMPLE_DIGITS)), ...key]),
     };
   });
+}
+
+/** Misses are filled by others if more than this share of them is, soon. */
+const MOSTLY_FILLED = 1 / 2;
+
+/** What becomes of misses that those who met them do not fill; undefined where nobody else does. */
+function fillsOf({ asks, askedFills, unprovenFills, fillDelays }: FamilyStats, missing: number): Family['fills'] {
+  const filled = Math.min(missing, unprovenFills);
+  // Somebody writes what somebody has read by chance, too: keys of all kinds, and popular ones soon.
+  if (askedFills + filled < MOSTLY_FILLED * Math.max(1, asks + missing)) return undefined;
+  return {
+    missing: [Math.round(missing), Math.round(filled)],
+    gone: [asks, Math.min(asks, askedFills)],
+    delaySeconds: fillDelays.entries(),
+  };
 }
 
 /** Numbers of the accesses that found a key gone if misses are filled like this. */
@@ -375,7 +408,7 @@ function kindsOf(
   fit: Fit,
   shapeOf: number[],
   classOfRow: Uint8Array,
-  fills: (row: number) => boolean,
+  { fills, answered }: { fills: (row: number) => boolean; answered: (row: number) => boolean },
   existence: Existence,
   handovers: Handover[],
 ): { final: FinalKind[][] } {
@@ -388,9 +421,13 @@ function kindsOf(
     let state = value % STATES;
     // What looked like a miss was none where that is how keys are changed, and later accesses tell of the first.
     if (state === KeyState.absent || state === KeyState.present) state = stateAtFirst(existence, row);
-    else if (state === KeyState.old && missed.has(fit.starts.at[i]!)) state = KeyState.gone;
-    if (state === KeyState.gone && !fills(row)) state = KeyState.old;
-    if (state === UNPROVEN) state = existence.assumedLater(row) ? KeyState.old : KeyState.gone;
+    else if (state === REFILLED || (state === KeyState.old && missed.has(fit.starts.at[i]!)))
+      state = fills(row) ? KeyState.gone : KeyState.old;
+    else if (state === ASKED_REFILLED) state = fills(row) ? KeyState.asked : KeyState.old;
+    else if (state === UNPROVEN) state = existence.assumedLater(row) ? KeyState.old : KeyState.asked;
+    else if (state === UNPROVEN_FILL && existence.assumedLater(row)) state = KeyState.old;
+    else if (state === FILL || state === UNPROVEN_FILL) state = answered(row) ? KeyState.filled : KeyState.asked;
+    else if (state === ASKED) state = KeyState.asked;
     if (fit.starts.at[i] === fit.keys.last[row]) state += KeyState.final;
     tally(keyStates[Math.floor(value / STATES)]!, state * POPULARITIES + classOfRow[row]!);
   }
@@ -467,16 +504,13 @@ function transitionsOf(
   classes: ClientClass[],
   classOf: (client: ClientHabit, blocking: boolean) => ClientClass | undefined,
   labelOf: (kind: number) => string,
-  isBlocking: (kind: number) => boolean,
 ): Model['transitions'] {
   const counts = classes.map(() => new Map<string, Map<string, number>>());
   const label = new Map<number, string>();
   const labelled = (kind: number) => intern(label, kind, () => labelOf(kind));
   const { first, second } = fit.successions;
   for (const [client, succession, n] of fit.neighbours.entries()) {
-    // Blocking units have connections of their own: before them comes nothing else.
-    if (isBlocking(first[succession]!) || isBlocking(second[succession]!)) continue;
-    const klass = classOf(habits[client]!, false) ?? classOf(habits[client]!, true);
+    const klass = classOf(habits[client]!, false);
     if (!klass) continue;
     const rows = counts[classes.indexOf(klass)]!;
     const from = labelled(first[succession]!);
@@ -621,7 +655,7 @@ function typeOf(stats: FamilyStats): Family['type'] {
 function afterwards(states: Map<number, number>): Map<number, number> {
   const old = new Map<number, number>();
   for (const [state, n] of states) {
-    const final = state >= KeyState.final * POPULARITIES ? KeyState.final : 0;
+    const final = Math.floor(state / POPULARITIES) & KeyState.final;
     tally(old, (KeyState.old + final) * POPULARITIES + (state % POPULARITIES), n);
   }
   return old;

@@ -42,9 +42,6 @@ export class Calls {
   script = new Int32Array(256);
   /** The key's row in the key table; 0 for a key that the sample leaves out, NO_KEY for none. */
   row = new Uint32Array(256);
-  /** Bucket of the gap since the key's last access, and the number of this access. */
-  gap = new Int32Array(256);
-  at = new Uint32Array(256);
   private used = 1;
   /** Chain of the entries that are free. */
   private free = 0;
@@ -62,8 +59,6 @@ export class Calls {
     this.script[entry] = NO_SCRIPT;
     this.stored[entry] = 0;
     this.row[entry] = row;
-    this.gap[entry] = NO_GAP;
-    this.at[entry] = 0;
     return entry;
   }
 
@@ -120,8 +115,6 @@ export class Calls {
     this.script = widened(this.script);
     this.stored = widened(this.stored);
     this.row = widened(this.row);
-    this.gap = widened(this.gap);
-    this.at = widened(this.at);
   }
 }
 
@@ -160,10 +153,16 @@ const MAX_OPEN = 8;
 /** WATCH … EXEC is one unit however long the client thinks, up to here. */
 const WATCH_US = 1_000_000;
 
+/** Units that wait for what may continue them, or those before them; of more the first does not wait any longer. */
+const MAX_WAITING = 8192;
+
+/** From when on nothing continues the unit. */
+const endsUs = ({ watching, lastUs }: Unit) => lastUs + (watching ? WATCH_US : IDIOM_US);
+
 export interface UnitSink {
   /** A pipeline ended, which begins a unit or continues `unit`. In file order. */
   batch(batch: Unit, unit: Unit | undefined): void;
-  /** A unit is complete. Units of one client come in order. It is not to be kept. */
+  /** A unit is complete. They come in the order in which they began. It is not to be kept. */
   unit(unit: Unit): void;
 }
 
@@ -173,6 +172,9 @@ export class UnitBuilder {
   /** By `clientId`: in the order in which they began. */
   private readonly open: Unit[][] = [];
   private readonly spare: Unit[] = [];
+  /** All of them, from `first` on. What one client finds of a key depends on what others did: their order is kept. */
+  private readonly waiting: Unit[] = [];
+  private first = 0;
   private readonly calls: Calls;
   private readonly commands: readonly CommandTraits[];
   private readonly sink: UnitSink;
@@ -230,7 +232,7 @@ export class UnitBuilder {
 
   end(): void {
     this.closeBatch();
-    for (const units of this.open) for (const unit of units ?? []) this.emit(unit);
+    while (this.first < this.waiting.length) this.emit();
     this.open.length = 0;
   }
 
@@ -256,6 +258,10 @@ export class UnitBuilder {
     }
     batch.watching = this.watches(batch.first, false);
     open.push(batch);
+    if (open.length > MAX_OPEN) open.shift();
+    const { waiting } = this;
+    waiting.push(batch);
+    while (waiting.length - this.first > MAX_WAITING || batch.startUs > endsUs(waiting[this.first]!)) this.emit();
   }
 
   private openOf(clientId: number): Unit[] {
@@ -266,19 +272,22 @@ export class UnitBuilder {
     return open;
   }
 
-  /** The unit of its client that a batch is the next step of; those that nothing can continue any more are emitted. */
+  /** The unit of its client that a batch is the next step of. */
   private continued(open: Unit[], batch: Unit): Unit | undefined {
     for (let i = open.length - 1; i >= 0; i--) if (this.continues(open[i]!, batch)) return open[i];
-    let done = open.length < MAX_OPEN ? 0 : 1;
-    // Units come in order: one that may go on keeps back those behind it.
-    while (done < open.length && batch.startUs - open[done]!.lastUs > IDIOM_US) done++;
-    for (let i = 0; i < done; i++) this.emit(open[i]!);
-    if (done === open.length) open.length = 0;
-    else if (done > 0) open.splice(0, done);
     return undefined;
   }
 
-  private emit(unit: Unit): void {
+  /** The first of those that wait. */
+  private emit(): void {
+    const { waiting } = this;
+    const unit = waiting[this.first++]!;
+    const open = this.open[unit.clientId]!;
+    if (open[0] === unit) open.shift();
+    if (this.first > MAX_WAITING || this.first === waiting.length) {
+      waiting.splice(0, this.first);
+      this.first = 0;
+    }
     this.sink.unit(unit);
     this.calls.release(unit.first, unit.last);
     // Most have none; to empty an array costs its memory.
@@ -328,16 +337,27 @@ export class UnitBuilder {
 
 /**
  * What a unit's first key was when the unit came to it. To new keys: `present` before the capture, `absent` but made by
- * the unit, `missing` and not made; later: `old`, or `gone`. `final` is added where nobody came to it again. Models that
+ * the unit, `missing` and not made; later: `old`, `gone`, gone and `asked` for since, or asked for and `filled` soon after
+ * by this unit. `final` is added where nobody came to it again. Models that
  * are saved have these numbers.
  */
-export const KeyState = { old: 0, present: 1, absent: 2, gone: 3, final: 4, missing: 8 } as const;
+export const KeyState = { old: 0, present: 1, absent: 2, gone: 3, final: 4, missing: 8, asked: 9, filled: 10 } as const;
+/** One more than the largest state. */
+export const ALL_STATES = 16;
 /** A state but for whether it is `final`. */
 export const beforeEnd = (state: number) => state & ~KeyState.final;
 /** In the place of a state while keys are followed: it was read before, and nothing tells whether it was or is there. */
 export const UNPROVEN = 4;
+/** Likewise: it was made since it was read, or is made by the unit, which means that it was gone if this is how misses are filled. */
+export const REFILLED = 5;
+/** Of a key that was gone, and asked for since; and of one that is refilled, and was asked for before. */
+export const ASKED = 6;
+export const ASKED_REFILLED = 7;
+/** Soon after it was asked for; and if the key was there, for nobody knows, not even that. */
+export const FILL = 8;
+export const UNPROVEN_FILL = 9;
 /** States are kept as kind × STATES + state while keys are followed. */
-export const STATES = 8;
+export const STATES = 16;
 /** Popularity classes, ⌊log2 requests⌋: a key's state and class are kept as state × POPULARITIES + class. */
 export const POPULARITIES = 32;
 

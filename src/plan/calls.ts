@@ -5,7 +5,7 @@ import type { Family, Model, Role, Shape } from '../model/model.ts';
 import { keysInAll } from '../model/popularity.ts';
 import { PER_SECOND } from '../model/roles.ts';
 import { valueIndex } from '../model/shapes.ts';
-import { isExpiry, KeyExpiries } from './expiries.ts';
+import { expiryUnit, isExpiry, KeyExpiries } from './expiries.ts';
 import { type Labels, NO_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.ts';
 import { Alias, mix, type Random, Sampler } from './random.ts';
 import type { RespWriter } from './resp.ts';
@@ -27,6 +27,8 @@ export interface CallContext {
   named?: Set<string> | undefined;
   /** What the call stores, where a script is told it later. */
   stored?: string | undefined;
+  /** Expiry that the call was given, in seconds; undefined for none. */
+  ttlSeconds?: number | undefined;
 }
 
 type Fill = (writer: RespWriter, context: CallContext) => void;
@@ -37,12 +39,14 @@ export interface CompiledShape {
   /** Families of the shape's keys, in order. */
   keyFamilies: number[];
   removes: boolean;
-  /** Whether keys that are not there are made. */
+  /** Whether keys that are not there are made; and whether what was there before, with its expiry, is gone then. */
   makes: boolean;
+  replaces: boolean;
   write(writer: RespWriter, context: CallContext): void;
 }
 
 const REMOVES = new Set(['del', 'unlink', 'getdel']);
+const REPLACES = new Set(['set', 'setex', 'psetex', 'mset', 'getset', 'restore']);
 /** Which argument of a repeated group names a field or member, that a call names once. */
 const NAMES: Record<string, number> = {
   ...{ hset: 0, hmset: 0, zadd: 1, hmget: 0, hdel: 0, sadd: 0, srem: 0, smismember: 0, zrem: 0, zmscore: 0 },
@@ -75,6 +79,7 @@ export function compileShapes(model: Model, labels: Labels, makes: (command: str
       keyFamilies: shape.roles.flatMap((role) => ('key' in role ? [role.key] : [])),
       removes: REMOVES.has(shape.command),
       makes: makes(shape.command),
+      replaces: REPLACES.has(shape.command),
       write(writer, context) {
         if (!repeatCounts || !shape.repeat) {
           writer.begin(fills.length + 1);
@@ -125,7 +130,12 @@ function fillOf(role: Role, shape: Shape, position: number, model: Model): Fill 
     const values: ValueCounts =
       'integers' in role ? role.integers : role.literals.map(([text, n]): [number, number] => [Number(text), n]);
     values.sort((a, b) => a[0] - b[0]);
-    return (writer, { keys }) => writer.text(String(quantileOf(values, expiries.quantile(keys[0] ?? 0))));
+    const unit = expiryUnit(shape, position);
+    return (writer, context) => {
+      const value = quantileOf(values, expiries.quantile(context.keys[0] ?? 0));
+      context.ttlSeconds = value * unit;
+      writer.text(String(value));
+    };
   }
   const universe = family?.elements?.universe;
   if ('integers' in role && family && universe !== undefined && isElement(shape, position)) {

@@ -18,6 +18,7 @@ import { Sampler, stream } from './random.ts';
 import { type Losses, type RecordedOps, Recording } from './recording.ts';
 import { share } from './resp.ts';
 import { scriptsOf } from './scripts.ts';
+import { speedCaveats } from './speed.ts';
 import { StoredKinds, storedType } from './stored.ts';
 import { datasetCaveats, type KeyContents, makeUntouched, untouchedKeys } from './untouched.ts';
 import type { Workload } from './workload.ts';
@@ -98,6 +99,7 @@ export class ExactWorkload implements Workload {
     this.caveats = [
       ...caveatsOf(model, recording.losses),
       ...datasetCaveats(model, options.datasetBytes),
+      ...speedCaveats(model, speed),
       ...listenerCaveats(model, { modelled: false, disguised: options.disguise ? ops.subscriptions : [] }),
     ];
   }

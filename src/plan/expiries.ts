@@ -15,6 +15,35 @@ export function isExpiry({ command, roles }: Shape, position: number): boolean {
   return option !== undefined && 'literals' in option && option.literals.every(([word]) => OPTIONS.has(word));
 }
 
+/** Seconds that one of what stands there is. */
+export function expiryUnit({ command, roles }: Shape, position: number): number {
+  const option = roles[position - 1];
+  const word = option && 'literals' in option ? option.literals[0]?.[0] : undefined;
+  return command.startsWith('p') || word?.toLowerCase() === 'px' ? 1e-3 : 1;
+}
+
+/** When keys of one family expire in a workload, as far as it has set that. */
+export class Deadlines {
+  /** In seconds; 0 for none. Made when it is needed. */
+  private at: Float32Array | undefined;
+  private readonly keys: number;
+
+  constructor(keys: number) {
+    this.keys = Math.max(1, keys);
+  }
+
+  has(key: number, passedBy: number): boolean {
+    const at = this.at?.[key % this.keys] ?? 0;
+    return at > 0 && at <= passedBy;
+  }
+
+  /** `atSeconds`: 0 for never. */
+  set(key: number, atSeconds: number): void {
+    if (atSeconds > 0) this.at ??= new Float32Array(this.keys);
+    if (this.at) this.at[key % this.keys] = atSeconds;
+  }
+}
+
 export class KeyExpiries {
   private readonly family: Family;
   private readonly number: number;

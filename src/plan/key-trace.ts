@@ -21,8 +21,9 @@ const FIRST_STRETCH = 1 << 14;
 /** An access is sorted by its time within the stretch in 28 bits, then by its place in 24. */
 const TIME_STEPS = 2 ** 28;
 const PLACES = 2 ** 24;
-/** How far ahead an access is looked for that suits. */
-const LOOKAHEAD = 64;
+/** How far ahead an access is looked for that suits, and how many may be left for those whom they suit. */
+const LOOKAHEAD = 256;
+const MOST_LEFT = 1024;
 
 /** Whether an access suits, which comes to a key in such a state. */
 export type Accepts = (state: number, key: number) => boolean;
@@ -35,7 +36,7 @@ export interface KeySource {
   state: number;
   /** Popularity class, ⌊log2 requests⌋. */
   popularity: number;
-  /** Goes to the next access, or to one soon after that is accepted. */
+  /** Goes to the next access that is accepted, as far as there is one soon. */
   next(accepts?: Accepts): void;
 }
 
@@ -65,6 +66,9 @@ export class KeyTrace implements KeySource {
   private keys = new Float64Array(1024);
   private states = new Uint8Array(1024);
   private at = 0;
+  /** Accesses that did not suit when it was their turn, in order; which of them is the first of its key; and the keys. */
+  private readonly left: { key: number; state: number; isFirst: boolean }[] = [];
+  private readonly leftKeys = new Set<number>();
   private from = 0;
   private until = 0;
 
@@ -84,30 +88,44 @@ export class KeyTrace implements KeySource {
   }
 
   next(accepts?: Accepts): void {
-    // A family without requests of its own has no times: any key will do.
-    while (this.at >= this.order.length) this.makeStretch();
-    if (accepts) this.bringForward(accepts);
-    const place = this.order[this.at++]! % PLACES;
-    this.key = this.keys[place]!;
-    this.state = this.states[place]!;
+    if (!this.takeLeft(accepts) && !this.takeInTime(accepts)) this.takeLeft(undefined);
     this.popularity = popularityOf(this.requests[this.key % this.requests.length]!);
   }
 
-  /** Puts the first acceptable access of the next few in front, but none of a key that one of the others is of. */
-  private bringForward(accepts: Accepts): void {
-    const { order, at } = this;
-    const passed = new Set<number>();
-    for (let i = at; i < Math.min(at + LOOKAHEAD, order.length); i++) {
-      const place = order[i]! % PLACES;
-      const key = this.keys[place]!;
-      if (!passed.has(key) && accepts(this.states[place]!, key)) {
-        const chosen = order[i]!;
-        order.copyWithin(at + 1, at, i);
-        order[at] = chosen;
-        return;
-      }
-      passed.add(key);
+  /** The first that suits of those that were left; those of one key come in order. */
+  private takeLeft(accepts: Accepts | undefined): boolean {
+    const { left } = this;
+    for (let i = 0; i < left.length; i++) {
+      const { key, state, isFirst } = left[i]!;
+      if (!isFirst || (accepts && !accepts(state, key))) continue;
+      left.splice(i, 1);
+      const next = left.find((other) => other.key === key);
+      if (next) next.isFirst = true;
+      else this.leftKeys.delete(key);
+      this.key = key;
+      this.state = state;
+      return true;
     }
+    return false;
+  }
+
+  /** The next that suits, if there is one soon; those before it are left. */
+  private takeInTime(accepts: Accepts | undefined): boolean {
+    for (let i = 0; i < LOOKAHEAD && this.left.length < MOST_LEFT; i++) {
+      // A family without requests of its own has no times: any key will do.
+      while (this.at >= this.order.length) this.makeStretch();
+      const place = this.order[this.at++]! % PLACES;
+      const [key, state] = [this.keys[place]!, this.states[place]!];
+      const isFirst = !this.leftKeys.has(key);
+      if (isFirst && (!accepts || accepts(state, key))) {
+        this.key = key;
+        this.state = state;
+        return true;
+      }
+      this.left.push({ key, state, isFirst });
+      this.leftKeys.add(key);
+    }
+    return false;
   }
 
   private makeStretch(): void {

@@ -45,8 +45,7 @@ export function preloadOf(model: Model, makers: KeyMaker[], seed: string, limitB
       if (family.db !== db || touched[number] === 0) continue;
       const random = stream(seed, 'preload', number);
       for (const { key, existed } of touchedOf(number)) {
-        const text = scriptKeys.textOf(number, key);
-        const name = text === undefined ? makers[number]!.key(key) : stretch.texts[text]!;
+        const name = scriptKeys.nameOf(number, key, (text) => stretch.texts[text]!);
         const made = existed ? creation(name, contents[number]!(key, random), random) : [];
         yield { name, commands: both(made, groupsFor(number, name)) };
       }

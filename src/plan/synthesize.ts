@@ -6,10 +6,12 @@ import type { Model, Unit, UnitOp } from '../model/model.ts';
 import { valueIndex } from '../model/shapes.ts';
 import { labelOfOps } from '../model/summarize.ts';
 import { intern, tally } from '../model/tally.ts';
-import { beforeEnd, KeyState, POPULARITIES } from '../model/units.ts';
+import { ALL_STATES, beforeEnd, KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
 import { NAMES_ENTRIES } from './consumer-groups.ts';
+import { Deadlines } from './expiries.ts';
+import { Fillers, FillQueue, fillingShare } from './fills.ts';
 import { KeyMarks } from './key-marks.ts';
 import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { type KeyMaker, keyMakers } from './keys.ts';
@@ -23,7 +25,9 @@ import { existedBefore, requestsByRank } from './ranks.ts';
 import { RespWriter, sharedArray } from './resp.ts';
 import { ScriptKeys } from './script-keys.ts';
 import { scriptsOf } from './scripts.ts';
+import { speedCaveats } from './speed.ts';
 import { type ScriptArguments, StretchReplay } from './stretch-replay.ts';
+import { Turns } from './turns.ts';
 import { datasetCaveats } from './untouched.ts';
 import type { Workload } from './workload.ts';
 
@@ -43,8 +47,6 @@ export interface SynthesisOptions {
 
 /** Between two units of one connection at least: closer ones would be a pipeline. */
 const TURNAROUND_US = 30;
-/** So many first keys may be missing before it is their turn. */
-const SLACK = 4;
 /** Tries to find a unit that likes to follow the one before on its connection. */
 const FOLLOW_TRIES = 8;
 
@@ -56,8 +58,11 @@ interface Group {
   units: number[];
   /** By state × 32 + popularity of the first key; made when asked for. */
   choices: Map<number, { alias: Alias; units: number[] }>;
-  /** Share of its units whose first key is missing. */
-  missing: number;
+  /** How often its units' first keys are in each state, by `KeyState`; those that fill what others asked for apart. */
+  states: Float64Array;
+  /** Share of its units that do. */
+  filling: number;
+  keeps: boolean;
 }
 
 interface CompiledClass {
@@ -198,12 +203,20 @@ export class Synthesis implements Workload {
     model.units.forEach((unit, i) => {
       if (unit.class !== number) return;
       const family = this.handedOver.has(i) ? SCRIPTS : this.primaryFamily(unit.ops);
-      const group = intern(groups, family, () => ({ family, count: 0, units: [], choices: new Map(), missing: 0 }));
+      const group = intern(groups, family, () => ({
+        family,
+        count: 0,
+        units: [],
+        choices: new Map(),
+        states: NO_STATES,
+        filling: 0,
+        keeps: false,
+      }));
       group.count += unit.count;
       group.units.push(i);
     });
     const list = [...groups.values()];
-    for (const group of list) group.missing = missingOf(group.units.map((unit) => model.units[unit]!));
+    for (const group of list) this.describe(group);
     const after: CompiledClass['after'] = new Map();
     const transitions = this.options.independent ? undefined : model.transitions.find((t) => t.class === number);
     if (transitions) {
@@ -239,6 +252,26 @@ export class Synthesis implements Workload {
     return { groups: list, alias: new Alias(list.map((group) => group.count)), after };
   }
 
+  private describe(group: Group): void {
+    const { units } = this.model;
+    group.states = new Float64Array(ALL_STATES);
+    let filling = 0;
+    let makes = false;
+    for (const number of group.units) {
+      const { count, keyStates, ops } = units[number]!;
+      makes ||= changesFirst(this.shapes, ops).some((change) => change.makes);
+      filling += count * fillingShare(units[number]!);
+      const seen = keyStates.reduce((sum, [, n]) => sum + n, 0);
+      for (const [at, n] of keyStates) {
+        const state = Math.floor(at / POPULARITIES);
+        if (beforeEnd(state) === KeyState.filled) continue;
+        group.states[state]! += (count * n) / seen;
+      }
+    }
+    group.filling = filling / Math.max(1, group.count);
+    group.keeps = makes && group.filling < 1 / 2;
+  }
+
   private primaryFamily(ops: UnitOp[]): number {
     if (ops.some(([shape]) => this.model.shapes[shape]!.script !== undefined)) return SCRIPTS;
     for (const [shape] of ops) {
@@ -261,16 +294,7 @@ export class Synthesis implements Workload {
     }
     this.caveats.push(...datasetCaveats(this.model, this.options.datasetBytes));
     this.caveats.push(...listenerCaveats(this.model, { modelled: true }));
-    const speed = this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(this.model));
-    const expiring = this.model.families.filter((family) => family.ttlSeconds.length > 0);
-    if (expiring.length > 0 && Math.abs(Math.log(speed)) > SAME_SPEED) {
-      this.caveats.push({
-        id: 'expiries-real-time',
-        message: `The workload runs ${speed.toPrecision(2)} times as fast as it was captured, but expiries last as long as they did: keys of ${expiring.length} famil${expiring.length === 1 ? 'y' : 'ies'} expire ${speed > 1 ? 'after more' : 'after fewer'} requests than in production, and misses and memory differ.`,
-        advice: 'Rehearse at --rate 1x as well where the hit ratio or memory decides.',
-        numbers: { speed, families: expiring.length },
-      });
-    }
+    this.caveats.push(...speedCaveats(this.model, this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(this.model))));
     const scans = this.model.shapes.filter(({ command }) => SCANS.has(command));
     if (scans.length > 0) {
       const commands = [...new Set(scans.map(({ command }) => command))];
@@ -307,27 +331,36 @@ export class Synthesis implements Workload {
   }
 }
 
-function missingOf(units: Unit[]): number {
-  let [missing, all] = [0, 0];
-  for (const { count, keyStates } of units) {
-    const seen = keyStates.reduce((sum, [, n]) => sum + n, 0);
-    if (seen === 0) continue;
-    all += count;
-    for (const [at, n] of keyStates)
-      if (beforeEnd(Math.floor(at / POPULARITIES)) === KeyState.missing) missing += (count * n) / seen;
-  }
-  return missing / Math.max(1, all);
+/** Calls of a unit that make or remove its first key. */
+function changesFirst(shapes: CompiledShape[], ops: UnitOp[]): CompiledShape[] {
+  const first = ops.find(([, slots]) => slots.length > 0)?.[1][0];
+  return ops
+    .filter(([, slots]) => slots[0] === first && slots.length > 0)
+    .map(([shape]) => shapes[shape]!)
+    .filter(({ makes, removes }) => makes || removes);
 }
 
-/** What a unit may do to a key that is not its first: remove it when nobody comes again, read what somebody has made. */
+/** Keys that are asked for before anybody makes them, and are not there. */
+function missingKeys({ classes, existing }: Model['families'][number]): number {
+  return classes.reduce((sum, { births, readFirst, found = 0 }) => {
+    const keys = births.reduce((all, [, n]) => all + n, 0);
+    return sum + keys * (readFirst - found) * (1 - existing);
+  }, 0);
+}
+
+const NO_STATES = new Float64Array(ALL_STATES);
+/**
+ * What a unit may do to a key that is not its first: remove it when nobody comes again, make it unless somebody is to ask
+ * for it first, read what somebody has made.
+ */
 const isFinal = (state: number) => (state & KeyState.final) !== 0;
+const isGone = (state: number) => beforeEnd(state) === KeyState.gone || beforeEnd(state) === KeyState.asked;
+const wasNotAsked = (state: number) => beforeEnd(state) !== KeyState.present;
 const isThere = (state: number) => beforeEnd(state) !== KeyState.absent;
 const CONSTANT = { binSeconds: 1, factors: [1] };
 const POISSON = { kind: 'poisson' } as const;
 const SCRIPTS = -1;
 const NO_KEY = -2;
-/** Speeds are the same within 5 %. */
-const SAME_SPEED = 0.05;
 const SCANS = new Set(['scan', 'hscan', 'sscan', 'zscan']);
 
 /** One round's workload as it unfolds: what comes next depends on what came before, so it is made in order. */
@@ -355,8 +388,15 @@ class Round {
   private readonly removed: KeyMarks[];
   /** By family: keys that were removed when nobody was to come again; longer workloads do. */
   private readonly ended: KeyMarks[];
-  /** By group: units that came to keys so far, and those that came to one that was missing. */
-  private readonly taken = new Map<Group, { all: number; missing: number }>();
+  /** By family: which of its groups whose turn it is. */
+  private readonly turns: Turns<Group>[];
+  /** By family: keys that were not there when somebody came, who did not make them. */
+  private readonly asked: KeyMarks[];
+  /** By family: who makes keys that others ask for. */
+  private readonly fillers: (Fillers | undefined)[];
+  private readonly fills = new FillQueue();
+  /** By family: when its keys expire. */
+  private readonly deadlines: Deadlines[];
   /** By family, requests of its keys; made when asked for. */
   private readonly requests: Uint32Array[] = [];
   private readonly stretch: StretchReplay;
@@ -399,6 +439,24 @@ class Round {
     );
     this.removed = this.model.families.map(({ keys }) => new KeyMarks(keys));
     this.ended = this.model.families.map(({ keys }) => new KeyMarks(keys));
+    this.asked = this.model.families.map(({ keys }) => new KeyMarks(keys));
+    this.deadlines = this.model.families.map(({ keys }) => new Deadlines(keys));
+    const groups = this.classes.flatMap((klass) => klass.groups);
+    this.fillers = this.model.families.map(({ fills }, family) => {
+      const makers = groups.filter((group) => group.family === family && group.filling > 0);
+      return (
+        fills &&
+        new Fillers(
+          fills,
+          makers.flatMap(({ units }) => units),
+          this.model.units,
+        )
+      );
+    });
+    this.turns = this.model.families.map((_, family) => {
+      const own = groups.filter((group) => group.family === family);
+      return new Turns(own, missingKeys(this.model.families[family]!));
+    });
     this.stretch = new StretchReplay(this.model, options.renames);
     this.scriptKeys = new ScriptKeys(this.model, this.makers);
   }
@@ -411,6 +469,7 @@ class Round {
         if (this.arrivals[i]!.nextSeconds < this.arrivals[stream]!.nextSeconds) stream = i;
       const arrival = this.arrivals[stream]!;
       const atUs = arrival.nextSeconds * 1e6;
+      this.fill(Math.min(atUs, untilUs));
       if (atUs >= untilUs) break;
       const klass = arrival.nextClass;
       arrival.advance();
@@ -458,6 +517,8 @@ class Round {
     let unit: number;
     let key: number | undefined;
     let calls: ScriptArguments[] | undefined;
+    let isMiss = false;
+    let wasThere = false;
     if (group.family === SCRIPTS && this.stretch.length > 0) {
       // Whatever the class: scripts hand over to each other, so their order is kept across connections.
       ({ unit, calls } = this.stretch.next());
@@ -468,27 +529,50 @@ class Round {
       if (stored !== undefined) this.storedBy.set(stored, connection);
     } else if (group.family < 0) {
       unit = this.choose(group, -1, before?.lift);
+    } else if (group.filling > 0 && random() < group.filling) {
+      // Fills come when somebody has asked.
+      return;
     } else {
       const source = this.sources[group.family]!;
-      const taken = intern(this.taken, group, () => ({ all: 0, missing: 0 }));
-      // Commands with many keys miss some that nobody makes, more often than those with one do.
-      source.next((state, at) => {
-        const now = this.stateOf(group.family, at, beforeEnd(state));
-        return now !== KeyState.missing || taken.missing <= group.missing * taken.all + SLACK;
-      });
+      const turns = this.turns[group.family]!;
+      const stateNow = (state: number, at: number) =>
+        this.stateOf(group.family, at, beforeEnd(state), atUs) + (state & KeyState.final);
+      source.next(turns.areShared ? (state, at) => turns.suits(group, stateNow(state, at)) : undefined);
       key = source.key;
       const final = source.state & KeyState.final;
-      const now = this.stateOf(group.family, key, source.state - final);
+      const now = this.stateOf(group.family, key, source.state - final, atUs);
       unit = this.choose(group, this.independent ? -1 : (now + final) * POPULARITIES + source.popularity, before?.lift);
-      taken.all++;
-      if (now === KeyState.missing) taken.missing++;
+      turns.took(group, now + final);
       this.ended[group.family]!.delete(key);
       // Unless the unit makes the key, what comes to it next finds it gone.
-      if (now === KeyState.missing) this.removed[group.family]!.add(key);
+      if (now !== KeyState.old && now !== KeyState.present) {
+        this.removed[group.family]!.add(key);
+        this.asked[group.family]!.add(key);
+        isMiss = now !== KeyState.asked;
+        wasThere = now === KeyState.gone;
+      }
       if (final !== 0 && this.leavesRemoved(unit)) this.ended[group.family]!.add(key);
     }
     this.lastLabel[connection] = this.unitLabels[unit]!;
     this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
+    if (isMiss && this.asked[group.family]!.has(key!)) this.missed(group.family, key!, wasThere, atUs);
+  }
+
+  /** Somebody asked for a key that is not there, and does not make it. */
+  private missed(family: number, key: number, wasThere: boolean, atUs: number): void {
+    const afterUs = this.fillers[family]?.after(wasThere, this.random);
+    if (afterUs !== undefined) this.fills.add({ atUs: atUs + afterUs, family, key });
+  }
+
+  /** Makes the fills that are due. */
+  private fill(untilUs: number): void {
+    while (this.fills.nextUs < untilUs) {
+      const { atUs, family, key } = this.fills.take();
+      const unit = this.fillers[family]!.unit(this.random);
+      const connection = this.idleConnection(this.classes[this.model.units[unit]!.class]!, atUs);
+      this.lastLabel[connection] = this.unitLabels[unit]!;
+      this.writeUnit(this.model.units[unit]!, connection, atUs, key, undefined);
+    }
   }
 
   /** Number of the key under which the unit stores what a script is told later; undefined for calls of scripts. */
@@ -501,16 +585,18 @@ class Round {
   }
 
   private nameOf(family: number, key: number): string {
-    const text = this.scriptKeys.textOf(family, key);
-    return text === undefined ? this.makers[family]!.key(key) : this.stretch.text(text);
+    return this.scriptKeys.nameOf(family, key, (text) => this.stretch.text(text));
   }
 
   /** State of a key that the source says to be in `state`, after what was done to it. */
-  private stateOf(family: number, key: number, state: number): number {
+  private stateOf(family: number, key: number, state: number, atUs: number): number {
     // What was done with, as far as the capture goes, begins anew.
     if (this.ended[family]!.has(key)) return KeyState.absent;
     if (state === KeyState.present) return this.existed(family, key) ? state : KeyState.missing;
-    return this.removed[family]!.has(key) ? KeyState.gone : state;
+    if (state === KeyState.absent) return state;
+    const isGone = this.removed[family]!.has(key) || this.deadlines[family]!.has(key, atUs / 1e6);
+    if (!isGone && state !== KeyState.gone) return state;
+    return this.asked[family]!.has(key) ? KeyState.asked : KeyState.gone;
   }
 
   private existed(number: number, key: number): boolean {
@@ -578,6 +664,7 @@ class Round {
       (at) => at === keyState,
       (at) => stateOf(at) === state,
       (at) => beforeEnd(stateOf(at)) === beforeEnd(state),
+      (at) => isGone(stateOf(at)) && isGone(state),
       (at) => stateOf(at) === old + (state & final),
     ];
     const weights =
@@ -597,21 +684,14 @@ class Round {
 
   private makesAgain(unit: number): boolean {
     const { ops, keyStates } = this.model.units[unit]!;
-    const isGone = ([at]: [number, number]) => beforeEnd(Math.floor(at / POPULARITIES)) === KeyState.gone;
-    return keyStates.some(isGone) && this.changesFirst(ops).some(({ makes }) => makes);
+    return (
+      keyStates.some(([at]) => isGone(Math.floor(at / POPULARITIES))) &&
+      changesFirst(this.shapes, ops).some(({ makes }) => makes)
+    );
   }
 
   private leavesRemoved(unit: number): boolean {
-    return this.changesFirst(this.model.units[unit]!.ops).at(-1)?.removes === true;
-  }
-
-  /** Calls of the unit that make or remove its first key. */
-  private changesFirst(ops: UnitOp[]): CompiledShape[] {
-    const first = ops.find(([, slots]) => slots.length > 0)?.[1][0];
-    return ops
-      .filter(([, slots]) => slots[0] === first && slots.length > 0)
-      .map(([shape]) => this.shapes[shape]!)
-      .filter(({ makes, removes }) => makes || removes);
+    return changesFirst(this.shapes, this.model.units[unit]!.ops).at(-1)?.removes === true;
   }
 
   private writeUnit(
@@ -623,7 +703,7 @@ class Round {
   ): void {
     const slots = new Map<number, number>();
     const families = this.sources.length;
-    const { removed } = this;
+    const { removed, asked } = this;
     let next = firstKey;
     let call = 0;
     let step = 0;
@@ -643,7 +723,13 @@ class Round {
       const source = this.sources[family]!;
       source.next(accepts);
       const key = collocate(family, source.key);
-      if (this.stateOf(family, key, beforeEnd(source.state)) === KeyState.missing) removed[family]!.add(key);
+      const now = this.stateOf(family, key, beforeEnd(source.state), at);
+      this.turns[family]!.took(undefined, now + (source.state & KeyState.final));
+      if (now === KeyState.missing) {
+        removed[family]!.add(key);
+        asked[family]!.add(key);
+        this.missed(family, key, false, at);
+      }
       return key;
     };
     let inTransaction = false;
@@ -672,8 +758,7 @@ class Round {
         if (slot === undefined) return draw(family);
         const known = intern(slots, slot * families + family, () => {
           const isRemoved = () => unit.ops.some(([n, named]) => this.shapes[n]!.removes && named.includes(slot));
-          const key =
-            next ?? draw(family, compiled.makes && !isRemoved() ? undefined : isRemoved() ? isFinal : isThere);
+          const key = next ?? draw(family, isRemoved() ? isFinal : compiled.makes ? wasNotAsked : isThere);
           next = undefined;
           return key;
         });
@@ -685,12 +770,22 @@ class Round {
       context.nextKey = 0;
       const stores = handed !== undefined && keySlots[0] === 0 && valueIndex(command) > 0;
       context.stored = stores ? handed.args[0] : undefined;
-      compiled.keyFamilies.forEach((family, k) => {
-        if (compiled.removes) removed[family]!.add(context.keys[k]!);
-        else if (compiled.makes) removed[family]!.delete(context.keys[k]!);
-      });
       const from = this.writer.length;
+      context.ttlSeconds = undefined;
       compiled.write(this.writer, context);
+      const { ttlSeconds } = context;
+      compiled.keyFamilies.forEach((family, k) => {
+        const key = context.keys[k]!;
+        const deadlines = this.deadlines[family]!;
+        const isThere = !removed[family]!.has(key) && !deadlines.has(key, at / 1e6);
+        if (compiled.removes) removed[family]!.add(key);
+        else if (compiled.makes) {
+          removed[family]!.delete(key);
+          asked[family]!.delete(key);
+        }
+        if (ttlSeconds !== undefined && (compiled.makes || isThere)) deadlines.set(key, at / 1e6 + ttlSeconds);
+        else if (compiled.replaces || (compiled.makes && !isThere)) deadlines.set(key, 0);
+      });
       this.emit(compiled, connection, at, from, stores ? handed.keys : undefined);
     });
     this.freeFromUs[connection] = at + TURNAROUND_US;

@@ -78,3 +78,40 @@ test('other commands use the keys that scripts use, under the same names', async
   assert.ok(filled.size > 3, 'scripts that come again have other queues');
   assert.ok(found / asked > 0.98, `${found} of ${asked} found what scripts had made`);
 });
+
+test('locks in hash tags are released, and what shares their tags goes on sharing them', async () => {
+  const lines = locking().map(({ args, ...line }): Line => {
+    const named = args.map((arg) => String(arg).replace(/^lock:(order|invoice):(\d+)$/, '{$1:$2}:lock'));
+    return { ...line, args: named };
+  });
+  // Whoever takes the lock of an order also reads both what is in its cart and what it costs.
+  const others = lines.flatMap(({ atUs, client, args }): Line[] => {
+    const tag = args[0] === 'set' ? /^\{order:\d+\}/.exec(String(args[1]))?.[0] : undefined;
+    return tag ? [{ atUs: atUs + 2_000, client: client!, args: ['mget', `${tag}:cart`, `${tag}:price`] }] : [];
+  });
+  const model = await modelOf([...lines, ...others].sort((a, b) => a.atUs - b.atUs));
+  const synthesis = new Synthesis(model, { seed: '1', epochSeconds: 1_700_000_000 });
+  const slice = synthesis.slice(0, 0, 2 * model.source.spanSeconds);
+  const held = new Map<string, string>();
+  const locked = new Set<string>();
+  const tagOf = (key: string) => /^\{([^}]+)\}/.exec(key)![1]!;
+  let [calls, owned, reads, ofLocked] = [0, 0, 0, 0];
+  for (let i = 0; i < slice.count; i++) {
+    const [command, ...args] = readCommand(slice.bytes, slice.offset[i]!).map((word) => Buffer.from(word).toString());
+    if (command === 'set') {
+      held.set(args[0]!, args[1]!);
+      locked.add(tagOf(args[0]!));
+    } else if (command === 'mget') {
+      reads++;
+      assert.equal(tagOf(args[0]!), tagOf(args[1]!));
+      if (locked.has(tagOf(args[0]!))) ofLocked++;
+    } else if (command!.startsWith('eval')) {
+      calls++;
+      if (held.get(args[2]!) === args[3]) owned++;
+      held.delete(args[2]!);
+    }
+  }
+  assert.ok(calls > 1000, `${calls} calls`);
+  assert.ok(owned / calls > 0.98, `${owned} of ${calls} calls found their lock`);
+  assert.ok(ofLocked / reads > 0.9, `${ofLocked} of ${reads} carts are of orders that have a lock`);
+});

@@ -110,6 +110,7 @@ export function mergeFamilies(
     classes,
     existing: weighted([a.existing, readFirst[0]!], [b.existing, fromB]) ?? a.existing,
     expired: expiredOf(a, b, clocks, placement),
+    ...fillsOf(a, b),
     elements: elementsOf(a, b, keys),
     valueBytes: addCounts(a.valueBytes, b.valueBytes),
     ttlSeconds: addCounts(a.ttlSeconds, b.ttlSeconds),
@@ -325,6 +326,19 @@ function typeOf(a: Family, b: Family, commands: Map<string, number>): Family['ty
       : 'string';
   }
   return a.requests + a.scriptRequests >= b.requests + b.scriptRequests ? a.type : b.type;
+}
+
+/** Misses of both, with what others did about them. */
+function fillsOf({ fills: a }: Family, { fills: b }: Family): Pick<Family, 'fills'> {
+  if (!a || !b) return a || b ? { fills: a ?? b } : {};
+  const add = (x: [number, number], y: [number, number]): [number, number] => [x[0] + y[0], x[1] + y[1]];
+  return {
+    fills: {
+      missing: add(a.missing, b.missing),
+      gone: add(a.gone, b.gone),
+      delaySeconds: addCounts(a.delaySeconds, b.delaySeconds),
+    },
+  };
 }
 
 /** Shares of later accesses that found the key gone, weighted by the accesses after such gaps. */
