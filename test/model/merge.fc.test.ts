@@ -62,8 +62,10 @@ function assertSums(merged: Model, whole: Model): void {
   assert.deepEqual(merged.commands, whole.commands);
   assert.deepEqual(merged.transactions, whole.transactions);
   assert.deepEqual(merged.pipelines, whole.pipelines);
-  // Two commands on one key that a border parts are an access each.
-  assert.ok(Math.abs(merged.keyAccesses - whole.keyAccesses) <= 2, `${merged.keyAccesses} of ${whole.keyAccesses}`);
+  // Two commands on one key that a border parts are an access each; and what a part takes for the fill of a miss, which
+  // is part of the read, the whole may know to be none.
+  const difference = Math.abs(merged.keyAccesses - whole.keyAccesses);
+  assert.ok(difference <= 0.005 * whole.keyAccesses, `${merged.keyAccesses} of ${whole.keyAccesses}`);
   assert.equal(merged.source.parsed, whole.source.parsed);
   const families = byTemplate(whole);
   assert.deepEqual([...byTemplate(merged).keys()].sort(), [...families.keys()].sort());
