@@ -253,7 +253,7 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     const rows = outcomeOf(model, { ...doneBy(rehearsal, arm), bytesPerKey: bytesPerKey(rehearsal, arm, model) });
     rehearsal.outcome[arm] = rows;
     const missed = rows.filter(({ value, target }) => value > target);
-    rehearsal.caveats.push(...fidelityCaveats(missed, `outcome-missed-${arm}`));
+    rehearsal.caveats.push(...fidelityCaveats(missed, { id: `outcome-missed-${arm}`, speed: rate / capturedRate }));
   }
   if (shard) shard.document.clockOffsetMs = shard.schedule.clockOffsetMs;
   rehearsal.caveats.push(...clusterCaveats(slicesOf(rehearsal)), ...(shard?.workload.sliceCaveats() ?? []));

@@ -14,6 +14,7 @@ import { summarize } from '../model/summarize.ts';
 import { tally } from '../model/tally.ts';
 import { collectGarbage } from './garbage.ts';
 import { plannedOps } from './planned-ops.ts';
+import { isSameSpeed } from './speed.ts';
 import { Synthesis, type SynthesisOptions } from './synthesize.ts';
 
 export interface FidelityRow extends Difference {
@@ -97,10 +98,10 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
 
 const MEMORY_METRIC = 'used_memory per key at first, relative';
 
-/** Missed targets, as the reader of a verdict must know them. */
+/** Missed targets, as the reader of a verdict must know them. `speed`: of what was replayed, in captured rates. */
 export function fidelityCaveats(
   rows: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
-  id = 'fidelity-missed',
+  { id = 'fidelity-missed', speed = 1 }: { id?: string; speed?: number } = {},
 ): Caveat[] {
   const missed = rows;
   if (missed.length === 0) return [];
@@ -110,10 +111,14 @@ export function fidelityCaveats(
   return [
     {
       id,
-      message: `The synthesized workload differs from the captured one by more than it should: ${list.join('; ')}.`,
+      message: isSameSpeed(speed)
+        ? `The synthesized workload differs from the captured one by more than it should: ${list.join('; ')}.`
+        : `At ${speed.toPrecision(2)} times its rate the workload differs from the captured one by more than it should at its own: ${list.join('; ')}.`,
       advice: missed.every(({ metric }) => metric === MEMORY_METRIC)
         ? 'Capture with a larger --sample where memory decides, or read it as that of other keys.'
-        : 'Rehearse with --mode exact as well, or capture for longer; cutover model CAPTURE shows the whole scorecard.',
+        : !isSameSpeed(speed)
+          ? 'Part of it is the rate: expiries and delays last as long as they did. Rehearse at --rate 1x to tell that from what the model gets wrong.'
+          : 'Rehearse with --mode exact as well, or capture for longer; cutover model CAPTURE shows the whole scorecard.',
       numbers: Object.fromEntries(missed.map(({ aspect, metric, value }) => [`${aspect}: ${metric}`, value!])),
     },
   ];
