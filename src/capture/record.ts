@@ -11,7 +11,8 @@ import { parseSections } from './record/identity.ts';
 import { MEASURED_MS, Primary } from './record/primary.ts';
 import { Pseudonyms } from './record/pseudonym.ts';
 import type { Redaction } from './record/redact.ts';
-import { type Burst, type Sidecar, sidecarPath, writeSidecar } from './record/sidecar.ts';
+import type { Burst, Sidecar } from './record/sidecar.ts';
+import { sidecarPath, writeSidecar } from './record/sidecar-file.ts';
 import { LogWriter } from './record/writer.ts';
 
 const COMPLETE = 0.99;

@@ -3,15 +3,15 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openCaptures } from '../capture/merge.ts';
 import type { CaptureOptions } from '../capture/read.ts';
-import { readSidecar, type Sidecar } from '../capture/record/sidecar.ts';
+import type { Sidecar } from '../capture/record/sidecar.ts';
+import { readSidecar } from '../capture/record/sidecar-file.ts';
 import { type CaptureSummary, joinSummaries } from '../capture/summary.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
-import { applyOverrides, numbersAfter, overrideCaveats } from './changed-model.ts';
 import type { Existence } from './existence.ts';
 import { Fit, type FitOptions } from './fit.ts';
 import { mergeModels } from './merge.ts';
-import { type Model, modelSchema } from './model.ts';
-import { forcedGlobs, type Overrides } from './overrides.ts';
+import type { Model } from './model.ts';
+import type { Overrides } from './overrides.ts';
 import { sourceOf } from './source.ts';
 import { disguiseStretch } from './stretch.ts';
 import { type FittedStretch, fitStretches, type StretchSetup, stretchesOf } from './stretches.ts';
@@ -68,11 +68,14 @@ export async function buildModel(names: string | string[], options: BuildOptions
     );
   }
   const built = saved.length > 0 ? await mergeSaved(saved) : await fitCaptures(all, options);
-  const after = options.overrides ? changed(built, options.overrides) : built;
+  const after = options.overrides ? await changed(built, options.overrides) : built;
+  if (!after.model.overrides) return after;
+  const { overrideCaveats } = await import('./changed-model.ts');
   return { ...after, caveats: [...after.caveats, ...overrideCaveats(after.model)] };
 }
 
-function changed({ model, captured, ...built }: Built, overrides: Overrides): Built {
+async function changed({ model, captured, ...built }: Built, overrides: Overrides): Promise<Built> {
+  const { applyOverrides, numbersAfter } = await import('./changed-model.ts');
   const after = { ...built, model: applyOverrides(model, overrides) };
   if (!captured) return after;
   const numbers = numbersAfter(model, overrides);
@@ -240,7 +243,7 @@ export async function buildHalves(
 async function fitOptions({ scripts, overrides }: BuildOptions): Promise<FitOptions> {
   return {
     bodies: scripts ? await readScripts(scripts) : [],
-    globs: overrides ? forcedGlobs(overrides) : [],
+    globs: overrides ? (await import('./overrides.ts')).forcedGlobs(overrides) : [],
   };
 }
 
@@ -257,6 +260,8 @@ async function readModel(path: string): Promise<Model> {
       'Make it again: cutover model CAPTURE --output model.json',
     );
   }
+  // Only saved models need zod, which takes as much memory as all that fits captures.
+  const { modelSchema } = await import('./model.ts');
   const checked = modelSchema.safeParse(document);
   if (checked.success) return checked.data;
   const issue = checked.error.issues[0]!;

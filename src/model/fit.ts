@@ -9,7 +9,7 @@ import { storedHash } from './handover.ts';
 import { type ValueCounts, ValueHistogram } from './histogram.ts';
 import { type KeyStats, newKeyStats } from './key-stats.ts';
 import { Birth, KeyTable, NEVER, Presence, wasRead } from './keyspace.ts';
-import { MAX_LITERALS } from './model.ts';
+import { MAX_LITERALS } from './literals.ts';
 import { PairCounts, PairTable } from './pair-table.ts';
 import { type Treatment, treatmentOf } from './replayable.ts';
 import { ReuseSample } from './reuse.ts';

@@ -3,21 +3,13 @@ import { COMMANDS } from '../capture/commands.ts';
 import { CutoverError } from '../errors.ts';
 import { addAtStart } from './at-start.ts';
 import { CREATES, MAX_STORES } from './fit.ts';
+import { MAX_LITERALS } from './literals.ts';
 import { type ClassNumbers, type Mixes, mergeClients, mergeTransitions } from './merge/clients.ts';
 import { accessedKeys, type MergedFamily, mergeFamilies, moveFamily, moveStates } from './merge/families.ts';
 import { type Bridges, consecutiveCurve, overlappingCurve } from './merge/hit-ratios.ts';
 import { type Placement, place } from './merge/placement.ts';
 import { addCounts, mergeRoles } from './merge/roles.ts';
-import {
-  type Family,
-  MAX_LITERALS,
-  type Model,
-  type Role,
-  type Script,
-  type Shape,
-  type Unit,
-  type UnitOp,
-} from './model.ts';
+import type { Family, Model, Role, Script, Shape, Unit, UnitOp } from './model.ts';
 import { rounded } from './rounding.ts';
 import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './scripts.ts';
 import { addListeners, isUnnamed, joinListeners, SUBSCRIPTION_KINDS } from './subscriptions.ts';

@@ -1,7 +1,9 @@
 /** The statistics of a workload: one versioned JSON document that holds no raw key and no value. */
 import { z } from 'zod';
+import { MAX_LITERALS } from './literals.ts';
 import { SUBSCRIPTION_KINDS } from './subscriptions.ts';
 import { PLACEHOLDERS } from './template/parts.ts';
+import { TIME_UNITS } from './time-units.ts';
 
 /** Values ascending, each with how often it came. */
 const counts = z.array(z.tuple([z.number(), z.number()]));
@@ -12,13 +14,6 @@ const curve = z.array(z.tuple([z.number(), z.number()]));
 
 /** Whether `(` stands before it: the end of a range that is not part of it. */
 const open = z.literal(true).optional();
-
-/** How times are written: whole numbers of a unit, seconds with a fraction, or the milliseconds that a stream id begins with. */
-export const TIME_UNITS = ['s', 'ms', 'us', 'ns', 's-fraction', 'stream-id'] as const;
-export type TimeUnit = (typeof TIME_UNITS)[number];
-
-/** At most this many different texts, of arguments or channels, are kept as they are: of many, each may be somebody's. */
-export const MAX_LITERALS = 24;
 
 const part = z.union([z.string(), z.strictObject({ placeholder: z.enum(PLACEHOLDERS), lengths: counts })]);
 

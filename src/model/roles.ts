@@ -3,16 +3,14 @@
 import { hash64, hashLow } from '../capture/key-hash.ts';
 import { popcount } from './bits.ts';
 import { ValueHistogram } from './histogram.ts';
-import { MAX_LITERALS, type Role, TIME_UNITS, type TimeUnit } from './model.ts';
+import { MAX_LITERALS } from './literals.ts';
+import type { Role } from './model.ts';
+import { PER_SECOND, TIME_UNITS, type TimeUnit } from './time-units.ts';
 
 /** Texts that are kept as they are are short plain ones: options, field names, small numbers. Longer ones could be secrets. */
 export const LITERAL = /^[\w.:+\-*()[\]$>~=!#@/ ]{0,24}$/;
 /** A number this close to the op's own time, in one of the units, is taken for a time. */
 const TIME_WINDOW_SECONDS = 400 * 86_400;
-/** So many of a unit are a second. */
-export const PER_SECOND: Record<TimeUnit, number> = {
-  ...{ s: 1, ms: 1e3, us: 1e6, ns: 1e9, 's-fraction': 1, 'stream-id': 1e3 },
-};
 const WHOLE = ['s', 'ms', 'us', 'ns'] as const;
 const OPEN = 0x28;
 const NUMBER = /^-?\d{1,15}(\.\d{1,6})?$/;

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readSidecar } from '../../src/capture/record/sidecar.ts';
+import { readSidecar } from '../../src/capture/record/sidecar-file.ts';
 import { cutover } from '../support/cli.ts';
 import { type ForeignServer, PRODUCTS, startForeignServer } from '../support/servers.ts';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { writeSidecar } from '../../src/capture/record/sidecar.ts';
+import { writeSidecar } from '../../src/capture/record/sidecar-file.ts';
 import { buildModel } from '../../src/model/build.ts';
 import { ExactWorkload } from '../../src/plan/exact.ts';
 import { monitorLines } from '../../src/plan/monitor-log.ts';

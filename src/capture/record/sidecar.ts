@@ -1,5 +1,4 @@
-/** What the recorder knows and the lines of a capture cannot tell: the schema of NAME.capture.json, and its place. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+/** What the recorder knows and the lines of a capture cannot tell: the schema of NAME.capture.json. */
 import { z } from 'zod';
 
 const infoSchema = z.record(z.string(), z.record(z.string(), z.string()));
@@ -121,24 +120,3 @@ export type Burst = z.infer<typeof burstSchema>;
 export type SampledKey = z.infer<typeof sampledKeySchema>;
 export type Dataset = z.infer<typeof datasetSchema>;
 export type CommandCount = z.infer<typeof commandSchema>;
-
-/** `sessions.monitor.gz` has its sidecar in `sessions.capture.json`. */
-export function sidecarPath(capture: string): string {
-  return capture.replace(/(\.(monitor|log|txt))?(\.(gz|zst))?$/, '.capture.json');
-}
-
-/** The sidecar of a capture; undefined where there is none of this schema: it only adds. */
-export async function readSidecar(capture: string): Promise<Sidecar | undefined> {
-  try {
-    return sidecarSchema.parse(JSON.parse(await readFile(sidecarPath(capture), 'utf8')));
-  } catch {
-    return undefined;
-  }
-}
-
-/** Written whole or not at all: a recorder that is killed leaves the state after its last burst. */
-export async function writeSidecar(capture: string, sidecar: Sidecar): Promise<void> {
-  const path = sidecarPath(capture);
-  await writeFile(`${path}.part`, `${JSON.stringify(sidecar)}\n`, { mode: 0o600 });
-  await rename(`${path}.part`, path);
-}

@@ -1,6 +1,7 @@
 /** What two models saw at one argument position of a shape → the role of both. */
 import { type ValueCounts, ValueHistogram } from '../histogram.ts';
-import { MAX_LITERALS, type Role } from '../model.ts';
+import { MAX_LITERALS } from '../literals.ts';
+import type { Role } from '../model.ts';
 import { ascending, descending } from '../summarize.ts';
 import { tally } from '../tally.ts';
 
