@@ -1,5 +1,5 @@
 /** A log of bounded length of what happened to keys: when it is full, every second entry goes, and from then on fewer come in. */
-import { widened } from './pair-table.ts';
+import { extended } from './pair-table.ts';
 
 export class AccessLog {
   length = 0;
@@ -12,7 +12,7 @@ export class AccessLog {
   stride = 1;
   private readonly maxEntries: number;
 
-  /** `maxEntries`: a power of two. */
+  /** `maxEntries`: a power of two, 4096 or more. */
   constructor(maxEntries: number) {
     this.maxEntries = maxEntries;
   }
@@ -23,9 +23,10 @@ export class AccessLog {
     if (this.length === this.row.length) {
       if (this.length >= this.maxEntries) this.decimate();
       else {
-        this.row = widened(this.row);
-        this.value = widened(this.value);
-        this.at = widened(this.at);
+        // At once: what is not written to yet takes no memory, and what was outgrown would leave holes in it.
+        this.row = extended(this.row, this.maxEntries);
+        this.value = extended(this.value, this.maxEntries);
+        this.at = extended(this.at, this.maxEntries);
       }
     }
     this.row[this.length] = row;

@@ -74,11 +74,16 @@ export class PairCounts {
   }
 }
 
+type Column = Int32Array | Uint32Array | Uint8Array | Float64Array;
+
 /** A column with room for twice as many. */
-export function widened<T extends Int32Array | Uint32Array | Uint8Array | Float64Array>(column: T): T {
-  const wide = new (column.constructor as new (length: number) => T)(column.length * 2);
-  wide.set(column);
-  return wide;
+export const widened = <T extends Column>(column: T): T => extended(column, column.length * 2);
+
+/** A column with room for so many. */
+export function extended<T extends Column>(column: T, length: number): T {
+  const long = new (column.constructor as new (length: number) => T)(length);
+  long.set(column);
+  return long;
 }
 
 /** MurmurHash3's last steps. */

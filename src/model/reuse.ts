@@ -5,6 +5,7 @@
  */
 import { BitCounter } from './bits.ts';
 import type { KeyTable } from './keyspace.ts';
+import { extended } from './pair-table.ts';
 
 /** Cache sizes per doubling. */
 const SIZES_PER_OCTAVE = 2;
@@ -32,9 +33,8 @@ export class ReuseSample {
         this.add(row);
         return;
       }
-      const rows = this.rows;
-      this.rows = new Uint32Array(this.length * 2);
-      this.rows.set(rows);
+      // At once, as in `AccessLog`.
+      this.rows = extended(this.rows, this.maxAccesses);
     }
     this.rows[this.length++] = row;
   }

@@ -1,6 +1,7 @@
-/** A model → its scorecard: the thread of `fidelityApart`. */
+/** A model → how far what is synthesized from it is from it: the thread of `fidelity-apart`. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { type FidelityInput, fidelityOf } from './fidelity.ts';
+import { distancesOf } from './fidelity.ts';
+import type { FidelityInput } from './fidelity-apart.ts';
 
-const { model, halves, options } = workerData as FidelityInput;
-parentPort!.postMessage(fidelityOf(model, halves, options));
+const { model, options } = workerData as FidelityInput;
+parentPort!.postMessage(distancesOf(model, options));

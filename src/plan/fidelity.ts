@@ -1,18 +1,13 @@
 /** How faithful a synthesized workload is: it is modelled in its turn, and the two models are compared. */
-import { once } from 'node:events';
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { Names } from '../capture/ops.ts';
 import type { Caveat } from '../errors.ts';
 import { divergenceOf } from '../model/clients.ts';
 import { compareModels, type Difference } from '../model/difference.ts';
 import { Fit } from '../model/fit.ts';
-import { withSmallHeap } from '../model/heap.ts';
 import type { Model } from '../model/model.ts';
 import { treatmentOf } from '../model/replayable.ts';
 import { summarize } from '../model/summarize.ts';
 import { tally } from '../model/tally.ts';
-import { collectGarbage } from './garbage.ts';
 import { plannedOps } from './planned-ops.ts';
 import { isSameSpeed } from './speed.ts';
 import { Synthesis, type SynthesisOptions } from './synthesize.ts';
@@ -26,9 +21,9 @@ export interface FidelityRow extends Difference {
 }
 
 /** As much is synthesized as was captured, but not more than this. */
-const MAX_OPS = 300_000;
+const MAX_OPS = 1 << 18;
 /** Made and modelled at a time, so that memory does not grow with the capture. */
-const WINDOW_OPS = 4_000;
+const WINDOW_OPS = 1000;
 /** What a part of a long workload cannot show: how its keys come again. */
 const NEEDS_ALL = new Set(['locality', 'popularity']);
 
@@ -38,38 +33,30 @@ export function fidelityOf(
   halves?: [Model, Model],
   options: Partial<SynthesisOptions> = {},
 ): FidelityRow[] {
-  const noise = halves ? compareModels(...halves) : [];
-  const naive = compareModels(model, remodel(model, { ...options, independent: true }));
-  const whole = secondsOf(model, Synthesis.capturedRate(model)) >= model.source.spanSeconds;
-  return compareModels(model, remodel(model, options)).map((row, i): FidelityRow => {
-    const unknown = row.value === undefined || (!whole && NEEDS_ALL.has(row.aspect));
-    if (unknown) return { ...row, value: undefined, noise: noise[i]?.value, naive: undefined, outcome: 'unknown' };
-    const self = noise[i]?.value;
-    const outcome = row.value! <= Math.max(row.target, row.chance, self ?? 0) ? 'ok' : 'missed';
-    return { ...row, noise: self, naive: naive[i]?.value, outcome };
+  return scorecardOf(model, halves && compareModels(...halves), {
+    own: distancesOf(model, options),
+    naive: distancesOf(model, { ...options, independent: true }),
   });
 }
 
-export interface FidelityInput {
-  model: Model;
-  halves: [Model, Model] | undefined;
-  options: Partial<SynthesisOptions>;
+/** How far a workload that was synthesized from a model is from it. */
+export function distancesOf(model: Model, options: Partial<SynthesisOptions>): Difference[] {
+  return compareModels(model, remodel(model, options));
 }
 
-/** The same by a thread of its own: it takes less memory than in this one, and leaves none behind. */
-export async function fidelityApart(
+/** `noise`: how far the capture's halves are apart; `own` and `naive`: how far what was synthesized, in either way, is from the model. */
+export function scorecardOf(
   model: Model,
-  halves?: [Model, Model],
-  options: Partial<SynthesisOptions> = {},
-): Promise<FidelityRow[]> {
-  collectGarbage();
-  return withSmallHeap('what is synthesized', async (resourceLimits) => {
-    const worker = new Worker(new URL(`./fidelity-thread${extname(import.meta.filename)}`, import.meta.url), {
-      workerData: { model, halves, options } satisfies FidelityInput,
-      resourceLimits,
-    });
-    const [rows] = (await once(worker, 'message')) as [FidelityRow[]];
-    return rows;
+  noise: Difference[] | undefined,
+  { own, naive }: Record<'own' | 'naive', Difference[]>,
+): FidelityRow[] {
+  const whole = secondsOf(model, Synthesis.capturedRate(model)) >= model.source.spanSeconds;
+  return own.map((row, i): FidelityRow => {
+    const self = noise?.[i]?.value;
+    const unknown = row.value === undefined || (!whole && NEEDS_ALL.has(row.aspect));
+    if (unknown) return { ...row, value: undefined, noise: self, naive: undefined, outcome: 'unknown' };
+    const outcome = row.value! <= Math.max(row.target, row.chance, self ?? 0) ? 'ok' : 'missed';
+    return { ...row, noise: self, naive: naive[i]?.value, outcome };
   });
 }
 
@@ -85,7 +72,8 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
   const seconds = secondsOf(model, synthesis.plan.rate);
   const windowSeconds = WINDOW_OPS / synthesis.plan.rate;
   const bodies = model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1')));
-  const fit = new Fit({ bodies });
+  // What needs more memory than this is of no use in a part, see `NEEDS_ALL`.
+  const fit = new Fit({ bodies, parts: seconds < model.source.spanSeconds ? 2 : 1 });
   const names = new Names();
   for (let from = 0; from < seconds; from += windowSeconds) {
     const slice = synthesis.slice(0, from, Math.min(windowSeconds, seconds - from));

@@ -21,6 +21,8 @@ const FIRST_STRETCH = 1 << 14;
 /** An access is sorted by its time within the stretch in 28 bits, then by its place in 24. */
 const TIME_STEPS = 2 ** 28;
 const PLACES = 2 ** 24;
+/** Requests from which on a key's gaps are not drawn again for their sum. */
+const POPULAR = 64;
 /** How far ahead an access is looked for that suits, and how many may be left for those whom they suit. */
 const LOOKAHEAD = 256;
 const MOST_LEFT = 1024;
@@ -60,6 +62,9 @@ export class KeyTrace implements KeySource {
   private readonly requests: Uint32Array;
   private readonly classes: (ClassSamplers | undefined)[] = [];
   private readonly expired: ReadonlyMap<number, number>;
+  /** The time over that goes on in the next stretch, and sums of gaps in it by key. */
+  private openRepeat = -1;
+  private readonly lengths = new Map<number, number>();
   /** The stretch that is being read: packed times and places in order, and by place the key and its state. */
   private order = new Float64Array(0);
   private places = new Float64Array(1024);
@@ -166,10 +171,7 @@ export class KeyTrace implements KeySource {
     const readFirst = mix(this.number, key, 7) / 2 ** 32 < klass.readFirst;
     // Drawn twice, first for their sum, because the gaps of a popular key are too many to be kept.
     const gapSeed = mix(seed, 1);
-    const nextGap = (draws: Random) => Math.floor(2 ** ((klass.gaps.draw(draws) + draws()) / 4));
-    const summed = mulberry32(gapSeed);
-    let length = 0;
-    for (let i = 1; i < requests; i++) length += nextGap(summed);
+    const length = this.lengthOf(key, repeat, klass.gaps, gapSeed);
     const room = this.span - 1 - birth;
     const squeeze = length > room ? room / length : 1;
     // Over a longer time, what came and went is followed by others of its kind; what stayed, stays.
@@ -180,12 +182,28 @@ export class KeyTrace implements KeySource {
     emit(time, name, first + (requests === 1 ? KeyState.final : 0));
     const drawn = mulberry32(gapSeed);
     for (let i = 1; i < requests; i++) {
-      const gap = nextGap(drawn);
+      const gap = nextGap(klass.gaps, drawn);
       time += gap * squeeze;
       if (time >= this.until) return;
       const state = this.isExpired(gap, mix(gapSeed, i) / 2 ** 32) ? KeyState.gone : KeyState.old;
       emit(time, name, state + (i === requests - 1 ? KeyState.final : 0));
     }
+  }
+
+  /** Sum of the gaps of a key; that of a popular one is kept for the next stretch, if the same time over goes on in it. */
+  private lengthOf(key: number, repeat: number, gaps: Sampler, gapSeed: number): number {
+    const known = repeat === this.openRepeat ? this.lengths.get(key) : undefined;
+    if (known !== undefined) return known;
+    const requests = this.requests[key]!;
+    const random = mulberry32(gapSeed);
+    let length = 0;
+    for (let i = 1; i < requests; i++) length += nextGap(gaps, random);
+    if (requests >= POPULAR && (repeat + 1) * this.span > this.until) {
+      if (repeat !== this.openRepeat) this.lengths.clear();
+      this.openRepeat = repeat;
+      this.lengths.set(key, length);
+    }
+    return length;
   }
 
   /** Whether nobody can count on it a capture's length later. */
@@ -199,6 +217,9 @@ export class KeyTrace implements KeySource {
     return share !== undefined && chance < share;
   }
 }
+
+/** A gap that is about as long as a captured one. */
+const nextGap = (gaps: Sampler, random: Random) => Math.floor(2 ** ((gaps.draw(random) + random()) / 4));
 
 /** The naive baseline: each access goes to a key drawn by popularity, whatever came before. */
 export class IndependentKeys implements KeySource {

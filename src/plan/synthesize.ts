@@ -829,7 +829,8 @@ class Round {
     from: number,
     scriptKeys?: string[],
   ): void {
-    const bytes = Uint8Array.from(this.writer.view().subarray(from));
+    // From the pool: a buffer of its own for each op would leave the memory in small pieces.
+    const bytes = Buffer.from(this.writer.view().subarray(from));
     this.writer.length = 0;
     const flags = shape.blocking ? OpFlag.blocking : OpFlag.none;
     this.pending.push({ atUs, connection, label, flags, bytes, scriptKeys });
