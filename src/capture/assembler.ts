@@ -43,9 +43,6 @@ export class I32 extends Value {
   shiftLeft(that: I32 | number) {
     return this.with(that, 0x74);
   }
-  rotateLeft(that: I32 | number) {
-    return this.with(that, 0x77);
-  }
   shiftRight(that: I32 | number) {
     return this.with(that, 0x76);
   }

@@ -510,16 +510,10 @@ class Vectors {
     return this.place(new Uint8Array(Int16Array.from({ length: 8 }, (_, i) => lanes[i % lanes.length]!).buffer));
   }
 
-  /** Where they are; whole vectors. */
-  at(bytes: Uint8Array): number {
-    const number = this.all.length;
-    for (let i = 0; i < bytes.length; i += 16) this.all.push(bytes.subarray(i, i + 16));
-    if (this.all.length > MAX_VECTORS) throw new Error('no room for another vector');
-    return VECTORS + 16 * number;
-  }
-
   private place(vector: Uint8Array): V128 {
-    return load128(i32(this.at(vector)));
+    const number = this.all.push(vector) - 1;
+    if (number >= MAX_VECTORS) throw new Error('no room for another vector');
+    return load128(i32(VECTORS + 16 * number));
   }
 }
 

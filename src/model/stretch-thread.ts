@@ -27,6 +27,7 @@ try {
   }
   fit.end();
   const summary = capture.summary();
+  say({ type: 'lines', lines: summary.lines });
   say({ type: 'fitted', model: summarize(fit, sourceOf(summary), dataset), summary });
 } catch (error) {
   if (!(error instanceof CutoverError)) throw error;
