@@ -28,7 +28,7 @@ export interface Batch {
   /**
    * Numbers of the records that matter to others, or that others matter to, and a few more, in their order; and the
    * database in which the source of each was seen before, NO_DB if it was not. All others are commands of clients that came
-   * over TCP, later than the one before, whose names have no traits.
+   * over TCP, later than the one before, whose names have none of NOTABLE_TRAITS.
    */
   notable: Uint32Array;
   dbBefore: Int32Array;

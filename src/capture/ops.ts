@@ -227,7 +227,10 @@ export class OpView {
     const { state } = this;
     if (from === to) return;
     state.commands += to - from;
-    state.openScript = 0;
+    for (let r = from; r < to && state.openScript !== 0; r++) {
+      this.goTo(r);
+      if ((this.name.traits & Trait.allowedWhileBusy) === 0) state.openScript = 0;
+    }
     for (let r = from; r < to && state.dialect.seeksWriter; r++) {
       this.goTo(r);
       state.dialect.seeData(this, this.name.role);

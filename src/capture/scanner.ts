@@ -2,7 +2,7 @@
 import { type Batch, NO_COMMAND, SourceKind } from './batch.ts';
 import { hashOf } from './byte-table.ts';
 import { assembleScan, LAYOUT, type ScanProgram } from './scan.ts';
-import { traitsOf } from './traits.ts';
+import { NOTABLE_TRAITS, traitsOf } from './traits.ts';
 
 /** What the types of Node leave out. */
 declare const WebAssembly: {
@@ -168,7 +168,7 @@ export class Scanner {
 
   private addCommand(start: number, end: number): number {
     const name = this.batch.bytes.toString('latin1', start, end).toLowerCase();
-    return this.program.addCommand(start, end - start, traitsOf(name));
+    return this.program.addCommand(start, end - start, traitsOf(name) & NOTABLE_TRAITS);
   }
 
   private get(address: number): number {

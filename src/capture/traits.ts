@@ -22,6 +22,9 @@ const SECRETIVE = new Set(['auth', 'acl', 'config', 'hello', 'migrate']);
 
 export const Trait = { callsScript: 1, allowedWhileBusy: 2, secretive: 4, connection: 8 } as const;
 
+/** Those that make a command notable, see `Batch`. */
+export const NOTABLE_TRAITS = Trait.callsScript | Trait.secretive | Trait.connection;
+
 /** 0 for most. */
 export function traitsOf(command: string): number {
   return (
