@@ -1,9 +1,8 @@
 /**
  * What the load generator holds in memory: minute after minute at a steady rate against a real server, and for one slice of
  * a million ops. What else grows in a Node process is kept still, or its steps would be taken for the generator's:
- * `MALLOC_MMAP_THRESHOLD_=131072 node --expose-gc --max-semi-space-size=4 bench/endurance.ts` collects garbage, holds the
- * main thread's young generation small (V8 lets it grow to 128 MiB; that of load threads the generator limits itself), and
- * keeps glibc from taking slices from its heap, which it does not give back when it is in pieces.
+ * `node --expose-gc --max-semi-space-size=4 bench/endurance.ts` collects garbage and holds the main thread's young generation
+ * small: V8 lets it grow to 128 MiB; that of load threads the generator limits itself.
  * Options: --minutes N (10), --rate OPS (20000), --million (only that).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -118,7 +117,6 @@ const still = {
   "the main thread's young generation (--max-semi-space-size)": process.execArgv.some((arg) =>
     arg.startsWith('--max-semi-space-size'),
   ),
-  "malloc's heap (MALLOC_MMAP_THRESHOLD_)": process.env.MALLOC_MMAP_THRESHOLD_,
 };
 for (const [what, isSet] of Object.entries(still)) if (!isSet) say(`not kept still, and counted too: ${what}`);
 // First: memory that was given back to the allocator only would hide what this takes.
