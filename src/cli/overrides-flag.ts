@@ -22,6 +22,6 @@ export async function readOverrides(path: string | undefined): Promise<{ overrid
       'docs/families.md shows how to write one.',
     );
   }
-  const { parseOverrides } = await import('../model/overrides.ts');
+  const { parseOverrides } = await import('../model/overrides-file.ts');
   return { overrides: parseOverrides(text, path) };
 }

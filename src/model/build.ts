@@ -11,7 +11,7 @@ import type { Existence } from './existence.ts';
 import { Fit, type FitOptions } from './fit.ts';
 import { mergeModels } from './merge.ts';
 import type { Model } from './model.ts';
-import type { Overrides } from './overrides.ts';
+import { forcedGlobs, type Overrides } from './overrides.ts';
 import { sourceOf } from './source.ts';
 import { disguiseStretch } from './stretch.ts';
 import { type FittedStretch, fitStretches, type StretchSetup, stretchesOf } from './stretches.ts';
@@ -243,7 +243,7 @@ export async function buildHalves(
 async function fitOptions({ scripts, overrides }: BuildOptions): Promise<FitOptions> {
   return {
     bodies: scripts ? await readScripts(scripts) : [],
-    globs: overrides ? (await import('./overrides.ts')).forcedGlobs(overrides) : [],
+    globs: overrides ? forcedGlobs(overrides) : [],
   };
 }
 

@@ -7,7 +7,8 @@ import { CutoverError } from '../../src/errors.ts';
 import { applyOverrides, overrideCaveats } from '../../src/model/changed-model.ts';
 import { compareModels } from '../../src/model/difference.ts';
 import { type Model, modelSchema } from '../../src/model/model.ts';
-import { forcedGlobs, parseOverrides } from '../../src/model/overrides.ts';
+import { forcedGlobs } from '../../src/model/overrides.ts';
+import { parseOverrides } from '../../src/model/overrides-file.ts';
 import { type Line, modelOf, sequence } from '../support/workload.ts';
 
 const HEAD = 'apiVersion: cutover/overrides@1\nfamilies:\n';
