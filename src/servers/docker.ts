@@ -232,7 +232,7 @@ async function launch(engine: Engine, spec: string, image: string, limits: Serve
     const ended = container.wait().then(
       async (result: { StatusCode: number }) => ({
         atMs: Date.now(),
-        how: await describeEnd(container, result.StatusCode),
+        how: await describeEnd(container, result.StatusCode, limits),
       }),
       (error: unknown) => ({ atMs: Date.now(), how: `its container engine is gone: ${messageOf(error)}` }),
     );
@@ -330,6 +330,7 @@ function ignoreGone(error: { statusCode?: number }): void {
 async function describeEnd(
   container: { inspect(): Promise<{ State: { OOMKilled: boolean } }> },
   statusCode: number,
+  { memoryBytes }: ServerLimits,
 ): Promise<string> {
   const state = await container.inspect().then(
     (inspected) => inspected.State,
@@ -337,7 +338,12 @@ async function describeEnd(
   );
   if (state?.OOMKilled) return 'killed: its container reached the memory limit';
   // The shell's convention, which engines keep: 128 + signal.
-  if (statusCode === 137) return 'killed by SIGKILL';
+  if (statusCode === 137) {
+    // containerd drops the kernel's notice when the control group is gone before the notice is read.
+    return memoryBytes === undefined
+      ? 'killed by SIGKILL'
+      : 'killed by SIGKILL: perhaps its container reached the memory limit, which the engine does not always notice';
+  }
   return `exited with code ${statusCode}`;
 }
 

@@ -216,7 +216,13 @@ describe('limits', () => {
     await using server = await start(`docker:${imageOf('redis')}`, { memoryBytes: 16 * 1024 * 1024 });
     // 200 MB in one command; the reply never comes.
     ask(server.address, "EVAL \"for i=1,200 do redis.call('SET', i, string.rep('x', 1000000)) end\" 0").catch(() => {});
-    assert.match((await server.died).how, /memory limit/);
+    assert.match((await server.died).how, /container reached the memory limit/);
+  });
+
+  test('a container with a memory limit that is killed may have died of it', { skip: noContainers }, async () => {
+    await using server = await start(`docker:${imageOf('redis')}`, { memoryBytes: 64 * 1024 * 1024 });
+    docker('kill', containerOf(server));
+    assert.match((await server.died).how, /killed by SIGKILL: perhaps .* the memory limit/);
   });
 
   const linux = process.platform === 'linux' ? false : 'needs Linux: no cpuset here';
