@@ -153,69 +153,72 @@ function assertAlike(own: Profile, captured: Profile): void {
   }
 }
 
-for (const product of PRODUCTS) {
-  suite(`${product}: a dataset of which a capture sees little`, () => {
-    const source = join(folder, `${product}.monitor.zst`);
-    let captured: Profile;
-    let built: Built;
+// Nothing is timed: both servers at once.
+suite('a dataset of which a capture sees little', { concurrency: 2 }, () => {
+  for (const product of PRODUCTS) {
+    suite(product, () => {
+      const source = join(folder, `${product}.monitor.zst`);
+      let captured: Profile;
+      let built: Built;
 
-    before(async () => {
-      await using server = await startServer(`process:${product}-server`, {});
-      await fill(server);
-      const url = `redis://127.0.0.1:${server.address.port}`;
-      const running = cutover([
-        'capture',
-        url,
-        '-o',
-        source,
-        '--for',
-        '2s',
-        '--sample',
-        `${SAMPLED}`,
-        '--min-free',
-        '1mb',
-      ]);
-      await use(server, running);
-      const { code, stderr } = await running;
-      assert.equal(code, 0, stderr);
-      captured = await profileOf(server);
-      built = await buildModel(source, { keepKeys: true });
-    });
-
-    test('the model holds none of its keys, and is small', () => {
-      const text = JSON.stringify(built.model);
-      const { dataset } = JSON.parse(readFileSync(source.replace('.monitor.zst', '.capture.json'), 'utf8'));
-      const named = dataset.sampled.filter(({ key }: { key: string }) => text.includes(key));
-      assert.deepEqual(named, []);
-      assert.ok(text.length < 300_000, `${text.length} bytes`);
-    });
-
-    test('a rehearsal compares its memory with the captured, and says what stands on a sample', async () => {
-      const output = join(folder, `${product}-rehearsal`);
-      const arms = ['-b', `process:${product}-server`, '-c', `process:${product}-server`, '-o', output];
-      const short = ['--rounds', '1', '--slice', '200ms', '--slice-pairs', '1', '--warmup', '200ms'];
-      const { stderr } = await cutover(['run', source, ...arms, ...short, '--memory-protocol', 'quick']);
-      const { outcome, caveats, rounds } = JSON.parse(readFileSync(join(output, 'rehearsal.json'), 'utf8'));
-      for (const arm of ['baseline', 'candidate']) {
-        const memory = outcome[arm].find(({ metric }: { metric: string }) => metric.startsWith('used_memory'));
-        assert.ok(memory.value <= memory.target, `${memory.value} ${stderr}`);
-        assert.equal(rounds[0].arms[arm].preload.keys, captured.keys);
-      }
-      assert.ok(caveats.some(({ id }: { id: string }) => id === 'dataset-sampled'));
-    });
-
-    for (const mode of ['modelled', 'irm', 'exact'] as const) {
-      test(`${mode}: as many keys of the same kinds, expiries and memory`, async (t) => {
-        const own = await preloaded(product, built, source, mode);
-        assert.equal(
-          own.keys,
-          built.model.keysAtStart!.reduce((sum, [, keys]) => sum + keys, 0),
-        );
-        assertAlike(own, captured);
-        const ratio = own.usedBytes / captured.usedBytes;
-        t.diagnostic(`${ratio.toFixed(3)} times the memory`);
-        assert.ok(Math.abs(ratio - 1) <= 0.05, `${ratio} times the memory`);
+      before(async () => {
+        await using server = await startServer(`process:${product}-server`, {});
+        await fill(server);
+        const url = `redis://127.0.0.1:${server.address.port}`;
+        const running = cutover([
+          'capture',
+          url,
+          '-o',
+          source,
+          '--for',
+          '2s',
+          '--sample',
+          `${SAMPLED}`,
+          '--min-free',
+          '1mb',
+        ]);
+        await use(server, running);
+        const { code, stderr } = await running;
+        assert.equal(code, 0, stderr);
+        captured = await profileOf(server);
+        built = await buildModel(source, { keepKeys: true });
       });
-    }
-  });
-}
+
+      test('the model holds none of its keys, and is small', () => {
+        const text = JSON.stringify(built.model);
+        const { dataset } = JSON.parse(readFileSync(source.replace('.monitor.zst', '.capture.json'), 'utf8'));
+        const named = dataset.sampled.filter(({ key }: { key: string }) => text.includes(key));
+        assert.deepEqual(named, []);
+        assert.ok(text.length < 300_000, `${text.length} bytes`);
+      });
+
+      test('a rehearsal compares its memory with the captured, and says what stands on a sample', async () => {
+        const output = join(folder, `${product}-rehearsal`);
+        const arms = ['-b', `process:${product}-server`, '-c', `process:${product}-server`, '-o', output];
+        const short = ['--rounds', '1', '--slice', '200ms', '--slice-pairs', '1', '--warmup', '200ms'];
+        const { stderr } = await cutover(['run', source, ...arms, ...short, '--memory-protocol', 'quick']);
+        const { outcome, caveats, rounds } = JSON.parse(readFileSync(join(output, 'rehearsal.json'), 'utf8'));
+        for (const arm of ['baseline', 'candidate']) {
+          const memory = outcome[arm].find(({ metric }: { metric: string }) => metric.startsWith('used_memory'));
+          assert.ok(memory.value <= memory.target, `${memory.value} ${stderr}`);
+          assert.equal(rounds[0].arms[arm].preload.keys, captured.keys);
+        }
+        assert.ok(caveats.some(({ id }: { id: string }) => id === 'dataset-sampled'));
+      });
+
+      for (const mode of ['modelled', 'irm', 'exact'] as const) {
+        test(`${mode}: as many keys of the same kinds, expiries and memory`, async (t) => {
+          const own = await preloaded(product, built, source, mode);
+          assert.equal(
+            own.keys,
+            built.model.keysAtStart!.reduce((sum, [, keys]) => sum + keys, 0),
+          );
+          assertAlike(own, captured);
+          const ratio = own.usedBytes / captured.usedBytes;
+          t.diagnostic(`${ratio.toFixed(3)} times the memory`);
+          assert.ok(Math.abs(ratio - 1) <= 0.05, `${ratio} times the memory`);
+        });
+      }
+    });
+  }
+});
