@@ -100,7 +100,8 @@ export class OpState {
       .toString('latin1')
       .toLowerCase();
     const info = COMMANDS.get(text);
-    return { text, id: this.names.id(text), info, role: roleOf(text, info), traits: traitsOf(text) };
+    // One text for all spellings: it is compared for every op.
+    return { text: info?.name ?? text, id: this.names.id(text), info, role: roleOf(text, info), traits: traitsOf(text) };
   }
 }
 

@@ -4,7 +4,7 @@ import type { OpView } from '../capture/ops.ts';
 import { AccessLog } from './access-log.ts';
 import { Arrivals } from './arrivals.ts';
 import { ElementSample } from './elements.ts';
-import { Form, optionsFrom } from './forms.ts';
+import { Form, type OptionPlaces, optionPlaces } from './forms.ts';
 import { storedHash } from './handover.ts';
 import { type ValueCounts, ValueHistogram } from './histogram.ts';
 import { type KeyStats, newKeyStats } from './key-stats.ts';
@@ -16,7 +16,8 @@ import { ReuseSample } from './reuse.ts';
 import { LITERAL, latin1 } from './roles.ts';
 import { ScriptBook } from './scripts.ts';
 import {
-  EXPIRES,
+  type ExpiryPlace,
+  expiryPlace,
   type FindKeys,
   findFirst,
   keyFinderOf,
@@ -141,10 +142,8 @@ interface Command extends CommandTraits {
   /** Argument that the call stores under its key as a whole; 0 for none. */
   value: number;
   elements: [first: number, step: number] | undefined;
-  /** May set an expiry. */
-  expires: boolean;
-  /** Argument index from which on options stand; 0 for none. */
-  optionsFrom: number;
+  expiry: ExpiryPlace | undefined;
+  options: OptionPlaces | undefined;
   /** May wait for data; some only if told so. */
   blocks: boolean;
   blocksOnWord: boolean;
@@ -495,10 +494,11 @@ export class Fit {
     if (!hasKeys) first = last = calls.add(NO_KEY);
     this.lastEntry = last;
     const blocking = command.blocks && (!command.blocksOnWord || hasWord(op, 'BLOCK'));
-    const form = command.optionsFrom > 0 && op.argCount > command.optionsFrom ? this.form : undefined;
-    form?.read(op, command.optionsFrom);
+    const { options } = command;
+    const form = options !== undefined && op.argCount > options.from ? this.form : undefined;
+    form?.read(op, options!);
     const shape = shapes.find(op.command, command.number, op.argCount, keyIndexes, callTemplates, blocking, form);
-    const ttl = command.expires ? (ttlSeconds(op) ?? Number.NaN) : Number.NaN;
+    const ttl = command.expiry ? ttlSeconds(op, command.expiry) : Number.NaN;
     calls.describe(first, command.number, shape, blocking, ttl);
     if (command.value > 0 && byClient && this.mayBeTold(op, command.value))
       calls.stored[first] = storedHash(op.arg(command.value));
@@ -871,8 +871,8 @@ function traitsOf(name: string): Omit<Command, 'name' | 'number' | 'count'> {
     creates: CREATES.has(name),
     keepsUp: KEEPS_UP.has(name),
     blocksOnWord: info?.group === 'stream',
-    expires: EXPIRES.has(name),
-    optionsFrom: optionsFrom(name),
+    expiry: expiryPlace(name),
+    options: optionPlaces(name),
     value: valueIndex(name),
     elements: ELEMENTS[name],
     touches: touchGroup(info?.group ?? 'other', info?.write === true),

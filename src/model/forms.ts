@@ -9,8 +9,6 @@ const OPTIONS_FROM: Record<string, number> = {
   ...{ georadius: 6, georadius_ro: 6, georadiusbymember: 5, georadiusbymember_ro: 5, bitfield: 2, bitfield_ro: 2 },
   ...{ hgetex: 2, hsetex: 2, zunion: 3, zinter: 3, zunionstore: 4, zinterstore: 4, lpos: 3 },
 };
-/** Their options end at the first argument that is none: what follows is of the user. */
-const OPTIONS_FIRST = new Set(['zadd', 'xadd']);
 
 const WORDS =
   `ACKED AGGREGATE ALPHA ANY ASC BLOCK BY BYBOX BYLEX BYRADIUS BYSCORE CH COUNT DELREF DESC EX EXAT FIELDS FNX
@@ -23,45 +21,69 @@ const LONGEST = Math.max(...WORDS.map(({ length }) => length));
 const TEXTS = new Map(WORDS.map((word) => [hashOf(word), word]));
 const [MAXLEN, MINID, LIMIT] = ['MAXLEN', 'MINID', 'LIMIT'].map(hashOf);
 const [EQUAL, TILDE] = [0x3d, 0x7e];
+const [LETTER_A, LETTER_Z] = [0x61, 0x7a];
 
-/** Argument index from which on a command has options; 0 for none. */
-export const optionsFrom = (command: string) => OPTIONS_FROM[command] ?? 0;
+/** Where a command has its options, and how. */
+export interface OptionPlaces {
+  /** Argument index from which on they stand. */
+  from: number;
+  /** They end at the first argument that is none: what follows is of the user. */
+  first: boolean;
+  /** A length or an id, with or without a mark, stands behind some. */
+  trims: boolean;
+}
 
-/** A call's options, read from the argument index `optionsFrom` its command on. */
+/** Undefined for a command without options. */
+export function optionPlaces(command: string): OptionPlaces | undefined {
+  const from = OPTIONS_FROM[command];
+  return from === undefined
+    ? undefined
+    : { from, first: command === 'zadd' || command === 'xadd', trims: command === 'xadd' };
+}
+
+/** The options of the call that was read last. */
 export class Form {
   /** Equal for calls with the same options at the same places, 0 for none. */
   hash = 0;
   /** Where what the options are about begins, for commands that have them first. */
   end = 0;
-  private readonly words: [index: number, word: string][] = [];
+  private call: CallBytes | undefined;
+  private places: OptionPlaces | undefined;
 
-  read(call: CallBytes, from: number): void {
+  read(call: CallBytes, places: OptionPlaces): void {
+    this.call = call;
+    this.places = places;
+    this.look(call, places);
+  }
+
+  /** As text: index and word of each option. Only for new forms: it is read again, as words of their own are garbage. */
+  get text(): string {
+    const words: string[] = [];
+    this.look(this.call!, this.places!, words);
+    return words.join(' ');
+  }
+
+  private look(call: CallBytes, { from, first, trims }: OptionPlaces, words?: string[]): void {
     this.hash = 0;
     this.end = from;
-    this.words.length = 0;
-    const isFirst = OPTIONS_FIRST.has(call.command);
-    for (let i = from; i < call.argCount; i++) {
+    const { argCount } = call;
+    for (let i = from; i < argCount; i++) {
       const word = wordAt(call, i);
-      if (word === 0 && isFirst) return;
+      if (word === 0 && first) return;
       if (word === 0) continue;
-      this.note(i, word);
+      this.note(i, word, words);
       if (WITH_VALUE.has(word)) i++;
-      if (call.command === 'xadd' && (word === MAXLEN || word === MINID)) {
-        if (isMark(call, i + 1)) this.note(++i, MARK);
+      if (trims && (word === MAXLEN || word === MINID)) {
+        if (isMark(call, i + 1)) this.note(++i, MARK, words);
         i++;
-      } else if (call.command === 'xadd' && word === LIMIT) i++;
+      } else if (trims && word === LIMIT) i++;
       this.end = i + 1;
     }
   }
 
-  /** As text: index and word of each option. */
-  get text(): string {
-    return this.words.map(([index, word]) => `${index} ${word}`).join(' ');
-  }
-
-  private note(index: number, word: number): void {
+  private note(index: number, word: number, words: string[] | undefined): void {
     this.hash = Math.imul(this.hash ^ (word + index), 0x85ebca6b) | 1;
-    this.words.push([index, TEXTS.get(word) ?? '~']);
+    words?.push(`${index} ${TEXTS.get(word) ?? '~'}`);
   }
 }
 
@@ -76,11 +98,14 @@ function isMark(call: CallBytes, index: number): boolean {
 
 /** Hash of the option word that stands there, in any case; 0 for anything else. */
 function wordAt(call: CallBytes, index: number): number {
+  const { bytes } = call;
   const start = call.argStart(index);
   const end = call.argEnd(index);
   if (end - start > LONGEST || end - start < 2) return 0;
+  const letter = bytes[start]! | 0x20;
+  if (letter < LETTER_A || letter > LETTER_Z) return 0;
   let hash = 0;
-  for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + (call.bytes[at]! | 0x20)) | 0;
+  for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + (bytes[at]! | 0x20)) | 0;
   return TEXTS.has(hash) ? hash : 0;
 }
 

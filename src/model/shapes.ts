@@ -245,44 +245,31 @@ function isData(command: string, index: number, form: Form | undefined): boolean
   return first > 0 && (behind === 0 || (step > 0 && behind > 0 && behind % step === 0));
 }
 
-/** Commands that may set an expiry. */
-export const EXPIRES = new Set(['setex', 'psetex', 'expire', 'pexpire', 'expireat', 'pexpireat', 'set', 'getex']);
-
-/** The expiry that a call sets, in seconds from now, or undefined. */
-export function ttlSeconds(call: CallBytes): number | undefined {
-  const nowSeconds = call.atUs / 1e6;
-  switch (call.command) {
-    case 'setex':
-    case 'expire':
-      return positive(numberAt(call, 2));
-    case 'psetex':
-    case 'pexpire':
-      return positive(numberAt(call, 2) / 1000);
-    case 'expireat':
-      return positive(Math.round(numberAt(call, 2) - nowSeconds));
-    case 'pexpireat':
-      return positive(Math.round(numberAt(call, 2) / 1000 - nowSeconds));
-    case 'set':
-    case 'getex':
-      for (let i = call.command === 'set' ? 3 : 2; i < call.argCount - 1; i++) {
-        switch (shortWord(call, i)) {
-          case EX:
-            return positive(numberAt(call, i + 1));
-          case PX:
-            return positive(numberAt(call, i + 1) / 1000);
-          case EXAT:
-            return positive(Math.round(numberAt(call, i + 1) - nowSeconds));
-          case PXAT:
-            return positive(Math.round(numberAt(call, i + 1) / 1000 - nowSeconds));
-        }
-      }
-      return undefined;
-    default:
-      return undefined;
-  }
+/** Where a command says an expiry: at that argument index, as the option `word` does, or by options from there on. */
+export interface ExpiryPlace {
+  index: number;
+  word: number;
 }
 
-const positive = (value: number) => (Number.isFinite(value) && value > 0 ? value : undefined);
+/** Undefined for a command that sets none. */
+export const expiryPlace = (command: string): ExpiryPlace | undefined => EXPIRY_PLACES.get(command);
+
+/** The expiry that a call sets, in seconds from now; NaN for none. */
+export function ttlSeconds(call: CallBytes, { index, word }: ExpiryPlace): number {
+  if (word !== ANY) return secondsUntil(call, index, word);
+  for (let i = index; i < call.argCount - 1; i++) {
+    const option = shortWord(call, i);
+    if (option === EX || option === PX || option === EXAT || option === PXAT) return secondsUntil(call, i + 1, option);
+  }
+  return Number.NaN;
+}
+
+function secondsUntil(call: CallBytes, index: number, word: number): number {
+  const number = numberAt(call, index);
+  const seconds = word === PX || word === PXAT ? number / 1000 : number;
+  const after = word === EXAT || word === PXAT ? Math.round(seconds - call.atUs / 1e6) : seconds;
+  return Number.isFinite(after) && after > 0 ? after : Number.NaN;
+}
 
 const ZERO = 0x30;
 const MAX_NUMBER_BYTES = 16;
@@ -317,3 +304,16 @@ function shortWord(call: CallBytes, index: number): number {
 
 const packed = (word: string) => [...Buffer.from(word)].reduce((sum, byte) => (sum << 8) | byte, 0);
 const [EX, PX, EXAT, PXAT] = ['ex', 'px', 'exat', 'pxat'].map(packed) as [number, number, number, number];
+
+/** In the place of a word: any of these. */
+const ANY = 0;
+const EXPIRY_PLACES = new Map<string, ExpiryPlace>([
+  ['setex', { index: 2, word: EX }],
+  ['expire', { index: 2, word: EX }],
+  ['psetex', { index: 2, word: PX }],
+  ['pexpire', { index: 2, word: PX }],
+  ['expireat', { index: 2, word: EXAT }],
+  ['pexpireat', { index: 2, word: PXAT }],
+  ['set', { index: 3, word: ANY }],
+  ['getex', { index: 2, word: ANY }],
+]);

@@ -7,7 +7,7 @@ import type { Model, Script } from '../model/model.ts';
 import { continuesPipeline } from '../model/pipeline.ts';
 import { treatmentOf } from '../model/replayable.ts';
 import { latin1 } from '../model/roles.ts';
-import { describe, ttlSeconds } from '../model/shapes.ts';
+import { describe, expiryPlace, ttlSeconds } from '../model/shapes.ts';
 import { SubscriptionFollower } from '../model/subscriptions.ts';
 import { intern } from '../model/tally.ts';
 import { readsClock, type ShiftedTime, shiftScriptTimes, shiftTimes } from './clock-shift.ts';
@@ -336,8 +336,9 @@ export class Recording {
   }
 
   private accessesOf(op: OpView, info: CommandInfo | undefined, keys: KeyPosition[], atUs: number): Access[] {
-    const ttl = ttlSeconds(op);
-    const ttlUs = ttl === undefined ? undefined : ttl * 1e6;
+    const expiry = expiryPlace(op.command);
+    const ttl = expiry ? ttlSeconds(op, expiry) : Number.NaN;
+    const ttlUs = Number.isNaN(ttl) ? undefined : ttl * 1e6;
     return keys.map((key) => {
       const id = `${op.db} ${latin1(op.arg(key.index))}`;
       if (info) this.presence.note(id, op, info, key, keys.length === 1);
