@@ -331,7 +331,7 @@ export class Fit {
     const last = this.lastEntry;
     const blocking = calls.blocking[first] === 1;
     const keepsScript = calls.keepsScript(first);
-    if (command.transaction === 'exec') this.commit(op, client, first, last);
+    if (command.transaction === 'exec') this.commit(op, command, client, first, last);
     else if (client.inTransaction) {
       if (client.first === 0) client.first = first;
       else calls.next[client.last] = first;
@@ -339,11 +339,11 @@ export class Fit {
       client.calls++;
       client.blocking ||= blocking;
       client.keepsScript ||= keepsScript;
-    } else this.append(op, client, first, last, 1, blocking, keepsScript);
+    } else this.append(op, command, client, first, last, 1, blocking, keepsScript);
   }
 
   end(): void {
-    this.builder.end();
+    this.builder.finish();
     this.scripts.closeCall();
   }
 
@@ -362,6 +362,7 @@ export class Fit {
 
   private append(
     op: FitOp,
+    { watch }: Command,
     { number, db }: Client,
     first: number,
     last: number,
@@ -372,10 +373,11 @@ export class Fit {
     const batch = this.builder.append(op.clientId, number, db, op.atUs, op.lineBytes, first, last, count);
     if (blocking) batch.blocking = true;
     if (keepsScript) batch.keepsScript = true;
+    if (watch !== 'none') batch.watch = watch;
   }
 
   /** EXEC: the transaction goes on as one thing, with the MULTI before it. */
-  private commit(op: FitOp, client: Client, exec: number, last: number): void {
+  private commit(op: FitOp, command: Command, client: Client, exec: number, last: number): void {
     const { calls } = this;
     if (client.calls > 0) this.transactions.committed++;
     else this.transactions.empty++;
@@ -386,7 +388,7 @@ export class Fit {
     const { calls: count, blocking, keepsScript } = client;
     client.first = 0;
     this.forget(client);
-    this.append(op, client, multi, last, count + 2, blocking, keepsScript);
+    this.append(op, command, client, multi, last, count + 2, blocking, keepsScript);
   }
 
   /** The client is in no transaction any more. */
@@ -660,7 +662,8 @@ export class Fit {
     for (let entry = first; entry !== 0; entry = calls.next[entry]!) {
       if (calls.isCall(entry)) {
         call = entry;
-        if (called++ === stepAt[step]) step++;
+        if (step < stepAt.length && called === stepAt.at[step]) step++;
+        called++;
       }
       const row = calls.row[entry]!;
       if (row === NO_KEY) continue;
@@ -687,7 +690,7 @@ export class Fit {
         const at = fills ? 0 : this.clock;
         let found = false;
         if (reads && !refilled && presence === Presence.unknown) {
-          found = step < stepAt.length && this.isKeptUp(entry, row, stepAt[step]! - called);
+          found = step < stepAt.length && this.isKeptUp(entry, row, stepAt.at[step]! - called);
           if (callCount === 1) keys.alone[row] = mostTelling(stats, keys.alone[row]!, calls.command[call]! + 1);
         }
         if (reads) this.noteRead(row, at, askedAt, known, found, refilled, asked, calls.command[call]!);

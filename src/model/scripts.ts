@@ -4,6 +4,7 @@ import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
 import type { FitOp } from './fit.ts';
 import { PairTable } from './pair-table.ts';
 import { latin1 } from './roles.ts';
+import { NumberList } from './shapes.ts';
 import { intern } from './tally.ts';
 import { type Calls, ChainHash } from './units.ts';
 
@@ -128,7 +129,7 @@ export class ScriptBook {
     const { script, first, last, count } = this.open;
     this.open = undefined;
     if (!script.body) {
-      this.hash.of(first, count, []);
+      this.hash.of(first, count, NO_STEPS);
       const hash = (this.hash.low >>> 0) * 2 ** 20 + this.hash.high;
       const known = script.effects.get(hash);
       if (known) known.count++;
@@ -206,4 +207,5 @@ export class ScriptBook {
   }
 }
 
+const NO_STEPS = new NumberList(0);
 const sha1 = (bytes: Uint8Array) => createHash('sha1').update(bytes).digest('hex');

@@ -159,7 +159,11 @@ const placeOf = (index: number, head: number, period: number) =>
 /** Numbers in an order, in memory that is used again and again. */
 export class NumberList {
   length = 0;
-  at = new Uint32Array(64);
+  at: Uint32Array;
+
+  constructor(room = 64) {
+    this.at = new Uint32Array(room);
+  }
 
   push(value: number): void {
     if (this.length === this.at.length) this.at = widened(this.at);

@@ -1,6 +1,7 @@
 /** Calls of many clients, in file order → what each client sends as one thing: a command, a pipeline, a transaction, an idiom. */
 import { PairTable, widened } from './pair-table.ts';
 import { continuesPipeline } from './pipeline.ts';
+import { NumberList } from './shapes.ts';
 import { intern } from './tally.ts';
 
 /** What follows from a command's name. */
@@ -137,10 +138,13 @@ export class Unit {
   blocking = false;
   /** Whether any call is kept in the book of scripts. */
   keepsScript = false;
-  watching = false;
+  /** What the last of its calls that has to do with a watch did to it. */
+  watch: CommandTraits['watch'] = 'none';
+  /** Place of the unit that its client began before, -1 for none. */
+  before = -1;
   /** Where later steps begin (index of the call), and how long after the step before. */
-  readonly stepAt: number[] = [];
-  readonly stepGapUs: number[] = [];
+  readonly stepAt = new NumberList(MAX_STEPS);
+  readonly stepGapUs = new NumberList(MAX_STEPS);
 }
 
 const MAX_UNIT_CALLS = 128;
@@ -157,7 +161,7 @@ const WATCH_US = 1_000_000;
 const MAX_WAITING = 8192;
 
 /** From when on nothing continues the unit. */
-const endsUs = ({ watching, lastUs }: Unit) => lastUs + (watching ? WATCH_US : IDIOM_US);
+const endsUs = ({ watch, lastUs }: Unit) => lastUs + (watch === 'begins' ? WATCH_US : IDIOM_US);
 
 export interface UnitSink {
   /** A pipeline ended, which begins a unit or continues `unit`. In file order. */
@@ -167,14 +171,19 @@ export interface UnitSink {
 }
 
 export class UnitBuilder {
-  private batch: Unit | undefined;
+  private isOpen = false;
+  /** The pipeline that is open, if there is one. */
+  private batch = new Unit();
   private batches = 0;
-  /** By `clientId`: in the order in which they began. */
-  private readonly open: Unit[][] = [];
-  private readonly spare: Unit[] = [];
-  /** All of them, from `first` on. What one client finds of a key depends on what others did: their order is kept. */
-  private readonly waiting: Unit[] = [];
+  /**
+   * Units by their place, which counts up: a ring, so long as there were ever waiting at once. From `first` to before
+   * `end` they wait. What one client finds of a key depends on what others did: their order is kept.
+   */
+  private ring: Unit[] = Array.from({ length: 16 }, () => new Unit());
   private first = 0;
+  private end = 0;
+  /** By `clientId`: one more than the place of the unit that it began last. */
+  private latest = new Float64Array(64);
   private readonly calls: Calls;
   private readonly commands: readonly CommandTraits[];
   private readonly sink: UnitSink;
@@ -199,7 +208,7 @@ export class UnitBuilder {
   ): Unit {
     const before = this.batch;
     if (
-      before !== undefined &&
+      this.isOpen &&
       before.clientId === clientId &&
       before.db === db &&
       continuesPipeline(before.lastUs, before.lastBytes, atUs) &&
@@ -213,7 +222,7 @@ export class UnitBuilder {
       return before;
     }
     this.closeBatch();
-    const batch = this.spare.pop() ?? new Unit();
+    const { batch } = this;
     batch.number = ++this.batches;
     batch.clientId = clientId;
     batch.client = client;
@@ -226,88 +235,99 @@ export class UnitBuilder {
     batch.calls = count;
     batch.blocking = false;
     batch.keepsScript = false;
-    this.batch = batch;
+    batch.watch = 'none';
+    this.isOpen = true;
     return batch;
   }
 
-  end(): void {
+  finish(): void {
     this.closeBatch();
-    while (this.first < this.waiting.length) this.emit();
-    this.open.length = 0;
+    while (this.first < this.end) this.emit();
   }
 
   private closeBatch(): void {
-    const { batch, calls } = this;
-    if (!batch) return;
-    this.batch = undefined;
-    const open = this.openOf(batch.clientId);
-    const before = this.continued(open, batch);
-    this.sink.batch(batch, before);
-    if (before !== undefined) {
-      before.stepAt.push(before.calls);
-      before.stepGapUs.push(Math.max(0, batch.startUs - before.lastUs));
-      calls.next[before.last] = batch.first;
-      before.last = batch.last;
-      before.calls += batch.calls;
-      before.lastUs = batch.lastUs;
-      before.blocking ||= batch.blocking;
-      before.keepsScript ||= batch.keepsScript;
-      before.watching = this.watches(batch.first, before.watching);
-      this.spare.push(batch);
-      return;
-    }
-    batch.watching = this.watches(batch.first, false);
-    open.push(batch);
-    if (open.length > MAX_OPEN) open.shift();
-    const { waiting } = this;
-    waiting.push(batch);
-    while (waiting.length - this.first > MAX_WAITING || batch.startUs > endsUs(waiting[this.first]!)) this.emit();
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    const { batch } = this;
+    const unit = this.continued(batch);
+    this.sink.batch(batch, unit);
+    if (unit === undefined) this.wait(batch);
+    else this.join(unit, batch);
   }
 
-  private openOf(clientId: number): Unit[] {
-    const known = this.open[clientId];
-    if (known) return known;
-    const open: Unit[] = [];
-    this.open[clientId] = open;
-    return open;
+  private join(unit: Unit, batch: Unit): void {
+    unit.stepAt.push(unit.calls);
+    unit.stepGapUs.push(Math.max(0, batch.startUs - unit.lastUs));
+    this.calls.next[unit.last] = batch.first;
+    unit.last = batch.last;
+    unit.calls += batch.calls;
+    unit.lastUs = batch.lastUs;
+    unit.blocking ||= batch.blocking;
+    unit.keepsScript ||= batch.keepsScript;
+    if (batch.watch !== 'none') unit.watch = batch.watch;
   }
 
-  /** The unit of its client that a batch is the next step of. */
-  private continued(open: Unit[], batch: Unit): Unit | undefined {
-    for (let i = open.length - 1; i >= 0; i--) if (this.continues(open[i]!, batch)) return open[i];
-    return undefined;
+  /** A pipeline that begins a unit takes its place. */
+  private wait(batch: Unit): void {
+    const place = this.end++;
+    const { clientId, startUs } = batch;
+    while (clientId >= this.latest.length) this.latest = widened(this.latest);
+    batch.before = this.latest[clientId]! - 1;
+    this.latest[clientId] = place + 1;
+    const { ring } = this;
+    const index = place & (ring.length - 1);
+    this.batch = ring[index]!;
+    ring[index] = batch;
+    while (this.end - this.first > MAX_WAITING || startUs > endsUs(this.at(this.first))) this.emit();
+    if (this.end - this.first === this.ring.length) this.grow();
+  }
+
+  private at(place: number): Unit {
+    const { ring } = this;
+    return ring[place & (ring.length - 1)]!;
+  }
+
+  private grow(): void {
+    const { ring } = this;
+    this.ring = Array.from({ length: ring.length * 2 }, () => new Unit());
+    for (let place = this.first; place < this.end; place++)
+      this.ring[place & (this.ring.length - 1)] = ring[place & (ring.length - 1)]!;
   }
 
   /** The first of those that wait. */
   private emit(): void {
-    const { waiting } = this;
-    const unit = waiting[this.first++]!;
-    const open = this.open[unit.clientId]!;
-    if (open[0] === unit) open.shift();
-    if (this.first > MAX_WAITING || this.first === waiting.length) {
-      waiting.splice(0, this.first);
-      this.first = 0;
-    }
+    const unit = this.at(this.first++);
     this.sink.unit(unit);
     this.calls.release(unit.first, unit.last);
-    // Most have none; to empty an array costs its memory.
-    if (unit.stepAt.length > 0) {
-      unit.stepAt.length = 0;
-      unit.stepGapUs.length = 0;
-    }
-    this.spare.push(unit);
+    unit.stepAt.length = 0;
+    unit.stepGapUs.length = 0;
   }
 
-  /** Whether a batch is the next step of what its client did before. */
-  private continues(before: Unit, batch: Unit): boolean {
-    if (before.db !== batch.db) return false;
-    const gapUs = batch.startUs - before.lastUs;
-    if (before.watching) return gapUs <= WATCH_US && before.calls + batch.calls <= MAX_UNIT_CALLS;
-    if (gapUs > IDIOM_US || before.stepAt.length + 2 > MAX_STEPS) return false;
+  /** The unit of its client that a pipeline is the next step of. */
+  private continued(batch: Unit): Unit | undefined {
+    const { calls, first } = this;
+    const { clientId, db } = batch;
+    let place = clientId < this.latest.length ? this.latest[clientId]! - 1 : -1;
+    if (place < first) return undefined;
+    const row = calls.row[batch.first]!;
+    const namesKey = row !== 0 && row !== NO_KEY && calls.blocking[batch.first] === 0;
+    for (let i = 0; i < MAX_OPEN && place >= first; i++) {
+      const unit = this.at(place);
+      if (unit.db === db) {
+        if (unit.watch === 'begins') {
+          if (batch.startUs - unit.lastUs <= WATCH_US && unit.calls + batch.calls <= MAX_UNIT_CALLS) return unit;
+        } else if (namesKey && this.goesOn(unit, batch, row)) return unit;
+      }
+      place = unit.before;
+    }
+    return undefined;
+  }
+
+  /** Whether a pipeline that begins with the key in `row` is the next step of what its client did before. */
+  private goesOn(before: Unit, batch: Unit, row: number): boolean {
+    if (batch.startUs - before.lastUs > IDIOM_US || before.stepAt.length + 2 > MAX_STEPS) return false;
     if (before.calls + batch.calls > MAX_IDIOM_CALLS) return false;
     const { calls, commands } = this;
-    const row = calls.row[batch.first]!;
-    if (row === 0 || row === NO_KEY || calls.blocking[batch.first] === 1) return false;
     let isKnown = false;
     let last = 0;
     for (let entry = before.first; entry !== 0; entry = calls.next[entry]!) {
@@ -321,17 +341,6 @@ export class UnitBuilder {
     const ended = commands[calls.command[last]!]!;
     if (next === ended || next.name === 'watch') return false;
     return ended.access === 'read' || next.access !== 'read';
-  }
-
-  private watches(first: number, before: boolean): boolean {
-    const { calls, commands } = this;
-    let watching = before;
-    for (let entry = first; entry !== 0; entry = calls.next[entry]!) {
-      if (!calls.isCall(entry)) continue;
-      const { watch } = commands[calls.command[entry]!]!;
-      if (watch !== 'none') watching = watch === 'begins';
-    }
-    return watching;
   }
 }
 
@@ -408,7 +417,7 @@ export class UnitTable {
     return number;
   }
 
-  private count(first: number, count: number, stepAt: number[], stepGapUs: number[], blocking: boolean): number {
+  private count(first: number, count: number, stepAt: NumberList, stepGapUs: NumberList, blocking: boolean): number {
     const { calls } = this;
     const isSingle = count === 1 && calls.next[first] === 0;
     const shape = calls.shape[first]!;
@@ -419,13 +428,13 @@ export class UnitTable {
     kind.count++;
     for (let i = 0; i < kind.steps.length; i++) {
       const { gaps } = kind.steps[i]!;
-      gaps[gaps.length < MAX_GAPS ? gaps.length : kind.count % MAX_GAPS] = stepGapUs[i]!;
+      gaps[gaps.length < MAX_GAPS ? gaps.length : kind.count % MAX_GAPS] = stepGapUs.at[i]!;
     }
     return number;
   }
 
   /** Number of the kind, made if it is new; -1 if there are too many. */
-  private find(first: number, count: number, stepAt: number[], blocking: boolean, isSingle: boolean): number {
+  private find(first: number, count: number, stepAt: NumberList, blocking: boolean, isSingle: boolean): number {
     const { calls, hash, byHash } = this;
     const shape = calls.shape[first]!;
     if (isSingle) hash.set(shape, SINGLE_CALL);
@@ -434,7 +443,7 @@ export class UnitTable {
     if (number < 0) {
       if (this.kinds.length >= MAX_KINDS && count > 1) return -1;
       number = byHash.add(hash.low, hash.high);
-      const steps = stepAt.map((at) => ({ at, gaps: [] }));
+      const steps = Array.from(stepAt.values(), (at) => ({ at, gaps: [] }));
       this.kinds.push({ count: 0, blocking, ops: calls.slots(first), steps });
     }
     if (isSingle) {
@@ -445,7 +454,7 @@ export class UnitTable {
   }
 }
 
-const NONE: number[] = [];
+const NONE = new NumberList(0);
 
 /** Two numbers by which chains of calls are told apart: same shapes, same pattern of equal keys, same steps. */
 export class ChainHash {
@@ -464,7 +473,7 @@ export class ChainHash {
     this.high = high;
   }
 
-  of(first: number, count: number, stepAt: readonly number[]): void {
+  of(first: number, count: number, stepAt: NumberList): void {
     const { calls } = this;
     this.low = count;
     this.high = stepAt.length;
@@ -482,7 +491,7 @@ export class ChainHash {
       }
       this.mix(slot);
     }
-    for (let i = 0; i < stepAt.length; i++) this.mix(-stepAt[i]!);
+    for (let i = 0; i < stepAt.length; i++) this.mix(-stepAt.at[i]!);
     this.high >>>= 12;
   }
 
