@@ -96,18 +96,8 @@ export class ShapeTable {
     const width = long ? head - 1 + period : argCount - 1;
     const placed: (number | undefined)[] = new Array(width);
     for (let i = 0; i < keys.length; i++) placed[placeOf(keys.at[i]!, long ? head : 0, period)] = templates.at[i]!;
-    return (
-      this.shapes.push({
-        command,
-        form: form?.text ?? '',
-        script: undefined,
-        blocking,
-        positions: Array.from({ length: width }, (_, i) => placed[i] ?? new RoleLearner(isData(command, i + 1, form))),
-        repeat: long ? { from: head - 1, period, counts: new Map() } : undefined,
-        calls: 0,
-        scriptCalls: 0,
-      }) - 1
-    );
+    const repeat = long ? { from: head - 1, period, counts: new Map() } : undefined;
+    return this.shapes.push(newShape(command, blocking, placed, repeat, form)) - 1;
   }
 
   /** Counts a call of the shape and learns from its arguments; false where only the count was of use. */
@@ -139,6 +129,22 @@ export class ShapeTable {
     const none = { positions: [], repeat: undefined, calls: 0, scriptCalls: 0 };
     return this.shapes.push({ command, form: '', script, blocking: false, ...none }) - 1;
   }
+}
+
+/** Apart from `find`, whose every call would else make what the function in it refers to. */
+function newShape(
+  command: string,
+  blocking: boolean,
+  placed: (number | undefined)[],
+  repeat: LearntShape['repeat'],
+  form: Form | undefined,
+): LearntShape {
+  const learner = (index: number) => new RoleLearner(isData(command, index + 1, form));
+  const positions = Array.from(placed, (template, index) => template ?? learner(index));
+  return {
+    ...{ command, form: form?.text ?? '', script: undefined, blocking, positions, repeat },
+    ...{ calls: 0, scriptCalls: 0 },
+  };
 }
 
 /** Instead of the hash's second half: the shape of a script. */
