@@ -109,8 +109,17 @@ export class I64 extends Value {
   isZero() {
     return new I32([this.code, 0x50]);
   }
+  isNegative() {
+    return new I32([this.code, i64(0n).code, 0x53]);
+  }
   trailingZeros() {
     return new I64([this.code, 0x7a]);
+  }
+  ones() {
+    return new I64([this.code, 0x7b]);
+  }
+  inverted() {
+    return this.xor(i64(-1n));
   }
   differs(that: I64) {
     return new I32([this.code, that.code, 0x52]);

@@ -16,6 +16,7 @@ import {
   f64,
   giveBack,
   I32,
+  type I64,
   i32,
   i64,
   type Label,
@@ -242,6 +243,7 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
   const at = routine.i32();
   const specials = specialBytes(routine, vectors);
   const addArgument = [
+    ...specials.takeQuotes(surplus, escapes),
     store32(args.shiftLeft(2), argument, ARG_START),
     store32(args.shiftLeft(2), at, ARG_END),
     store32(args.shiftLeft(2), at.subtract(argument).subtract(surplus), ARG_LENGTH),
@@ -281,6 +283,7 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
         branchIf(stop, specials.none()),
         ...specials.pop(),
         branchIf(stop, specials.at.below(p.add(2))),
+        branchIf(stop, specials.quotesBefore().differs(i64(0n))),
         branchIf(stop, load32(specials.at.subtract(2)).and(0xffffff).differs(text('] "'))),
         sourceLength.set(specials.at.subtract(p).subtract(2)),
         ...sources.find(routine, p, sourceLength, source),
@@ -289,7 +292,7 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
         surplus.set(0),
         escapes.set(0),
         loop((special) => [
-          when(specials.none(), [...specials.advance(), branch(special)]),
+          when(specials.none(), [...specials.advance(surplus, escapes), branch(special)]),
           ...specials.pop(),
           at.set(specials.at),
           next.set(load32(at)),
@@ -298,7 +301,7 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
             branchIf(stop, args.subtract(firstArg).atLeast(MAX_ARGUMENTS)),
             argument.set(at.add(3)),
             surplus.set(0),
-            when(specials.none(), specials.advance()),
+            when(specials.none(), specials.advance(surplus, escapes)),
             ...specials.pop(),
             branch(special),
           ]),
@@ -319,7 +322,7 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
             ]),
             when(escaped.equals(EscapeClass.ambiguous), [
               // What is escaped is itself a special byte.
-              when(specials.none(), specials.advance()),
+              when(specials.none(), specials.advanceInside()),
               ...specials.pop(),
             ]),
             branch(special),
@@ -454,7 +457,10 @@ function readTime(routine: Routine, vectors: Vectors, p: I32, atUs: ReturnType<R
   ];
 }
 
-/** Quotes, backslashes and what is no printable ASCII, one after the other, found in 64 bytes at a time. */
+/**
+ * Quotes, backslashes and what is no printable ASCII, one after the other, found in 64 bytes at a time. Where all
+ * backslashes among these escape quotes, as in JSON, both are left out and only counted.
+ */
 function specialBytes(routine: Routine, vectors: Vectors) {
   const base = routine.i32();
   const left = routine.i64();
@@ -464,17 +470,51 @@ function specialBytes(routine: Routine, vectors: Vectors) {
   const afterSpace = routine.v128();
   const quote = routine.v128();
   const backslash = routine.v128();
-  const mask = (offset: number) => {
+  const escape = routine.v128();
+  const anyEscape = routine.v128();
+  const backslashes = routine.i64();
+  /** Those of the backslashes that are left out which are not counted yet. */
+  const uncounted = routine.i64();
+  const count = routine.i32();
+  const bits = (maskAt: (offset: number) => I32) => {
+    const half = (offset: number) =>
+      maskAt(offset)
+        .or(maskAt(offset + 16).shiftLeft(16))
+        .toI64();
+    return half(0).or(half(32).shiftLeft(i64(32n)));
+  };
+  const specialAt = (offset: number) => {
     // Signed, and DEL wraps around: all that is not printable is below.
     const unprintable = chunk.addBytes(one).belowBytesSigned(afterSpace);
-    const found = unprintable.or(chunk.equalBytes(quote)).or(chunk.equalBytes(backslash));
-    return new I32([...chunk.set(load128(base, offset)), ...found.mask().code]);
+    const found = unprintable.or(chunk.equalBytes(quote)).or(escape);
+    return new I32([
+      ...chunk.set(load128(base, offset)),
+      ...escape.set(chunk.equalBytes(backslash)),
+      ...anyEscape.set(anyEscape.or(escape)),
+      ...found.mask().code,
+    ]);
   };
-  const half = (offset: number) =>
-    mask(offset)
-      .or(mask(offset + 16).shiftLeft(16))
-      .toI64();
-  const look = left.set(half(0).or(half(32).shiftLeft(i64(32n))));
+  const equal = (byte: V128) => bits((offset) => load128(base, offset).equalBytes(byte).mask());
+  const lookAtAll = [anyEscape.set(vectors.bytes(0)), left.set(bits(specialAt)), uncounted.set(i64(0n))];
+  const escaped = backslashes.shiftLeft(i64(1n));
+  const look = [
+    ...lookAtAll,
+    when(anyEscape.any(), [
+      backslashes.set(equal(backslash)),
+      // None is the last of the 64: what that escapes would not be seen.
+      when(escaped.and(equal(quote).inverted()).isZero().and(backslashes.isNegative().isZero()), [
+        left.set(left.and(backslashes.or(escaped).inverted())),
+        uncounted.set(backslashes),
+      ]),
+    ]),
+  ];
+  const beforeAt = i64(1n).shiftLeft(at.subtract(base).toI64()).subtract(i64(1n));
+  const add = (bits: I64, surplus: LocalI32, escapes: LocalI32) => [
+    count.set(bits.ones().toI32()),
+    surplus.set(surplus.add(count)),
+    escapes.set(escapes.or(count.differs(0).multiply(EscapeClass.ambiguous))),
+  ];
+  const areUncounted = uncounted.differs(i64(0n));
   return {
     /** To be done once. */
     prepare: [
@@ -485,8 +525,23 @@ function specialBytes(routine: Routine, vectors: Vectors) {
     ],
     /** Where the one is that was popped last. */
     at,
-    from: (place: I32): Code[] => [base.set(place), look],
-    advance: (): Code[] => [base.set(base.add(64)), look],
+    from: (place: I32): Code[] => [base.set(place), ...look],
+    /** Whether escaped quotes before the last one that was popped are not counted. */
+    quotesBefore: () => uncounted.and(beforeAt),
+    /** Counts these. */
+    takeQuotes: (surplus: LocalI32, escapes: LocalI32): Code[] => [
+      when(areUncounted, [
+        ...add(uncounted.and(beforeAt), surplus, escapes),
+        uncounted.set(uncounted.and(beforeAt.inverted())),
+      ]),
+    ],
+    advance: (surplus: LocalI32, escapes: LocalI32): Code[] => [
+      when(areUncounted, add(uncounted, surplus, escapes)),
+      base.set(base.add(64)),
+      ...look,
+    ],
+    /** Behind a backslash: what it escapes comes next, whatever it is. */
+    advanceInside: (): Code[] => [base.set(base.add(64)), ...lookAtAll],
     none: () => left.isZero(),
     pop: (): Code[] => [at.set(base.add(left.trailingZeros().toI32())), left.set(left.and(left.subtract(i64(1n))))],
   };

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeArgument, encodeArgument } from '../../src/capture/encode.ts';
+import { OpState, OpView } from '../../src/capture/ops.ts';
+import { Tokenizer } from '../../src/capture/tokenize.ts';
 import { tokenizeAll } from '../support/capture.ts';
 
 const argument = fc.uint8Array({ maxLength: 60 });
@@ -58,6 +60,35 @@ test('the same ops in any chunks', () => {
         );
       },
     ),
+  );
+});
+
+test('escaped quotes are counted wherever they fall among other escapes and in the bytes that are looked at together', () => {
+  const text = fc
+    .constantFrom('"a', '""a\\', '"a\n\xff', '"\\')
+    .chain((characters) => fc.array(fc.constantFrom(...characters), { maxLength: 150 }))
+    .map((characters) => Buffer.from(characters.join(''), 'latin1'));
+  fc.assert(
+    fc.property(fc.array(fc.array(text, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 8 }), (calls) => {
+      const known = Array.from({ length: 3 }, () => [Buffer.from('set')]);
+      const commands = [...known, ...calls.map((args) => [Buffer.from('set'), ...args])];
+      const tokenizer = new Tokenizer();
+      tokenizer.push(Buffer.from(commands.map(lineOf).join(''), 'latin1'));
+      tokenizer.finish();
+      const view = new OpView(tokenizer.next()!, new OpState());
+      for (const args of commands) {
+        assert.ok(view.next());
+        assert.deepEqual(
+          args.map((_, i) => Buffer.from(view.arg(i))),
+          args,
+        );
+        assert.deepEqual(
+          args.map((_, i) => view.argLength(i)),
+          args.map(({ length }) => length),
+        );
+      }
+      assert.equal(view.next(), false);
+    }),
   );
 });
 
