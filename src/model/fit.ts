@@ -36,6 +36,7 @@ import {
 import { intern, tally } from './tally.ts';
 import { TemplateMiner } from './template/miner.ts';
 import { touchGroup } from './template/touch.ts';
+import { TimeQueue } from './time-queue.ts';
 import {
   ASKED,
   ASKED_REFILLED,
@@ -274,6 +275,8 @@ export class Fit {
   private lastEntry = 0;
   /** Time of the first unit. */
   private beginUs = -1;
+  /** What later steps of units do to keys, until units come that began after that. */
+  private readonly changes = new TimeQueue<{ atUs: number; row: number; command: Command; ttlSeconds: number }>();
   private pairs = 0;
 
   private readonly globs: string[];
@@ -298,6 +301,7 @@ export class Fit {
       this.expiries.remap(map);
       this.misses.remap(map);
       this.reuse.remap(map);
+      for (const change of this.changes.waiting) change.row = map[change.row]!;
       this.stores = this.stores.flatMap((store) => (map[store.row] ? { ...store, row: map[store.row]! } : []));
     };
   }
@@ -649,12 +653,13 @@ export class Fit {
   }
 
   /** What the unit proves of its keys: there before, made now, or gone and made again; `kind`: -1 for none. */
-  private noteKeys({ number, first, startUs, stepAt, calls: callCount }: Unit, kind: number): void {
+  private noteKeys({ number, first, startUs, stepAt, stepGapUs, calls: callCount }: Unit, kind: number): void {
     const { calls, commands, keys } = this;
     if (this.beginUs < 0) this.beginUs = startUs;
-    const passedUs = Math.max(0, startUs - this.beginUs);
-    const now = Math.min(NEVER - 1, Math.round(passedUs / 10_000));
-    const askedAt = Math.min(NEVER - 1, Math.round(passedUs / READ_TIME_US));
+    while (this.changes.nextUs <= startUs) this.noteLater();
+    const now = this.hundredths(startUs);
+    const askedAt = Math.min(NEVER - 1, Math.round(Math.max(0, startUs - this.beginUs) / READ_TIME_US));
+    let atUs = startUs;
     let primary = kind >= 0;
     let call = first;
     let called = 0;
@@ -662,7 +667,7 @@ export class Fit {
     for (let entry = first; entry !== 0; entry = calls.next[entry]!) {
       if (calls.isCall(entry)) {
         call = entry;
-        if (step < stepAt.length && called === stepAt.at[step]) step++;
+        if (step < stepAt.length && called === stepAt.at[step]) atUs += stepGapUs.at[step++]!;
         called++;
       }
       const row = calls.row[entry]!;
@@ -719,11 +724,30 @@ export class Fit {
           } else if (presence === Presence.unknown && !found) state = UNPROVEN;
           this.starts.add(row, kind * STATES + state, at);
         }
-        if (command.access === 'remove') this.noteRemoval(row);
-        else if (command.access === 'write') this.noteWrite(row, now, known, command, calls.ttlSeconds[call]!);
+        const ttlSeconds = calls.ttlSeconds[call]!;
+        const changes = command.access === 'write' || command.access === 'remove';
+        if (changes && step > 0) this.changes.add({ atUs, row, command, ttlSeconds });
+        else if (command.access === 'remove') this.noteRemoval(row);
+        else if (changes) this.noteWrite(row, now, known, command, ttlSeconds);
       }
       primary = false;
     }
+  }
+
+  /** The next change by a later step: others had come between that and the unit's beginning. */
+  private noteLater(): void {
+    const { presence, expires } = this.keys;
+    const { atUs, row, command, ttlSeconds } = this.changes.take();
+    if (row === 0) return;
+    const now = this.hundredths(atUs);
+    const known = presence[row] === Presence.written && expires[row]! > now;
+    if (command.access === 'remove') this.noteRemoval(row);
+    else this.noteWrite(row, now, known, command, ttlSeconds);
+  }
+
+  /** Of a second, since the first unit. */
+  private hundredths(atUs: number): number {
+    return Math.min(NEVER - 1, Math.round(Math.max(0, atUs - this.beginUs) / 10_000));
   }
 
   /** A call that says nothing of the key leaves it to a later one of the unit to be what accesses it. */

@@ -56,29 +56,3 @@ export function fillingShare({ keyStates }: Model['units'][number]): number {
   }
   return filled / Math.max(1, all);
 }
-
-/** Fills in the order of their times. */
-export class FillQueue {
-  private readonly fills: Fill[] = [];
-
-  /** When the next one is due; never if there is none. */
-  get nextUs(): number {
-    return this.fills.at(-1)?.atUs ?? Number.POSITIVE_INFINITY;
-  }
-
-  add(fill: Fill): void {
-    const { fills } = this;
-    // The latest comes first, so that the next one is at the end.
-    let [low, high] = [0, fills.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (fills[middle]!.atUs > fill.atUs) low = middle + 1;
-      else high = middle;
-    }
-    fills.splice(low, 0, fill);
-  }
-
-  take(): Fill {
-    return this.fills.pop()!;
-  }
-}

@@ -6,12 +6,13 @@ import type { Model, Unit, UnitOp } from '../model/model.ts';
 import { valueIndex } from '../model/shapes.ts';
 import { labelOfOps } from '../model/summarize.ts';
 import { intern, tally } from '../model/tally.ts';
+import { TimeQueue } from '../model/time-queue.ts';
 import { ALL_STATES, beforeEnd, KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
 import { NAMES_ENTRIES } from './consumer-groups.ts';
 import { Deadlines } from './expiries.ts';
-import { Fillers, FillQueue, fillingShare } from './fills.ts';
+import { type Fill, Fillers, fillingShare } from './fills.ts';
 import { KeyMarks } from './key-marks.ts';
 import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { type KeyMaker, keyMakers } from './keys.ts';
@@ -72,6 +73,16 @@ interface CompiledClass {
   alias: Alias;
   /** By label of the unit before: which group comes next, and how much more often than usual each label does. */
   after: Map<string, { alias: Alias; lift: Map<string, number> }>;
+}
+
+/** What an op does to one of its keys. */
+interface Change {
+  atUs: number;
+  family: number;
+  key: number;
+  by: CompiledShape;
+  /** Expiry that it sets, from then. */
+  ttlSeconds: number | undefined;
 }
 
 /** Ops that belong to a later time than what was asked for so far. */
@@ -363,6 +374,16 @@ const SCRIPTS = -1;
 const NO_KEY = -2;
 const SCANS = new Set(['scan', 'hscan', 'sscan', 'zscan']);
 
+/**
+ * What few have met is no rule: where two clients read a popular key that was gone, before a third one filled it, the next
+ * one would otherwise never fill it. So much counts what was met in the same state by all, of which `few` are some.
+ */
+const PRIOR = 4;
+function smoothed(few: number[], all: number[]): number[] {
+  const total = all.reduce((sum, weight) => sum + weight, 0);
+  return total === 0 ? all : few.map((weight, i) => weight + (PRIOR * all[i]!) / total);
+}
+
 /** One round's workload as it unfolds: what comes next depends on what came before, so it is made in order. */
 class Round {
   /** Everything before has been taken. */
@@ -394,7 +415,8 @@ class Round {
   private readonly asked: KeyMarks[];
   /** By family: who makes keys that others ask for. */
   private readonly fillers: (Fillers | undefined)[];
-  private readonly fills = new FillQueue();
+  private readonly fills = new TimeQueue<Fill>();
+  private readonly changes = new TimeQueue<Change>();
   /** By family: when its keys expire. */
   private readonly deadlines: Deadlines[];
   /** By family, requests of its keys; made when asked for. */
@@ -473,6 +495,7 @@ class Round {
       if (atUs >= untilUs) break;
       const klass = arrival.nextClass;
       arrival.advance();
+      this.change(atUs);
       this.arrive(stream, atUs, klass);
     }
     const due = this.pending.filter((op) => op.atUs < untilUs);
@@ -555,7 +578,7 @@ class Round {
     }
     this.lastLabel[connection] = this.unitLabels[unit]!;
     this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
-    if (isMiss && this.asked[group.family]!.has(key!)) this.missed(group.family, key!, wasThere, atUs);
+    if (isMiss && !this.makesFirst(unit)) this.missed(group.family, key!, wasThere, atUs);
   }
 
   /** Somebody asked for a key that is not there, and does not make it. */
@@ -568,6 +591,7 @@ class Round {
   private fill(untilUs: number): void {
     while (this.fills.nextUs < untilUs) {
       const { atUs, family, key } = this.fills.take();
+      this.change(atUs);
       const unit = this.fillers[family]!.unit(this.random);
       const connection = this.idleConnection(this.classes[this.model.units[unit]!.class]!, atUs);
       this.lastLabel[connection] = this.unitLabels[unit]!;
@@ -667,11 +691,12 @@ class Round {
       (at) => isGone(stateOf(at)) && isGone(state),
       (at) => stateOf(at) === old + (state & final),
     ];
+    const [like, inState, ...others] = tries.map((takes) =>
+      this.sparing(group, state, keyState < 0 ? [] : weigh(takes)),
+    );
     const weights =
-      (keyState < 0 ? [] : tries)
-        .map(weigh)
-        .map((all) => this.sparing(group, state, all))
-        .find((all) => all.some((weight) => weight > 0)) ?? group.units.map((u) => units[u]!.count);
+      [smoothed(like!, inState!), ...others].find((all) => all.some((weight) => weight > 0)) ??
+      group.units.map((u) => units[u]!.count);
     const likely = group.units.filter((_, i) => weights[i]! > 0);
     return { units: likely, alias: new Alias(weights.filter((w) => w > 0)) };
   }
@@ -688,6 +713,10 @@ class Round {
       keyStates.some(([at]) => isGone(Math.floor(at / POPULARITIES))) &&
       changesFirst(this.shapes, ops).some(({ makes }) => makes)
     );
+  }
+
+  private makesFirst(unit: number): boolean {
+    return changesFirst(this.shapes, this.model.units[unit]!.ops).some(({ makes }) => makes);
   }
 
   private leavesRemoved(unit: number): boolean {
@@ -774,21 +803,33 @@ class Round {
       context.ttlSeconds = undefined;
       compiled.write(this.writer, context);
       const { ttlSeconds } = context;
-      compiled.keyFamilies.forEach((family, k) => {
-        const key = context.keys[k]!;
-        const deadlines = this.deadlines[family]!;
-        const isThere = !removed[family]!.has(key) && !deadlines.has(key, at / 1e6);
-        if (compiled.removes) removed[family]!.add(key);
-        else if (compiled.makes) {
-          removed[family]!.delete(key);
-          asked[family]!.delete(key);
-        }
-        if (ttlSeconds !== undefined && (compiled.makes || isThere)) deadlines.set(key, at / 1e6 + ttlSeconds);
-        else if (compiled.replaces || (compiled.makes && !isThere)) deadlines.set(key, 0);
-      });
+      if (compiled.removes || compiled.makes || ttlSeconds !== undefined)
+        compiled.keyFamilies.forEach((family, k) => {
+          this.changes.add({ atUs: at, family, key: context.keys[k]!, by: compiled, ttlSeconds });
+        });
       this.emit(compiled, connection, at, from, stores ? handed.keys : undefined);
     });
     this.freeFromUs[connection] = at + TURNAROUND_US;
+    this.change(atUs);
+  }
+
+  /**
+   * Makes the changes that are due. An op changes its keys when its time comes and no sooner: others who come between the
+   * read of a unit and its write find what was there before, and what is removed meanwhile is there again afterwards.
+   */
+  private change(untilUs: number): void {
+    while (this.changes.nextUs <= untilUs) {
+      const { atUs, family, key, by, ttlSeconds } = this.changes.take();
+      const [removed, deadlines] = [this.removed[family]!, this.deadlines[family]!];
+      const isThere = !removed.has(key) && !deadlines.has(key, atUs / 1e6);
+      if (by.removes) removed.add(key);
+      else if (by.makes) {
+        removed.delete(key);
+        this.asked[family]!.delete(key);
+      }
+      if (ttlSeconds !== undefined && (by.makes || isThere)) deadlines.set(key, atUs / 1e6 + ttlSeconds);
+      else if (by.replaces || (by.makes && !isThere)) deadlines.set(key, 0);
+    }
   }
 
   /** A call of a script with the arguments of the captured one; unknown scripts as what they did. */

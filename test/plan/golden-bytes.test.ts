@@ -13,9 +13,9 @@ import { Synthesis } from '../../src/plan/synthesize.ts';
  * in the changelog, for old seeds then give other workloads. UPDATE_GOLDEN=1 writes the new hashes into this file.
  */
 const GOLDEN = {
-  sessions: 'c5621d73f1814431958d348baf8ee290896cc0078c44193af3a11a291a5c1e30',
+  sessions: '701b9907d808124eb815f6bbbcfdb993780964c5473a5961620adadb0b420864',
   queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
-  mixed: 'bd3a07bb630ea36aa7a7af13efcee0a8ff96254261e1145b36679a87615e1a4b',
+  mixed: '08da79d5254cec5277606c2b255d0d52bb5443207cbe012519d9831c4fe2afd6',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;

@@ -111,8 +111,23 @@ function sharedByServices(production: Production): void {
   });
 }
 
+/** Clients fill what they miss, and remove what was changed, popular things more often; all three do other things meanwhile. */
+function removedMeanwhile(production: Production): void {
+  const ranks = zipfRanks(1, 300, 400 * SECONDS * 2, 3);
+  const product = () => `product:${1000 + ranks.pop()!}`;
+  production.often(300, (atUs) => {
+    const key = product();
+    const client = reader(production.upTo(3));
+    if (production.say(atUs, client, 'get', key)) return;
+    production.at(atUs + 2000 + production.upTo(20_000), (later) =>
+      production.say(later, client, 'set', key, BODY, 'EX', '600'),
+    );
+  });
+  production.often(6, (atUs) => production.say(atUs, reader(production.upTo(3)), 'del', product()));
+}
+
 suite('roles', () => {
-  for (const make of [filledByOthers, filledByJobs, sharedByServices]) {
+  for (const make of [filledByOthers, filledByJobs, sharedByServices, removedMeanwhile]) {
     test(make.name, async (t) => {
       const production = new Production(7);
       make(production);
