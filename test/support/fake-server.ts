@@ -2,7 +2,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { Pacer } from '../../src/drive/pacer.ts';
 import { LatencyHistogram } from '../../src/measure/histogram.ts';
+import { findThreadId } from '../../src/measure/thread.ts';
+import { makeRealtime, type Priority } from '../../src/servers/priority.ts';
 import { nameOf, onFrames } from './frames.ts';
 
 /** A connection's greetings are answered at once; the script is about the other commands. */
@@ -19,13 +22,18 @@ export interface FakeServer extends AsyncDisposable {
   port: number;
   /** The next command counts as the first, for the script and for `delays`. */
   restart(): Promise<void>;
-  /** What became of the script: from a command's arrival until its reply is written, microseconds; greetings included. */
+  /** What became of the script: from a command's arrival until its reply is written, microseconds. */
   delays(): Promise<LatencyHistogram>;
 }
 
+interface FakeServerSetup {
+  script: FakeServerScript;
+  priority: Priority;
+}
+
 /** Starts the server in a thread of its own, which polls while replies are due, so that its times hold to microseconds. */
-export async function startFakeServer(script: FakeServerScript): Promise<FakeServer> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: script });
+export async function startFakeServer(script: FakeServerScript, priority: Priority = 'normal'): Promise<FakeServer> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { script, priority } satisfies FakeServerSetup });
   const [port] = (await once(worker, 'message')) as [number];
   const ask = async (message: 'restart' | 'delays') => {
     worker.postMessage(message);
@@ -44,30 +52,47 @@ export async function startFakeServer(script: FakeServerScript): Promise<FakeSer
 const GREETINGS = /^(auth|hello|select|ping|client)$/i;
 
 const OK = Buffer.from('+OK\r\n');
+const MOST_AT_ONCE = 1000;
+const OKS = Buffer.from('+OK\r\n'.repeat(MOST_AT_ONCE));
 
-async function serve(script: FakeServerScript): Promise<void> {
-  /** The commands that each connection has no reply to, in order: when they arrived, and when the reply is due. */
-  const queues = new Map<Socket, { arrivedAt: number; dueAt: number }[]>();
+interface Connection {
+  socket: Socket;
+  /** The commands that have no reply, in order: when they arrived, and when the reply is due. */
+  queue: { arrivedAt: number; dueAt: number; scripted: boolean }[];
+}
+
+async function serve({ script, priority }: FakeServerSetup): Promise<void> {
+  const connections = new Set<Connection>();
   let delays = LatencyHistogram.empty();
   let commands = 0;
   let stalledAt = Number.POSITIVE_INFINITY;
   let polling = false;
+  const pacer = new Pacer('spin', priority === 'realtime');
+  if (priority === 'realtime') makeRealtime(findThreadId()!);
 
   const poll = () => {
     const now = performance.now();
     let waiting = false;
-    for (const [socket, queue] of queues) {
+    const written: { queue: Connection['queue']; ready: number; at: number }[] = [];
+    for (const { socket, queue } of connections) {
       let ready = 0;
       while (ready < queue.length && queue[ready]!.dueAt <= now) ready++;
       if (ready > 0) {
-        const writtenAt = performance.now();
-        for (const { arrivedAt } of queue.splice(0, ready)) delays.record((writtenAt - arrivedAt) * 1000);
-        socket.write(ready === 1 ? OK : Buffer.from('+OK\r\n'.repeat(ready)));
+        written.push({ queue, ready, at: performance.now() });
+        for (let left = ready; left > 0; left -= MOST_AT_ONCE)
+          socket.write(OKS.subarray(0, OK.length * Math.min(left, MOST_AT_ONCE)));
       }
-      waiting ||= queue.length > 0;
+      waiting ||= queue.length > ready;
     }
+    // Not in between: after a stall replies leave on all connections at once, and what else is done would make the last late.
+    for (const { queue, ready, at } of written)
+      for (const { arrivedAt, scripted } of queue.splice(0, ready))
+        if (scripted) delays.record((at - arrivedAt) * 1000);
     polling = waiting;
-    if (waiting) setImmediate(poll);
+    if (!waiting) return;
+    // At real-time priority it rests now and then.
+    pacer.nap(now * 1000, 0, true);
+    setImmediate(poll);
   };
 
   const dueAt = (arrivedAt: number): number => {
@@ -80,16 +105,18 @@ async function serve(script: FakeServerScript): Promise<void> {
   };
 
   const server = createServer({ noDelay: true }, (socket) => {
-    const queue: { arrivedAt: number; dueAt: number }[] = [];
-    queues.set(socket, queue);
+    const queue: Connection['queue'] = [];
+    const connection = { socket, queue };
+    connections.add(connection);
     onFrames(
       socket,
       (command) => {
         const now = performance.now();
         if (nameOf(command) === 'QUIT') socket.end(OK);
         else {
-          const ownDueAt = GREETINGS.test(nameOf(command)) ? now : dueAt(now);
-          queue.push({ arrivedAt: now, dueAt: Math.max(queue.at(-1)?.dueAt ?? 0, ownDueAt) });
+          const scripted = !GREETINGS.test(nameOf(command));
+          const ownDueAt = scripted ? dueAt(now) : now;
+          queue.push({ arrivedAt: now, dueAt: Math.max(queue.at(-1)?.dueAt ?? 0, ownDueAt), scripted });
         }
       },
       () => {
@@ -97,7 +124,7 @@ async function serve(script: FakeServerScript): Promise<void> {
       },
     );
     socket.on('error', () => {});
-    socket.on('close', () => queues.delete(socket));
+    socket.on('close', () => connections.delete(connection));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -111,4 +138,4 @@ async function serve(script: FakeServerScript): Promise<void> {
   parentPort!.postMessage((server.address() as AddressInfo).port);
 }
 
-if (!isMainThread) await serve(workerData as FakeServerScript);
+if (!isMainThread) await serve(workerData as FakeServerSetup);
