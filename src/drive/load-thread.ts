@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { GcPauses, ThreadHealth } from '../measure/generator.ts';
 import { findThreadId, sharpenTimers } from '../measure/thread.ts';
-import { makeRealtime, type Priority, priorityOf } from '../servers/priority.ts';
+import { makeRealtime, type Priority, priorityOf, REALTIME_LEVEL } from '../servers/priority.ts';
 
 /**
  * Of each load thread and of its sender. Left alone, V8 doubles a young generation up to 128 MiB each time that enough has
@@ -40,12 +40,12 @@ export class LoadThread {
   #cpuBefore = process.threadCpuUsage();
 
   /** Of the thread that calls it. */
-  constructor(priority: Priority) {
+  constructor(priority: Priority, realtimeLevel = REALTIME_LEVEL) {
     this.#collectGarbage = runInNewContext('gc') as () => void;
     const threadId = findThreadId();
     sharpenTimers();
     kept.add(setImmediate(() => {}));
-    if (priority === 'realtime' && threadId !== undefined) makeRealtime(threadId);
+    if (priority === 'realtime' && threadId !== undefined) makeRealtime(threadId, { level: realtimeLevel });
     this.priority = threadId === undefined ? undefined : priorityOf(threadId);
     this.#gcObserver = new PerformanceObserver((list) => this.#gcEntries.push(...list.getEntries()));
     this.#gcObserver.observe({ entryTypes: ['gc'] });

@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs';
 import { createHistogram } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ThreadHealth } from '../measure/generator.ts';
-import type { Priority } from '../servers/priority.ts';
+import { type Priority, REALTIME_SENDERS_LEVEL } from '../servers/priority.ts';
 import { type Bell, BellFlag } from './bell.ts';
 import { nowUs } from './clock.ts';
 import { type DepartureCounts, Departures, type Exit, type Share } from './departures.ts';
@@ -44,7 +44,7 @@ const tell = (message: FromSender) => port.postMessage(message);
 // EAGAIN is an exception, and would have a stack trace that nobody reads.
 Error.stackTraceLimit = 0;
 
-const thread = new LoadThread(priority);
+const thread = new LoadThread(priority, REALTIME_SENDERS_LEVEL);
 const pacer = new Pacer('split', thread.priority === 'realtime', bell.rings);
 let sending: Sending | undefined;
 

@@ -7,12 +7,17 @@ import { CutoverError } from '../errors.ts';
 export type Priority = 'realtime' | 'normal';
 
 /** Any real-time level goes before all normal threads; a low one leaves the kernel's own real-time threads alone. */
-const LEVEL = '10';
+export const REALTIME_LEVEL = 10;
+/**
+ * A thread that only sends goes before servers and whoever reads their replies: at one level with them it had to wait until
+ * they slept, 20 µs at a time. At 20,000 ops/s the P99 of lag was 46 instead of 69 µs, the servers' response no longer.
+ */
+export const REALTIME_SENDERS_LEVEL = REALTIME_LEVEL + 1;
 /** The part of each core that the load threads leave free under FIFO; the kernel must let them have the rest. */
 export const REALTIME_IDLE_SHARE = 0.1;
 
 /** What runs a program at real-time priority; ends in exec, so the process that one watches is the program. */
-export const REALTIME_LAUNCHER: readonly string[] = ['chrt', '--fifo', LEVEL];
+export const REALTIME_LAUNCHER: readonly string[] = ['chrt', '--fifo', `${REALTIME_LEVEL}`];
 
 let refusal: { reason: string | undefined } | undefined;
 
@@ -23,7 +28,9 @@ export function realtimeRefusal(): string | undefined {
 }
 
 function tryRealtime(): string | undefined {
-  const { error, status, stderr } = spawnSync('chrt', ['--fifo', LEVEL, 'true'], { encoding: 'utf8' });
+  const { error, status, stderr } = spawnSync('chrt', ['--fifo', `${REALTIME_SENDERS_LEVEL}`, 'true'], {
+    encoding: 'utf8',
+  });
   if (error) return 'there is no chrt (Linux, package util-linux)';
   if (status !== 0)
     return `it is not permitted (${stderr.trim().split('\n')[0]}): it needs root, CAP_SYS_NICE or an rtprio limit`;
@@ -47,13 +54,17 @@ export const cannotRaise = (spec: string, reason: string) =>
     'Leave --priority out: all threads then run at normal priority wherever one of them must.',
   ]);
 
-/** With a process id behind it: gives all its threads real-time priority. Short options, which busybox has too. */
-export const REALTIME_ALL_THREADS: readonly string[] = ['chrt', '-a', '-f', '-p', LEVEL];
+/** Short options, which busybox has too. */
+const changeTo = (level: number, allThreads: boolean) =>
+  ['chrt', ...(allThreads ? ['-a'] : []), '-f', '-p', `${level}`] as const;
+
+/** With a process id behind it: gives all its threads real-time priority. */
+export const REALTIME_ALL_THREADS: readonly string[] = changeTo(REALTIME_LEVEL, true);
 
 /** Gives a thread, or a process with all its threads, real-time priority; false where that is not permitted. */
-export function makeRealtime(id: number, { allThreads = false } = {}): boolean {
-  const [command, all, ...rest] = REALTIME_ALL_THREADS as [string, string, ...string[]];
-  return spawnSync(command, [...(allThreads ? [all] : []), ...rest, String(id)], { stdio: 'ignore' }).status === 0;
+export function makeRealtime(id: number, { allThreads = false, level = REALTIME_LEVEL } = {}): boolean {
+  const [command, ...args] = changeTo(level, allThreads);
+  return spawnSync(command, [...args, `${id}`], { stdio: 'ignore' }).status === 0;
 }
 
 /** What the kernel says of a thread or process of this machine; undefined where it does not say. */

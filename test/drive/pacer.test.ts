@@ -1,5 +1,6 @@
 /** How long a load thread naps: never past its time, briefly while a reply is awaited, and always a little under real-time priority. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Driver } from '../../src/drive/driver.ts';
 import { canSplit, choosePacing, Pacer } from '../../src/drive/pacer.ts';
@@ -69,6 +70,13 @@ test('only plain sockets of ours are written to by a sender', () => {
   assert.equal(canSplit('ioredis', {}), false);
 });
 
+/** Of the real-time threads of this process. */
+const levelsOfThreads = () =>
+  readdirSync('/proc/self/task')
+    .map((id) => Number(readFileSync(`/proc/self/task/${id}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[37]))
+    .filter((level) => level > 0)
+    .sort();
+
 test('what runs at real-time priority is told by the system, and equal on both sides', async (t) => {
   const refusal = realtimeRefusal();
   if (refusal !== undefined) {
@@ -86,6 +94,7 @@ test('what runs at real-time priority is told by the system, and equal on both s
     assert.equal(replied, 1);
     assert.equal(generator.priority, priority);
     assert.equal(generator.threadCores!.length, 2, 'one connection, one load thread, which is a sender and a reader');
+    assert.deepEqual(levelsOfThreads(), priority === 'realtime' ? [10, 11] : [], 'the sender goes before the server');
   }
   assert.equal(makeRealtime(2 ** 30), false, 'there is no such thread');
 });
