@@ -283,7 +283,7 @@ function scanLines(routine: Routine, vectors: Vectors, commands: Table, sources:
         branchIf(stop, specials.none()),
         ...specials.pop(),
         branchIf(stop, specials.at.below(p.add(2))),
-        branchIf(stop, specials.quotesBefore().differs(i64(0n))),
+        branchIf(stop, specials.quotesBefore()),
         branchIf(stop, load32(specials.at.subtract(2)).and(0xffffff).differs(text('] "'))),
         sourceLength.set(specials.at.subtract(p).subtract(2)),
         ...sources.find(routine, p, sourceLength, source),
@@ -527,7 +527,7 @@ function specialBytes(routine: Routine, vectors: Vectors) {
     at,
     from: (place: I32): Code[] => [base.set(place), ...look],
     /** Whether escaped quotes before the last one that was popped are not counted. */
-    quotesBefore: () => uncounted.and(beforeAt),
+    quotesBefore: () => uncounted.and(beforeAt).differs(i64(0n)),
     /** Counts these. */
     takeQuotes: (surplus: LocalI32, escapes: LocalI32): Code[] => [
       when(areUncounted, [
