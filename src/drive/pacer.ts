@@ -21,7 +21,7 @@ const FIRST_LATE_US = 50;
 const MOST_LATE_US = 100;
 /**
  * A sender of many ops ends its naps only a part of that before an op, and polls the less: at 20,000 ops/s and real-time
- * priority 0.3, 0.4 and 0.6 of it had a median lag of 16, 12 and 7 µs and a P99 of 81, 70 and 64 µs, at 0.63, 0.62 and 0.65
+ * priority 0.4, 0.5 and 0.6 of it had a median lag of 12, 10 and 7 µs and a P99 of 60, 51 and 50 µs, at 0.65, 0.64 and 0.64
  * of a core. For at most POLLED_SHARE of the mean time between ops it polls the whole of it: at 5,000 ops/s the median lag
  * is 1 µs instead of 15, for 0 to 0.04 of a core.
  */
