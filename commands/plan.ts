@@ -14,6 +14,7 @@ import {
 import { buildModel } from '../src/model/build.ts';
 import { capturedRateOf, checkMode, openWorkload } from '../src/plan/mode.ts';
 import { monitorLines } from '../src/plan/monitor-log.ts';
+import { printable } from '../src/printable.ts';
 
 export default class PlanCommand extends BaseCommand {
   static override summary = 'Print the planned workload as a MONITOR log, for looking at it and for other tools.';
@@ -50,7 +51,7 @@ export default class PlanCommand extends BaseCommand {
     const source = args.capture ?? sampleCapture();
     const overrides = await readOverrides(flags.config);
     checkMode({ mode: flags.mode, keys: flags.keys, source, ...overrides });
-    const { model, captured } = await buildModel(source, {
+    const { model, captured, caveats } = await buildModel(source, {
       ...(flags.scripts ? { scripts: flags.scripts } : {}),
       ...overrides,
       keepKeys: flags.mode === 'exact',
@@ -63,6 +64,8 @@ export default class PlanCommand extends BaseCommand {
       rate: flags.rate(capturedRateOf(flags.mode, model)),
       seconds: flags.duration,
     });
+    for (const { message, advice } of [...caveats, ...workload.caveats])
+      this.logToStderr(`! ${printable(message)}\n  → ${printable(advice)}`);
     const write = async (chunk: string | Uint8Array) => {
       if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
     };

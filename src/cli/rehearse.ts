@@ -39,6 +39,7 @@ import { buildHalves, buildModel } from '../model/build.ts';
 import type { Model } from '../model/model.ts';
 import type { Overrides } from '../model/overrides.ts';
 import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
+import { isWholeCapture } from '../plan/length.ts';
 import { capturedRateOf, checkMode, openWorkload, type WorkloadRequest } from '../plan/mode.ts';
 import { reportHtml } from '../report/html.ts';
 import { assertUsable, choosePriority, resolveSpecs } from '../servers/index.ts';
@@ -249,11 +250,13 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   }
   rehearsal.findings = await lintForServers(source, rehearsal.arms, replica);
   rehearsal.outcome = {} as NonNullable<Rehearsal['outcome']>;
+  const speed = rate / capturedRate;
+  const isWhole = isWholeCapture(model, [warmupSeconds * speed, (warmupSeconds + slicePairs * sliceSeconds) * speed]);
   for (const arm of ARMS) {
     const rows = outcomeOf(model, { ...doneBy(rehearsal, arm), bytesPerKey: bytesPerKey(rehearsal, arm, model) });
     rehearsal.outcome[arm] = rows;
     const missed = rows.filter(({ value, target }) => value > target);
-    rehearsal.caveats.push(...fidelityCaveats(missed, { id: `outcome-missed-${arm}`, speed: rate / capturedRate }));
+    rehearsal.caveats.push(...fidelityCaveats(missed, { id: `outcome-missed-${arm}`, speed, whole: isWhole }));
   }
   if (shard) shard.document.clockOffsetMs = shard.schedule.clockOffsetMs;
   rehearsal.caveats.push(...clusterCaveats(slicesOf(rehearsal)), ...(shard?.workload.sliceCaveats() ?? []));

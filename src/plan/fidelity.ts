@@ -86,16 +86,27 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
 
 const MEMORY_METRIC = 'used_memory per key at first, relative';
 
-/** Missed targets, as the reader of a verdict must know them. `speed`: of what was replayed, in captured rates. */
+/**
+ * Missed targets, as the reader of a verdict must know them. Of what was replayed, `speed` is in captured rates, and
+ * `whole` says whether it was what the capture shows, not another part of such a workload.
+ */
 export function fidelityCaveats(
   rows: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
-  { id = 'fidelity-missed', speed = 1 }: { id?: string; speed?: number } = {},
+  { id = 'fidelity-missed', speed = 1, whole = true }: { id?: string; speed?: number; whole?: boolean } = {},
 ): Caveat[] {
   const missed = rows;
   if (missed.length === 0) return [];
   const list = missed.map(
     ({ aspect, metric, value, target }) => `${aspect}: ${metric} ${value!.toFixed(3)} (target ${target})`,
   );
+  const reasons = [
+    ...(isSameSpeed(speed) ? [] : ['the rate: expiries and delays last as long as they did']),
+    ...(whole
+      ? []
+      : [
+          'that slices were of another part of the workload than the capture: caches that fill are hit more often later',
+        ]),
+  ];
   return [
     {
       id,
@@ -104,8 +115,8 @@ export function fidelityCaveats(
         : `At ${speed.toPrecision(2)} times its rate the workload differs from the captured one by more than it should at its own: ${list.join('; ')}.`,
       advice: missed.every(({ metric }) => metric === MEMORY_METRIC)
         ? 'Capture with a larger --sample where memory decides, or read it as that of other keys.'
-        : !isSameSpeed(speed)
-          ? 'Part of it is the rate: expiries and delays last as long as they did. Rehearse at --rate 1x to tell that from what the model gets wrong.'
+        : reasons.length > 0
+          ? `Part of it is ${reasons.join('; and ')}. Rehearse at --rate 1x with a short warm-up, and slices as long as the capture in all, to tell that from what the model gets wrong.`
           : 'Rehearse with --mode exact as well, or capture for longer; cutover model CAPTURE shows the whole scorecard.',
       numbers: Object.fromEntries(missed.map(({ aspect, metric, value }) => [`${aspect}: ${metric}`, value!])),
     },

@@ -78,7 +78,7 @@ export function checkMode({ mode, keys, source, overrides }: AskedMode): void {
 export async function openWorkload(request: WorkloadRequest): Promise<Workload> {
   const { mode, keys, source, model, captured, seed, epochSeconds, rate, seconds, replica, datasetBytes } = request;
   if (mode !== 'exact')
-    return new Synthesis(model, { seed, epochSeconds, rate, datasetBytes, independent: mode === 'irm' });
+    return new Synthesis(model, { seed, epochSeconds, rate, seconds, datasetBytes, independent: mode === 'irm' });
   if (!captured) throw new TypeError('an exact workload needs what was learnt of single keys');
   const disguise = keys === 'anonymised' ? new ArgumentDisguise(await secretOf(source, seed), model) : undefined;
   return ExactWorkload.read({

@@ -17,6 +17,7 @@ import { KeyMarks } from './key-marks.ts';
 import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { type KeyMaker, keyMakers } from './keys.ts';
 import { Labels } from './labels.ts';
+import { lengthCaveats } from './length.ts';
 import { listenerCaveats, listenersOf } from './listeners.ts';
 import { OpFlag, type Order, type Plan, type Preload, type Slice, type Subscription } from './plan.ts';
 import { Precedence } from './precedence.ts';
@@ -36,6 +37,8 @@ export interface SynthesisOptions {
   seed: string;
   /** Ops per second; undefined: as captured. */
   rate?: number;
+  /** How much of it is driven in one round, for caveats; undefined: no more than the capture's length. */
+  seconds?: number;
   /** Unix time in seconds that absolute times in arguments are relative to. */
   epochSeconds: number;
   /** What a server may hold at first. */
@@ -305,7 +308,11 @@ export class Synthesis implements Workload {
     }
     this.caveats.push(...datasetCaveats(this.model, this.options.datasetBytes));
     this.caveats.push(...listenerCaveats(this.model, { modelled: true }));
-    this.caveats.push(...speedCaveats(this.model, this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(this.model))));
+    const speed = this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(this.model));
+    this.caveats.push(
+      ...speedCaveats(this.model, speed),
+      ...lengthCaveats(this.model, (this.options.seconds ?? 0) * speed),
+    );
     const scans = this.model.shapes.filter(({ command }) => SCANS.has(command));
     if (scans.length > 0) {
       const commands = [...new Set(scans.map(({ command }) => command))];

@@ -14,6 +14,12 @@ async function planOf(...flags: string[]) {
   return { stdout, ops: tokenizeAll([Buffer.from(stdout, 'latin1')]).ops };
 }
 
+test('what the reader must know of a plan is said beside it', async () => {
+  const { stdout, stderr } = await cutover(['plan', mixed, '--rate', '2x', '--duration', '7s']);
+  assert.match(stderr, /2\.0 times as fast as it was captured/);
+  assert.doesNotMatch(stdout, /as fast as/);
+});
+
 test('the plan is the capture, line for line of each client', async () => {
   const { ops: captured } = await readAll(mixed);
   const { ops: planned } = await planOf();
