@@ -4,7 +4,8 @@ import type { Model, Shape } from '../model/model.ts';
 import { latin1 } from '../model/roles.ts';
 import type { CallView } from '../model/shapes.ts';
 import { describe } from '../model/shapes.ts';
-import { intern } from '../model/tally.ts';
+import { intern, tally } from '../model/tally.ts';
+import { KeyMarks } from './key-marks.ts';
 
 /** Argument index (0 is the command) of the group without which a command fails or does nothing. */
 const GROUP_AT: Record<string, number> = { xreadgroup: 2, xack: 2, xackdel: 2, xpending: 2, xclaim: 2, xautoclaim: 2 };
@@ -57,13 +58,27 @@ export class CapturedGroups {
 }
 
 /** By family: groups that every stream of it has at first. None where the workload makes them for its keys itself. */
-export function groupsOfFamilies({ families, shapes, units }: Model): Map<number, string[]> {
+export function groupsOfFamilies(model: Model): Map<number, string[]> {
+  return new Map(usedGroups(model).flatMap(({ family, names, maker }) => (maker < 0 ? [[family, names]] : [])));
+}
+
+interface UsedGroups {
+  family: number;
+  /** Of groups that calls name. */
+  names: string[];
+  /** Shape of calls that make them, if the workload does that for most keys; else -1. */
+  maker: number;
+  /** Whether there are more of these calls than keys. */
+  again: boolean;
+}
+
+function usedGroups({ families, shapes, units }: Model): UsedGroups[] {
   const named = new Map<number, Set<string>>();
-  const making = new Set<number>();
+  const makers = new Map<number, number>();
   shapes.forEach((shape, number) => {
-    const found = groupOf(shape.command, wordsAt(shape, 1)[0]?.toLowerCase() ?? '');
+    const found = groupOfShape(shape);
     if (!found) return;
-    if (found.makes) making.add(number);
+    if (found.makes) makers.set(shape.family!, number);
     else
       for (const role of shape.roles)
         if ('key' in role && families[role.key]!.type === 'stream')
@@ -71,15 +86,50 @@ export function groupsOfFamilies({ families, shapes, units }: Model): Map<number
   });
   const made = new Map<number, number>();
   for (const { count, ops } of units)
-    for (const [shape] of ops) {
-      const { family } = shapes[shape]!;
-      if (making.has(shape) && family !== null) made.set(family, (made.get(family) ?? 0) + count);
-    }
-  return new Map(
-    [...named].flatMap(([family, groups]): [number, string[]][] =>
-      (made.get(family) ?? 0) < families[family]!.keys / 2 ? [[family, [...groups].sort()]] : [],
-    ),
-  );
+    for (const [shape] of ops) if (groupOfShape(shapes[shape]!)?.makes) tally(made, shapes[shape]!.family!, count);
+  return [...named].map(([family, groups]) => {
+    const [calls, { keys }] = [made.get(family) ?? 0, families[family]!];
+    const maker = calls > 0 && calls >= keys / 2 ? makers.get(family)! : -1;
+    return { family, names: [...groups].sort(), maker, again: calls > keys };
+  });
+}
+
+const groupOfShape = (shape: Shape) => groupOf(shape.command, wordsAt(shape, 1)[0]?.toLowerCase() ?? '');
+
+/**
+ * Groups that a workload makes itself. In production who needs a group comes after who makes it; here either may come
+ * first. So the group is made for the first who needs it, and who was to make it, later, does not.
+ */
+export class MadeGroups {
+  /** By shape: whether it makes a group or needs one; undefined for nearly all. */
+  private readonly roles: (boolean | undefined)[];
+  private readonly groups = new Map<number, UsedGroups & { marks: KeyMarks; owed: number }>();
+
+  constructor(model: Model) {
+    this.roles = model.shapes.map((shape) => groupOfShape(shape)?.makes);
+    for (const used of usedGroups(model))
+      if (used.maker >= 0)
+        this.groups.set(used.family, { ...used, marks: new KeyMarks(model.families[used.family]!.keys), owed: 0 });
+  }
+
+  /** What must be made before a call of the shape comes to the key. */
+  missing(shape: number, family: number, key: number): UsedGroups | undefined {
+    const own = this.roles[shape] === undefined ? undefined : this.groups.get(family);
+    if (!own || own.marks.has(key)) return undefined;
+    own.marks.add(key);
+    if (this.roles[shape]) return undefined;
+    own.owed += own.names.length;
+    return own;
+  }
+
+  /** Whether a call of the shape is left out, for it would make what is there. To be asked before `missing`. */
+  isDone(shape: number, family: number, key: number): boolean {
+    const own = this.roles[shape] ? this.groups.get(family) : undefined;
+    if (!own?.marks.has(key)) return false;
+    if (own.owed === 0) return !own.again;
+    own.owed--;
+    return true;
+  }
 }
 
 /** Words that stand at an argument of a shape; none where there are too many to be known. */

@@ -10,7 +10,7 @@ import { TimeQueue } from '../model/time-queue.ts';
 import { ALL_STATES, beforeEnd, KeyState, POPULARITIES } from '../model/units.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
-import { NAMES_ENTRIES } from './consumer-groups.ts';
+import { groupCreation, MadeGroups, NAMES_ENTRIES } from './consumer-groups.ts';
 import { Deadlines } from './expiries.ts';
 import { type Fill, Fillers, fillingShare } from './fills.ts';
 import { KeyMarks } from './key-marks.ts';
@@ -428,6 +428,7 @@ class Round {
   private readonly deadlines: Deadlines[];
   /** By family, requests of its keys; made when asked for. */
   private readonly requests: Uint32Array[] = [];
+  private readonly groups: MadeGroups;
   private readonly stretch: StretchReplay;
   private readonly scriptKeys: ScriptKeys;
   /** Which connection stored what scripts are yet to be told. */
@@ -486,6 +487,7 @@ class Round {
       const own = groups.filter((group) => group.family === family);
       return new Turns(own, missingKeys(this.model.families[family]!));
     });
+    this.groups = new MadeGroups(this.model);
     this.stretch = new StretchReplay(this.model, options.renames);
     this.scriptKeys = new ScriptKeys(this.model, this.makers);
   }
@@ -802,6 +804,17 @@ class Round {
         const maker = this.makers[family]!;
         if (maker.group) intern(tags, maker.group, () => maker.tagOf(known));
         return known;
+      });
+      const [family, key] = [compiled.keyFamilies[0], context.keys[0]];
+      if (family !== undefined && this.groups.isDone(number, family, key!)) return;
+      compiled.keyFamilies.forEach((other, k) => {
+        const missing = this.groups.missing(number, other, context.keys[k]!);
+        for (const group of missing?.names ?? []) {
+          const words = groupCreation(this.nameOf(other, context.keys[k]!), group);
+          this.writer.begin(words.length);
+          for (const word of words) this.writer.text(word);
+          this.emit(this.shapes[missing!.maker]!, connection, at, 0);
+        }
       });
       context.nextKey = 0;
       const stores = handed !== undefined && keySlots[0] === 0 && valueIndex(command) > 0;
