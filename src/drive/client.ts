@@ -11,6 +11,8 @@ export interface LoadClient {
   send(from: number, to: number): void;
   /** Sends one RESP command in place of op k, which was answered but not reported: its reply is op k's. */
   sendInstead(k: number, command: Uint8Array): void;
+  /** While `ClientSink.replied` is called: the cursor that the reply begins with, as those to SCAN do; undefined for none. */
+  readonly cursor: bigint | undefined;
   /** Waits for the replies to everything that was sent, at most a second, and disconnects. */
   close(): Promise<void>;
   /** Disconnects now, whatever is in flight. */

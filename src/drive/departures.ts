@@ -4,6 +4,7 @@ import { OpFlag, type Slice } from '../plan/plan.ts';
 import { nowUs } from './clock.ts';
 import type { OpsByConnection } from './lane-ops.ts';
 import type { LaneTable } from './lane-table.ts';
+import { Walks, type WalkTable } from './walks.ts';
 
 /** An op that has to follow others waits for them no longer than this behind its intended time. */
 const MAX_HOLD_US = 200_000;
@@ -24,6 +25,8 @@ export interface Share {
   own: OpsByConnection;
   /** Ops in flight per connection; ops beyond are held until replies come, and counted. */
   inFlightCap: number;
+  /** Of slices with walks. */
+  walkTable?: WalkTable | undefined;
 }
 
 /** How ops leave on connections. */
@@ -82,6 +85,7 @@ export class Departures {
   readonly #refused = new ConnectionList();
   /** Connections that do not stand; they remain listed. */
   readonly #down = new ConnectionList();
+  readonly #walks: Walks | undefined;
   #cursor = 0;
   readonly counts: DepartureCounts = { heldByCap: 0, outOfOrder: 0 };
   /** Ops that have left and whose time is a latency, and when the last op left. */
@@ -91,6 +95,7 @@ export class Departures {
   constructor(share: Share, exit: Exit) {
     this.#share = share;
     this.#exit = exit;
+    this.#walks = Walks.of(share);
     const connections = share.table.sent.length;
     this.#due = new Int32Array(connections);
     this.#counted = new Int32Array(connections);
@@ -193,7 +198,9 @@ export class Departures {
         const op = own.ops[first + k]!;
         times.sentUs[op] = sentUs;
         times.status[op] = OpStatus.sent;
-        if ((slice.flags[op]! & OpFlag.blocking) === 0) this.latenciesSent++;
+        const flags = slice.flags[op]!;
+        if (flags === OpFlag.none) this.latenciesSent++;
+        else this.#departMarked(op, flags);
       }
       this.lastSentUs = sentUs;
       Atomics.store(table.sent, connection, free);
@@ -201,6 +208,11 @@ export class Departures {
     }
     const written = this.#exit.release(connection);
     if (!written || (to < due && free === to)) this.#refuse(connection);
+  }
+
+  #departMarked(op: number, flags: number): void {
+    if ((flags & OpFlag.blocking) === 0) this.latenciesSent++;
+    if ((flags & OpFlag.walk) !== 0) this.#walks?.depart(op);
   }
 
   #refuse(connection: number): void {

@@ -21,6 +21,7 @@ import { calmGarbageCollection, LOAD_HEAP } from './load-thread.ts';
 import { canSplit, type Pacing } from './pacer.ts';
 import { encodeCommands } from './resp-command.ts';
 import type { MessageCounts } from './subscribers.ts';
+import { countsOf, tableFor, type WalkTable } from './walks.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
 
 /** So far ahead lies a slice's start: each thread has the message by then and waits for the same instant. */
@@ -77,6 +78,7 @@ export interface SliceRecord
       | 'connectionLost'
       | 'cluster'
       | 'transactions'
+      | 'walks'
       | 'messages'
     > {
   heldByCap: number;
@@ -112,6 +114,8 @@ export class Driver implements AsyncDisposable {
   readonly #plan: DrivenPlan;
   readonly #limits: { inFlightCap: number; graceMs: number };
   readonly #threads: LoadThread[];
+  /** How far the walks of earlier slices have come on this server. */
+  #walkTable: WalkTable | undefined;
 
   /** Starts the threads and connects. Throws E_CONNECT. Credentials travel in the threads' memory only. */
   static async open(address: ServerAddress, plan: DrivenPlan, options: DriverOptions): Promise<Driver> {
@@ -175,7 +179,9 @@ export class Driver implements AsyncDisposable {
    */
   async run(slice: Slice, { signal, onProgress, startAtMs = 0 }: RunOptions = {}): Promise<SliceRecord> {
     const times = allocateTimes(slice.count, this.#plan.connections.length);
-    await this.#askAll({ type: 'prepare', slice, times, limits: this.#limits });
+    const walkTable = slice.walks && tableFor(slice.walks, this.#walkTable);
+    this.#walkTable = walkTable ?? this.#walkTable;
+    await this.#askAll({ type: 'prepare', slice, times, walkTable, limits: this.#limits });
     const earlyMs = startAtMs - Date.now() - 2 * START_DELAY_MS;
     // Aborted, it goes on to what an aborted slice gives.
     if (earlyMs > 0) await sleep(earlyMs, undefined, signal && { signal }).catch(() => {});
@@ -228,6 +234,7 @@ export class Driver implements AsyncDisposable {
       planned: slice.count,
       ...this.#count(slice, times, seconds * 1e6),
       ...(this.#address.cluster ? { cluster: sumCounts(health.map(({ cluster }) => cluster)) } : {}),
+      ...(walkTable ? { walks: countsOf(walkTable) } : {}),
       ...messages,
       heldByCap: health.reduce((sum, { outcome }) => sum + outcome.heldByCap, 0),
       outOfOrder: health.reduce((sum, { outcome }) => sum + outcome.outOfOrder, 0),

@@ -26,6 +26,8 @@ interface LibraryConnection<Command> {
 
 const CLOSE_TIMEOUT_MS = 1000;
 
+const CURSOR = /^\d{1,20}$/;
+
 /** A capture may have any number of words that are no commands. */
 const MAX_NAMES = 1000;
 /** Names as applications have them: the same string for every call, by which a library looks up properties of a command. */
@@ -80,6 +82,12 @@ function nameOf(word: string): string {
   return name;
 }
 
+/** The cursor that a reply of SCAN and the like begins with. */
+function cursorOf(reply: unknown): bigint | undefined {
+  const cursor = Array.isArray(reply) && Buffer.isBuffer(reply[0]) ? reply[0].toString('latin1') : '';
+  return CURSOR.test(cursor) ? BigInt(cursor) : undefined;
+}
+
 export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenClient {
   const commandOf = (name: string, args: (string | Buffer)[]) => new Command(name, args, { replyEncoding: null });
 
@@ -119,7 +127,12 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
       if (order.pending === 0) onIdle();
     };
     // Shared by all ops: the library answers in the order of sending, so no closure per op is needed.
-    const onReply = (reply: unknown) => settled(reply === null ? OpStatus.nil : OpStatus.replied, 0);
+    let answer: unknown;
+    const onReply = (reply: unknown) => {
+      answer = reply;
+      settled(reply === null ? OpStatus.nil : OpStatus.replied, 0);
+      answer = undefined;
+    };
     const onError = (error: Error) => {
       if (error.name === 'ReplyError') settled(OpStatus.error, prefixes.idOfMessage(error.message));
       // Anything else is the library giving up what was in flight; 'end' follows and says so once.
@@ -149,6 +162,9 @@ export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenCli
       sendInstead: (k, command) => {
         order.sentAgain(k);
         submit(commandAt(Buffer.from(command), 0, asArgument));
+      },
+      get cursor() {
+        return cursorOf(answer);
       },
       close: async () => {
         if (order.pending > 0)

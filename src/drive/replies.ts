@@ -6,6 +6,7 @@ import { nowUs } from './clock.ts';
 import type { Share } from './departures.ts';
 import { LaneOps } from './lane-ops.ts';
 import { type LaneTable, tryLock, unlock, waitForLock } from './lane-table.ts';
+import { Walks } from './walks.ts';
 import { retryDelayMs } from './wire.ts';
 
 /** The kernel has not taken all of a command: when to look again whether another one may follow. */
@@ -136,6 +137,7 @@ export interface RepliesListener {
 
 export class Replies {
   readonly #share: Share;
+  readonly #walks: Walks | undefined;
   readonly #lanes: Lane[];
   readonly #services: ReplyServices;
   readonly #listener: RepliesListener;
@@ -149,6 +151,7 @@ export class Replies {
 
   constructor(share: Share, lanes: Lane[], services: ReplyServices, listener: RepliesListener) {
     this.#share = share;
+    this.#walks = Walks.of(share);
     this.#lanes = lanes;
     this.#services = services;
     this.#listener = listener;
@@ -236,12 +239,21 @@ export class Replies {
 
   #over(lane: Lane, op: number, status: number): void {
     const { status: statuses } = this.#share.times;
+    const flags = this.#share.slice.flags[op]!;
+    if (flags === OpFlag.none) this.latenciesOver++;
+    else this.#markedOver(lane, op, status, flags);
     statuses[op] = status;
     lane.advance();
     const { indexes } = lane.ops;
     const { sent } = lane;
     while (lane.oldest < sent && statuses[indexes[lane.oldest]!]! > OpStatus.sent) lane.oldest++;
-    if (!this.#isBlocking(op)) this.latenciesOver++;
+  }
+
+  /** Before the lane advances: a step that leaves then knows the cursor. */
+  #markedOver(lane: Lane, op: number, status: number, flags: number): void {
+    if ((flags & OpFlag.blocking) === 0) this.latenciesOver++;
+    if ((flags & OpFlag.walk) !== 0)
+      this.#walks?.over(op, status === OpStatus.replied ? lane.client?.cursor : undefined);
   }
 
   #isBlocking(op: number): boolean {

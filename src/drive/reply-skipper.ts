@@ -10,6 +10,10 @@ const CR = 13;
 const SPACE = 32;
 /** Kept of an error: more than `MOVED SLOT HOST:PORT` needs. */
 const MAX_ERROR_BYTES = 320;
+/** Kept of a reply that began in an earlier chunk: as long as an array of two and a cursor of 20 digits are. */
+const HEAD_BYTES = 32;
+/** How an answer of SCAN and the like begins: the next cursor, then what was found. */
+const CURSOR = /^\*2\r\n\$\d{1,2}\r\n(\d{1,20})\r\n/;
 const MINUS = 45;
 const ZERO = 48;
 const [ERROR, BULK_ERROR, NULL, PUSH, ATTRIBUTE, MAP] = [...Buffer.from('-!_>|%')] as [
@@ -60,6 +64,10 @@ export class ReplySkipper {
   #negative = false;
   #payloadLeft = 0;
   #wordEnded = false;
+  #chunk: Uint8Array = new Uint8Array(0);
+  /** Where in the chunk the outermost value begins; negative: so many bytes before, of which the first are kept. */
+  #from = 0;
+  readonly #head = Buffer.alloc(HEAD_BYTES);
 
   /**
    * Reads `chunk[0 … end)` and calls `onReply(position)` after each reply that ends in it, with the position after its
@@ -67,6 +75,7 @@ export class ReplySkipper {
    */
   feed(chunk: Uint8Array, end: number, onReply: (position: number) => void): void {
     let position = 0;
+    this.#chunk = chunk;
     while (position < end) {
       switch (this.#expect) {
         case Expect.type: {
@@ -77,6 +86,7 @@ export class ReplySkipper {
           this.#outermost = !this.#begun && this.#remaining === 1 && type !== ATTRIBUTE;
           if (this.#outermost) {
             this.#begun = true;
+            this.#from = position - 1;
             this.kind = type;
             this.length = 0;
             this.nil = type === NULL;
@@ -123,6 +133,18 @@ export class ReplySkipper {
         }
       }
     }
+    // The reply that has begun goes on in the next chunk.
+    if (this.#begun) {
+      this.#readHead(end);
+      this.#from -= end;
+    }
+  }
+
+  /** To the bytes of the reply's head that are kept come those before `end` in this chunk. */
+  #readHead(end: number): void {
+    const kept = Math.max(0, -this.#from);
+    const upTo = Math.min(end, this.#from + HEAD_BYTES);
+    if (kept < HEAD_BYTES) this.#head.set(this.#chunk.subarray(this.#from + kept, upTo), kept);
   }
 
   #collect(byte: number): void {
@@ -155,6 +177,16 @@ export class ReplySkipper {
     this.#remaining = 1;
     this.#begun = false;
     if (this.kind !== PUSH) onReply(position);
+  }
+
+  /**
+   * The cursor that a reply of SCAN, HSCAN, SSCAN or ZSCAN begins with; undefined for other replies. Read where it is asked
+   * for: of all others nothing is kept but where they begin.
+   */
+  get cursor(): bigint | undefined {
+    this.#readHead(this.#chunk.length);
+    const [, cursor] = CURSOR.exec(this.#head.toString('latin1')) ?? [];
+    return cursor === undefined ? undefined : BigInt(cursor);
   }
 
   /** The type byte of the last value in it, which for an aggregate is its last element's. */

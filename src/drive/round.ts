@@ -279,6 +279,7 @@ class RunningRound implements AsyncDisposable {
       ...outagesOf(record),
       ...(record.cluster ? { cluster: record.cluster } : {}),
       ...(record.transactions ? { transactions: record.transactions } : {}),
+      ...(record.walks ? { walks: record.walks } : {}),
       ...(record.messages ? { messages: record.messages } : {}),
       stalls: findStalls(slice, record),
       ...{ hits: since('keyspace_hits'), misses: since('keyspace_misses') },

@@ -68,8 +68,9 @@ export class Wire {
   /** Called before the descriptor closes. */
   onClosing: () => void = () => {};
 
+  /** The reply that `onReply` tells of, while it does. */
+  readonly reply = new ReplySkipper();
   readonly #socket: Socket;
-  readonly #skipper = new ReplySkipper();
   /** When the bytes that are being read arrived. */
   #arrivedUs = 0;
   #closing = false;
@@ -112,13 +113,13 @@ export class Wire {
   }
 
   private constructor(address: ServerAddress) {
-    const onEnd = () => this.onReply(this.#skipper, this.#arrivedUs);
+    const onEnd = () => this.onReply(this.reply, this.#arrivedUs);
     const onread: OnReadOpts = {
       buffer: readBuffer,
       callback: (bytesRead, buffer) => {
         this.#arrivedUs = nowUs();
         try {
-          this.#skipper.feed(buffer, bytesRead, onEnd);
+          this.reply.feed(buffer, bytesRead, onEnd);
         } catch (error) {
           this.#fail(messageOf(error));
         }

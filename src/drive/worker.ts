@@ -19,6 +19,7 @@ import { Lane } from './replies.ts';
 import { ScriptSources } from './script-sources.ts';
 import { Sender, SplitDispatch } from './split-dispatch.ts';
 import { type MessageCounts, Subscribers } from './subscribers.ts';
+import type { WalkTable } from './walks.ts';
 import { Wire } from './wire.ts';
 
 export interface WorkerSetup {
@@ -42,7 +43,7 @@ export interface DriveLimits {
 
 export type ToWorker =
   | { type: 'connect' }
-  | { type: 'prepare'; slice: Slice; times: SharedTimes; limits: DriveLimits }
+  | { type: 'prepare'; slice: Slice; times: SharedTimes; walkTable: WalkTable | undefined; limits: DriveLimits }
   | { type: 'start'; epochUs: number }
   | { type: 'stop' }
   | { type: 'leave' }
@@ -88,7 +89,7 @@ port.on('message', (message: ToWorker) => {
       void answer(connectAll());
       break;
     case 'prepare':
-      void answer(prepare(message.slice, message.times, message.limits));
+      void answer(prepare(message));
       break;
     case 'start':
       running!.start(message.epochUs);
@@ -136,7 +137,7 @@ async function openProbe(): Promise<void> {
  * Gives each lane its ops of the slice. A connection that did not finish the last slice is replaced first: late replies
  * would count for this one, and it may be blocked or inside a transaction. If that fails it is tried again during the slice.
  */
-async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): Promise<void> {
+async function prepare({ slice, times, walkTable, limits }: Extract<ToWorker, { type: 'prepare' }>): Promise<void> {
   // A server that is down is said by the lanes.
   if (probe?.lost) await openProbe().catch(() => {});
   await Promise.all(
@@ -156,7 +157,7 @@ async function prepare(slice: Slice, times: SharedTimes, limits: DriveLimits): P
 
   const own = opsByConnection(slice, connections.length, isOwn);
   for (const lane of lanes) lane.prepare(LaneOps.of(slice, own, lane.connection));
-  const share = { slice, times, table, own, inFlightCap: limits.inFlightCap };
+  const share = { slice, times, table, own, inFlightCap: limits.inFlightCap, walkTable };
   await sender?.prepare(share);
 
   const replacementOf = ({ ops }: Lane, k: number, errorId: number) =>

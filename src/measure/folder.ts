@@ -278,6 +278,7 @@ const Slice = z.object({
   scriptsResent: total.exactOptional(),
   cluster: z.object({ moved: total, asked: total, crossSlot: total }).exactOptional(),
   transactions: z.object({ committed: total, aborted: total }).exactOptional(),
+  walks: z.object({ steps: total, ahead: total, ended: total }).exactOptional(),
   messages: z.object({ subscribers: total, received: total, refused: total, interrupted: total }).exactOptional(),
   connectionLost: z.string().exactOptional(),
   outages: z.object({ count: total, longestMs: total, totalMs: total }).exactOptional(),

@@ -256,6 +256,7 @@ function mergeSlices(parts: SliceResult[]): SliceResult {
     ...addOptional('scriptsResent', parts),
     ...addNamed('cluster', parts),
     ...addNamed('transactions', parts),
+    ...addNamed('walks', parts),
     ...addNamed('messages', parts),
     ...(lost.length > 0 ? { connectionLost: lost.join('; ') } : {}),
     ...(outages.length > 0
@@ -367,7 +368,7 @@ function addOptional<Name extends 'heldByCap' | 'outOfOrder' | 'scriptsResent'>(
 }
 
 /** Counts by name, of the parts that have them. */
-function addNamed<Name extends 'cluster' | 'transactions' | 'messages'>(
+function addNamed<Name extends 'cluster' | 'transactions' | 'walks' | 'messages'>(
   name: Name,
   parts: SliceResult[],
 ): Pick<SliceResult, Name> {

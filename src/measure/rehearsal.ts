@@ -270,6 +270,11 @@ export interface SliceResult {
   /** EXECs that were answered: those that ran, and those that a watched key stopped (nil). */
   transactions?: { committed: number; aborted: number };
   /**
+   * Where SCAN, HSCAN, SSCAN or ZSCAN walk: calls that continued, those of them that left before the reply to the call before
+   * had come and asked for the same once more, and replies that ended a walk.
+   */
+  walks?: { steps: number; ahead: number; ended: number };
+  /**
    * Where the workload has subscribers: their connections, the messages that they were sent, subscriptions that the server
    * refused, and how often one of the connections was cut.
    */

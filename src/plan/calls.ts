@@ -10,6 +10,7 @@ import { type Labels, NO_FAMILY, SCRIPT_FAMILY, scriptCommand } from './labels.t
 import { Alias, mix, type Random, Sampler } from './random.ts';
 import type { RespWriter } from './resp.ts';
 import { element, payload } from './values.ts';
+import { continues, cursorIndex, UNKNOWN_CURSOR } from './walks.ts';
 
 /** What the arguments of one call may depend on. */
 export interface CallContext {
@@ -29,6 +30,8 @@ export interface CallContext {
   stored?: string | undefined;
   /** Expiry that the call was given, in seconds; undefined for none. */
   ttlSeconds?: number | undefined;
+  /** How far the writer was when it had written the cursor of a call that continues a walk. */
+  cursorEnd?: number;
 }
 
 type Fill = (writer: RespWriter, context: CallContext) => void;
@@ -38,6 +41,8 @@ export interface CompiledShape {
   label: number;
   /** Families of the shape's keys, in order. */
   keyFamilies: number[];
+  /** Its calls are steps of walks. */
+  walks: boolean;
   removes: boolean;
   /** Whether keys that are not there are made; and whether what was there before, with its expiry, is gone then. */
   makes: boolean;
@@ -68,7 +73,10 @@ export function compileShapes(model: Model, labels: Labels, makes: (command: str
     const script = shape.script === undefined ? undefined : model.scripts[shape.script]!;
     const family = script ? SCRIPT_FAMILY : shape.family === null ? NO_FAMILY : model.families[shape.family]!.template;
     const named = shape.repeat ? shape.repeat.from + (NAMES[shape.command] ?? Number.NaN) : Number.NaN;
+    const cursor = cursorIndex(shape.command) - 1;
+    const walks = shape.roles[cursor] !== undefined && continues(shape.roles[cursor]);
     const fills = shape.roles.map((role, position) => {
+      if (walks && position === cursor) return unknownCursor;
       if (position === named && 'literals' in role) return nameOnce(role.literals);
       return storedOr(fillOf(role, shape, position, model), shape, position);
     });
@@ -77,6 +85,7 @@ export function compileShapes(model: Model, labels: Labels, makes: (command: str
       shape,
       label: labels.number(family, script ? scriptCommand(shape.command, script) : shape.command),
       keyFamilies: shape.roles.flatMap((role) => ('key' in role ? [role.key] : [])),
+      walks,
       removes: REMOVES.has(shape.command),
       makes: makes(shape.command),
       replaces: REPLACES.has(shape.command),
@@ -98,6 +107,12 @@ export function compileShapes(model: Model, labels: Labels, makes: (command: str
     };
   });
 }
+
+/** Replies will tell which. */
+const unknownCursor: Fill = (writer, context) => {
+  writer.text(UNKNOWN_CURSOR);
+  context.cursorEnd = writer.length - 2;
+};
 
 /** Words as often as captured, but none twice in a call as long as there are others. */
 function nameOnce(literals: [string, number][]): Fill {

@@ -21,6 +21,7 @@ import { scriptsOf } from './scripts.ts';
 import { speedCaveats } from './speed.ts';
 import { StoredKinds, storedType } from './stored.ts';
 import { datasetCaveats, type KeyContents, makeUntouched, untouchedKeys } from './untouched.ts';
+import { walksOf } from './walks.ts';
 import type { Workload } from './workload.ts';
 
 export interface ExactOptions {
@@ -123,6 +124,7 @@ export class ExactWorkload implements Workload {
       offset: share(Uint32Array.from(ops.offset.subarray(first, end + 1), (offset) => offset - base)),
       bytes: this.bytesOf(first, end, laterSeconds),
       ...this.orderOf(first, end),
+      ...walksOf(ops.walks, (op) => (op < end ? op - first : -1)),
       ...this.listenersBetween(fromUs * speed, (fromSeconds + seconds) * 1e6 * speed),
     };
   }
@@ -319,12 +321,6 @@ function caveatsOf(model: Model, losses: Losses): Caveat[] {
     losses.transactions,
     `${losses.transactions} EXEC or DISCARD are left out because their MULTI is not in the capture; what they ran is replayed outside a transaction.`,
     'A few are usual where a capture begins. Many: were lines removed?',
-  );
-  add(
-    'scan-cursors',
-    losses.cursors,
-    `${losses.cursors} steps of SCAN, HSCAN, SSCAN or ZSCAN carry cursors of the captured server: each returns a page of about the captured size, but together they are no complete walk.`,
-    'Their cost is comparable. Do not read anything into what they return.',
   );
   add(
     'stream-entries',

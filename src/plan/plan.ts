@@ -9,8 +9,11 @@ export interface Label {
   command: string;
 }
 
-/** `OpFlag.blocking`: the reply waits for data (BLPOP …), so its time is not a latency. */
-export const OpFlag = { none: 0, blocking: 1 } as const;
+/**
+ * `OpFlag.blocking`: the reply waits for data (BLPOP …), so its time is not a latency. `OpFlag.walk`: the op is one of
+ * `Slice.walks`.
+ */
+export const OpFlag = { none: 0, blocking: 1, walk: 2 } as const;
 
 /** A connection of the workload: it selects its database once. */
 export interface PlannedConnection {
@@ -38,8 +41,20 @@ export interface Slice {
   bytes: Uint8Array;
   /** Where ops on different connections keep their order; undefined: each leaves at its time whatever the others do. */
   order?: Order;
+  /** Calls of SCAN and the like that follow the replies to each other; undefined: none does. */
+  walks?: WalkSteps;
   /** What is listened to while the slice runs, by connections of their own; undefined: nobody listens. */
   subscriptions?: Subscription[];
+}
+
+/** Steps of walks, in the order of their ops; sent, a step carries the cursor of the reply to the one before, on each arm its own. */
+export interface WalkSteps {
+  /** Index into the slice. */
+  op: Uint32Array;
+  /** Which walk, by a number that it has in other slices as well. */
+  walk: Uint32Array;
+  /** Where in the op's bytes the digits of its cursor stand; 0: the walk begins anew, with the cursor that stands there. */
+  at: Uint32Array;
 }
 
 /** One of a subscriber's channels or patterns. */

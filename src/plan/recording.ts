@@ -19,10 +19,10 @@ import { OpFlag, type Order, type Plan, type Subscription } from './plan.ts';
 import { type Access, Precedence } from './precedence.ts';
 import { Presence } from './presence.ts';
 import { RespWriter } from './resp.ts';
+import { CapturedWalks, cursorCall, UNKNOWN_CURSOR, type WalkStep } from './walks.ts';
 
 const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const PUBLISHES = new Set(['publish', 'spublish']);
-const CURSORS = new Set(['scan', 'hscan', 'sscan', 'zscan']);
 /** A client that sends a script's body so soon after a call of it did nothing had been told NOSCRIPT. */
 const RETRY_US = 1_000_000;
 const MAX_IDLE_CALLS = 256;
@@ -35,8 +35,6 @@ export interface Losses {
   transactions: number;
   /** Calls of scripts whose body nobody knows. */
   unknownCalls: number;
-  /** Steps of a SCAN walk behind its first: their cursors belong to another server. */
-  cursors: number;
   /** Commands that name stream entries by ids that the captured server made. */
   entries: number;
 }
@@ -52,6 +50,8 @@ export interface RecordedOps {
   offset: Float64Array;
   bytes: Uint8Array;
   order: Order;
+  /** In the order of their ops. */
+  walks: WalkStep[];
   /** Where bytes hold times that the server holds against its clock, in the order of their ops. */
   times: PlannedTime[];
   subscriptions: RecordedSubscription[];
@@ -97,7 +97,8 @@ export class Recording {
   readonly labels = new Labels();
   readonly presence = new Presence();
   readonly groups = new CapturedGroups();
-  readonly losses: Losses = { transactions: 0, unknownCalls: 0, cursors: 0, entries: 0 };
+  private readonly walks = new CapturedWalks();
+  readonly losses: Losses = { transactions: 0, unknownCalls: 0, entries: 0 };
   private readonly model: Model;
   private readonly captured: CapturedKeys;
   private readonly startUs: number;
@@ -113,6 +114,8 @@ export class Recording {
   private readonly flags: number[] = [];
   private readonly offset: number[] = [];
   private readonly times: PlannedTime[] = [];
+  /** Where in the last op's bytes its arguments begin. */
+  private starts: number[] = [];
   /** MULTIs that turned out to begin nothing. */
   private readonly torn = new Set<number>();
 
@@ -203,6 +206,8 @@ export class Recording {
       numbers[op] = i;
     });
     const connection = Uint16Array.from(kept, (op) => connectionOf[this.stay[op]!]!);
+    const walks = this.walks.finish();
+    for (const { op } of walks) this.flags[op]! |= OpFlag.walk;
     const ops: RecordedOps = {
       count: kept.length,
       atUs: Float64Array.from(kept, (op) => this.atUs[op]!),
@@ -216,6 +221,7 @@ export class Recording {
         (op) => numbers[op]!,
         (a, b) => connection[a] === connection[b],
       ),
+      walks: walks.map((step) => ({ ...step, op: numbers[step.op]! })),
       times: this.times.map((time) => ({ ...time, op: numbers[time.op]! })),
       subscriptions: [...this.ended, ...this.held.values()],
     };
@@ -280,11 +286,14 @@ export class Recording {
     if (op.command === 'unwatch') this.stays[stay]!.watched = [];
     const template = keys[0] ? (this.model.families[families[0] ?? -1]?.template ?? OTHER_FAMILY) : NO_FAMILY;
     const args = argumentsOf(op);
-    if (CURSORS.has(op.command) && textOf(args[op.command === 'scan' ? 1 : 2]) !== '0') this.losses.cursors++;
+    // What is queued is answered by EXEC, all at once: nothing continues there.
+    const call = this.transaction ? undefined : cursorCall(op.command, op.db, args);
     if (NAMES_ENTRIES.has(op.command)) this.losses.entries++;
     const times = shiftTimes(op.command, args, op.atUs / 1000, this.plannedMs(atUs));
     this.disguise?.plain(args, PUBLISHES.has(op.command) ? [1] : keys.map(({ index }) => index));
+    if (call?.begins === false) args[call.argument] = Buffer.from(UNKNOWN_CURSOR);
     const number = this.emit(stay, atUs, template, op.command, blocking ? OpFlag.blocking : OpFlag.none, args, times);
+    if (call) this.walks.note(call, clientId, number, this.starts[call.argument]!);
     this.noteAccesses(accesses, number, op.command === 'watch');
   }
 
@@ -422,7 +431,7 @@ export class Recording {
     this.offset.push(this.writer.length);
     this.writer.begin(args.length);
     const op = this.atUs.push(atUs) - 1;
-    const starts = args.map((arg) => {
+    this.starts = args.map((arg) => {
       this.writer.bytes(arg);
       return this.writer.length - 2 - arg.length - this.offset[op]!;
     });
@@ -430,7 +439,7 @@ export class Recording {
       // A disguise may have made something else of it.
       const text = latin1(args[argument]!).slice(from, from + digits);
       if (/^\d+$/.test(text) && text.length === digits)
-        this.times.push({ op, at: starts[argument]! + from, digits, unitMs });
+        this.times.push({ op, at: this.starts[argument]! + from, digits, unitMs });
     }
     return op;
   }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { type Caveat, CutoverError } from '../errors.ts';
 import type { Order, Plan, Slice } from './plan.ts';
 import { share } from './resp.ts';
+import { stepsOf, walksOf } from './walks.ts';
 import type { Workload } from './workload.ts';
 
 /** Which part of how many; `number` counts from 1. */
@@ -121,6 +122,10 @@ export class ShardedWorkload implements Workload {
     kept.forEach((op, i) => {
       bytes.set(slice.bytes.subarray(slice.offset[op], slice.offset[op + 1]), offset[i]);
     });
+    const numbers = new Int32Array(slice.count).fill(-1);
+    kept.forEach((op, i) => {
+      numbers[op] = i;
+    });
     return {
       seed: slice.seed,
       durationUs: slice.durationUs,
@@ -131,7 +136,8 @@ export class ShardedWorkload implements Workload {
       flags: share(Uint8Array.from(kept, (op) => slice.flags[op]!)),
       offset: share(offset),
       bytes: share(bytes),
-      ...(slice.order ? { order: this.orderOf(slice.order, slice.count, kept) } : {}),
+      ...(slice.walks ? walksOf(stepsOf(slice.walks), (op) => numbers[op]!) : {}),
+      ...(slice.order ? { order: this.orderOf(slice.order, numbers, kept) } : {}),
       ...(slice.subscriptions
         ? { subscriptions: slice.subscriptions.filter(({ subscriber }) => this.owns(subscriber)) }
         : {}),
@@ -157,11 +163,7 @@ export class ShardedWorkload implements Workload {
   }
 
   /** Nobody here sees the replies to another shard's ops. */
-  private orderOf({ from, after, delayUs }: Order, count: number, kept: Uint32Array): Order {
-    const numbers = new Int32Array(count).fill(-1);
-    kept.forEach((op, i) => {
-      numbers[op] = i;
-    });
+  private orderOf({ from, after, delayUs }: Order, numbers: Int32Array, kept: Uint32Array): Order {
     const ends = new Uint32Array(kept.length + 1);
     const ties: number[] = [];
     kept.forEach((op, i) => {

@@ -31,6 +31,7 @@ import { speedCaveats } from './speed.ts';
 import { type ScriptArguments, StretchReplay } from './stretch-replay.ts';
 import { Turns } from './turns.ts';
 import { datasetCaveats } from './untouched.ts';
+import { UNKNOWN_CURSOR, WalkNumbers, type WalkStep, walksOf } from './walks.ts';
 import type { Workload } from './workload.ts';
 
 export interface SynthesisOptions {
@@ -97,6 +98,7 @@ interface PendingOp {
   bytes: Uint8Array;
   /** Of a script's call: database and name of each key. */
   scriptKeys: string[] | undefined;
+  walk: Omit<WalkStep, 'op'> | undefined;
 }
 
 export class Synthesis implements Workload {
@@ -313,17 +315,6 @@ export class Synthesis implements Workload {
       ...speedCaveats(this.model, speed),
       ...lengthCaveats(this.model, (this.options.seconds ?? 0) * speed),
     );
-    const scans = this.model.shapes.filter(({ command }) => SCANS.has(command));
-    if (scans.length > 0) {
-      const commands = [...new Set(scans.map(({ command }) => command))];
-      this.caveats.push({
-        id: 'cursors-unanswered',
-        message: `${commands.map((name) => name.toUpperCase()).join(', ')}: cursors are drawn from the captured ones, not taken from the replies before them. Calls return as many elements as with cursors of their own, but which ones is another matter, and a walk does not end where it did.`,
-        advice:
-          'A call of a scan returns about as much as it did; what a whole walk finds is not rehearsed, in --mode exact neither.',
-        numbers: { shapes: scans.length },
-      });
-    }
     const entries = Object.entries(this.model.commands).filter(([name]) => NAMES_ENTRIES.has(name));
     if (entries.length > 0) {
       this.caveats.push({
@@ -379,7 +370,6 @@ const CONSTANT = { binSeconds: 1, factors: [1] };
 const POISSON = { kind: 'poisson' } as const;
 const SCRIPTS = -1;
 const NO_KEY = -2;
-const SCANS = new Set(['scan', 'hscan', 'sscan', 'zscan']);
 
 /**
  * What few have met is no rule: where two clients read a popular key that was gone, before a third one filled it, the next
@@ -433,6 +423,7 @@ class Round {
   private readonly scriptKeys: ScriptKeys;
   /** Which connection stored what scripts are yet to be told. */
   private readonly storedBy = new Map<string, number>();
+  private readonly walks = new WalkNumbers();
   private pending: PendingOp[] = [];
   private readonly writer = new RespWriter();
 
@@ -535,7 +526,8 @@ class Round {
     });
     slice.offset[due.length] = offset;
     const order = orderOf(due);
-    return order ? { ...slice, order } : slice;
+    const steps = due.flatMap(({ walk }, op) => (walk ? [{ ...walk, op }] : []));
+    return { ...slice, ...(order ? { order } : {}), ...walksOf(steps, (op) => op) };
   }
 
   private arrive(stream: number, atUs: number, recordedClass: number | undefined): void {
@@ -827,7 +819,12 @@ class Round {
         compiled.keyFamilies.forEach((family, k) => {
           this.changes.add({ atUs: at, family, key: context.keys[k]!, by: compiled, ttlSeconds });
         });
-      this.emit(compiled, connection, at, from, stores ? handed.keys : undefined);
+      // Who walks over keys asks for one page after the other; pages of one collection are asked for by anybody.
+      const walk =
+        compiled.walks && !inTransaction
+          ? this.stepOf(number, context.keys[0] ?? connection, context.cursorEnd! - UNKNOWN_CURSOR.length - from)
+          : undefined;
+      this.emit(compiled, connection, at, from, { scriptKeys: stores ? handed.keys : undefined, walk });
     });
     this.freeFromUs[connection] = at + TURNAROUND_US;
     this.change(atUs);
@@ -880,7 +877,13 @@ class Round {
     this.writer.text(String(keys.length));
     for (const text of keys) this.writer.text(text);
     for (const text of args) this.writer.text(text);
-    this.emit(compiled, connection, atUs, from, keys);
+    this.emit(compiled, connection, atUs, from, { scriptKeys: keys });
+  }
+
+  /** Every walk goes on to its end, and begins anew: whether clients broke theirs off, no capture tells. */
+  private stepOf(shape: number, walker: number, at: number): PendingOp['walk'] {
+    const { walk, isNew } = this.walks.of(shape, walker);
+    return { walk, at: isNew ? 0 : at };
   }
 
   private emit(
@@ -888,13 +891,13 @@ class Round {
     connection: number,
     atUs: number,
     from: number,
-    scriptKeys?: string[],
+    { scriptKeys, walk }: Partial<Pick<PendingOp, 'scriptKeys' | 'walk'>>,
   ): void {
     // From the pool: a buffer of its own for each op would leave the memory in small pieces.
     const bytes = Buffer.from(this.writer.view().subarray(from));
     this.writer.length = 0;
-    const flags = shape.blocking ? OpFlag.blocking : OpFlag.none;
-    this.pending.push({ atUs, connection, label, flags, bytes, scriptKeys });
+    const flags = (shape.blocking ? OpFlag.blocking : OpFlag.none) | (walk ? OpFlag.walk : OpFlag.none);
+    this.pending.push({ atUs, connection, label, flags, bytes, scriptKeys, walk });
   }
 }
 

@@ -35,6 +35,7 @@ export const openCluster: OpenClient = async (seed, db, prefixes, sink) => {
   /** What was sent in place of an op. */
   const instead = new Map<number, Uint8Array>();
   let over = false;
+  let answer: ReplySkipper | undefined;
 
   const destroy = () => {
     over = true;
@@ -63,6 +64,7 @@ export const openCluster: OpenClient = async (seed, db, prefixes, sink) => {
     if (awaited.size === 0) return;
     const k = awaited.shift();
     if (k === NOBODY) return;
+    answer = reply;
     if (!reply.isError) sink.replied(k, reply.nil ? OpStatus.nil : OpStatus.replied, 0, atUs);
     else if (!redirect(node, k, reply))
       sink.replied(k, OpStatus.error, prefixes.idOf(reply.errorWord, reply.errorWordLength), atUs);
@@ -131,6 +133,9 @@ export const openCluster: OpenClient = async (seed, db, prefixes, sink) => {
     sendInstead: (k, command) => {
       instead.set(k, command);
       resend(nodeOf(k), k, false);
+    },
+    get cursor() {
+      return answer?.cursor;
     },
     close: async () => {
       over = true;

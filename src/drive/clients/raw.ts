@@ -31,6 +31,9 @@ export const openRaw: OpenClient = async (address, db, prefixes, sink) => {
       order.sentAgain(k);
       wire.write(command);
     },
+    get cursor() {
+      return wire.reply.cursor;
+    },
     close: () => wire.close(),
     destroy: () => wire.destroy(),
     ...(wire.descriptor === undefined ? {} : { socket: wire as typeof wire & { descriptor: number } }),
