@@ -9,6 +9,7 @@ interface Seen {
   length: number;
   nil: boolean;
   word: string | undefined;
+  cursor: bigint | undefined;
 }
 
 /** A reply's bytes, and what should be said of it. */
@@ -25,6 +26,7 @@ const reply = (kind: string, body: (string | Buffer)[], rest: Partial<Seen> = {}
   length: 0,
   nil: false,
   word: undefined,
+  cursor: undefined,
   ...rest,
 });
 const sized = (kind: string, bytes: Uint8Array, rest: Partial<Seen> = {}) =>
@@ -71,12 +73,41 @@ function aggregate(kind: string, items: Reply[], length: number): Reply {
   return reply(kind, [`${length}\r\n`, ...items.map(({ bytes }) => bytes)], { length });
 }
 
+/** As SCAN, HSCAN, SSCAN and ZSCAN answer: the cursor, then what was found. */
+const page = fc
+  .tuple(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.array(value, { maxLength: 3 }))
+  .map(([cursor, found]) => ({
+    ...aggregate('*', [sized('$', Buffer.from(String(cursor))), aggregate('*', found, found.length)], 2),
+    cursor,
+  }));
+/** RESP3 may put an attribute before it. */
+const decoratedPage = fc
+  .tuple(value, value, page)
+  .map(([a, b, next]) => ({ ...next, bytes: Buffer.concat([aggregate('|', [a, b], 1).bytes, next.bytes]) }));
+/** What looks like one at first. */
+const almost = fc.constantFrom(
+  aggregate('*', [sized('$', Buffer.from('12x')), aggregate('*', [], 0)], 2),
+  aggregate('*', [sized('$', Buffer.from('123456789012345678901')), aggregate('*', [], 0)], 2),
+  aggregate('*', [sized('$', Buffer.from('7'))], 1),
+  aggregate('*', [reply(':', ['7\r\n']), aggregate('*', [], 0)], 2),
+  aggregate('*', [aggregate('*', [sized('$', Buffer.from('7')), sized('$', Buffer.from('8'))], 2)], 1),
+);
+
 const push = fc.array(leaf, { minLength: 1, maxLength: 3 }).map((items) => aggregate('>', items, items.length));
 
 test('every reply is seen once, ends where it ends, and is what it is, however the stream is split', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.oneof({ arbitrary: value, weight: 5 }, { arbitrary: push, weight: 1 }), { maxLength: 8 }),
+      fc.array(
+        fc.oneof(
+          { arbitrary: value, weight: 5 },
+          { arbitrary: push, weight: 1 },
+          { arbitrary: page, weight: 2 },
+          { arbitrary: decoratedPage, weight: 1 },
+          { arbitrary: almost, weight: 1 },
+        ),
+        { maxLength: 8 },
+      ),
       fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
       fc.boolean(),
       (replies, sizes, whole) => {
@@ -88,21 +119,22 @@ test('every reply is seen once, ends where it ends, and is what it is, however t
           const offset = start;
           // The buffer is longer than what was read into it.
           skipper.feed(Buffer.concat([chunk, Buffer.from('-noise\r\n')]), chunk.length, (position) => {
-            const { kind, length, nil, errorWord, errorWordLength } = skipper;
+            const { kind, length, nil, errorWord, errorWordLength, cursor } = skipper;
             seen.push({
               kind: String.fromCharCode(kind),
               length,
               nil,
               word: skipper.isError ? errorWord.toString('latin1', 0, errorWordLength) : undefined,
+              cursor,
               end: offset + position,
             });
           });
           start += chunk.length;
         }
         let end = 0;
-        const expected = replies.flatMap(({ bytes, kind, length, nil, word }) => {
+        const expected = replies.flatMap(({ bytes, kind, length, nil, word, cursor }) => {
           end += bytes.length;
-          return kind === '>' ? [] : [{ kind, length, nil, word, end }];
+          return kind === '>' ? [] : [{ kind, length, nil, word, cursor, end }];
         });
         assert.deepEqual(seen, expected);
       },
