@@ -188,9 +188,8 @@ export class Replies {
     }
     const { times } = this.#share;
     const op = lane.ops.indexes[k]!;
-    times.repliedUs[op] = atUs - this.#epochUs;
     times.errorId[op] = errorId;
-    this.#over(lane, op, status);
+    this.#over(lane, op, status, atUs);
     this.#listener.onProgress(lane);
   }
 
@@ -199,7 +198,7 @@ export class Replies {
     const { status } = this.#share.times;
     for (let k = lane.oldest; k < lane.sent; k++) {
       const op = lane.ops.indexes[k]!;
-      if (status[op] === OpStatus.sent) this.#over(lane, op, OpStatus.lost);
+      if (status[op] === OpStatus.sent) this.#over(lane, op, OpStatus.lost, Number.NaN);
     }
     void this.#reopen(lane, nowUs() - this.#epochUs);
   }
@@ -237,11 +236,13 @@ export class Replies {
     this.#listener.onStanding();
   }
 
-  #over(lane: Lane, op: number, status: number): void {
-    const { status: statuses } = this.#share.times;
+  #over(lane: Lane, op: number, status: number, atUs: number): void {
+    const { times } = this.#share;
+    const { status: statuses } = times;
     const flags = this.#share.slice.flags[op]!;
     if (flags === OpFlag.none) this.latenciesOver++;
     else this.#markedOver(lane, op, status, flags);
+    times.repliedUs[op] = atUs - this.#epochUs;
     statuses[op] = status;
     lane.advance();
     const { indexes } = lane.ops;
@@ -249,7 +250,7 @@ export class Replies {
     while (lane.oldest < sent && statuses[indexes[lane.oldest]!]! > OpStatus.sent) lane.oldest++;
   }
 
-  /** Before the lane advances: a step that leaves then knows the cursor. */
+  /** Before anybody can see that the op is over: a step that leaves then knows the cursor. */
   #markedOver(lane: Lane, op: number, status: number, flags: number): void {
     if ((flags & OpFlag.blocking) === 0) this.latenciesOver++;
     if ((flags & OpFlag.walk) !== 0)

@@ -11,6 +11,7 @@ import { commandCalls } from '../../src/measure/server-commands.ts';
 import { memorySample } from '../../src/measure/server-memory.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { keySlot } from '../../src/plan/slots.ts';
+import { UNKNOWN_CURSOR } from '../../src/plan/walks.ts';
 import { type ClusterSlots, readSlots } from '../../src/servers/cluster.ts';
 import { assertEmpty, startServer } from '../../src/servers/index.ts';
 import type { RunningServer } from '../../src/servers/server.ts';
@@ -76,6 +77,29 @@ for (const product of PRODUCTS) {
         for (const node of nodes) assert.ok((await node.dbsize()) > 500);
       });
       await assert.rejects(assertEmpty(cluster), { code: 'E_SERVER_NOT_EMPTY', message: /: 3000 keys in db0/ });
+    });
+
+    test('walks of a key and of the keyspace come to their end: the one where the key is, the other on one node', async () => {
+      const cluster = clusters[product];
+      const fields = Array.from({ length: 600 }, (_, i) => [`f:${i}`, 'x']).flat();
+      const fill = await drive(cluster, [
+        { args: ['HSET', 'walked', ...fields] },
+        ...Array.from({ length: 600 }, (_, i) => ({ args: ['SET', `walked:${i}`, 'x'] })),
+      ]);
+      assert.deepEqual(fill.errors, {});
+      const steps = (walk: number, command: string[]): TestOp[] =>
+        Array.from({ length: 40 }, (_, i) => ({
+          args: [...command, i === 0 ? '0' : UNKNOWN_CURSOR, 'COUNT', '50'],
+          ...{ walk, connection: walk, atUs: i * 10_000 },
+        }));
+      const hscan = steps(0, ['HSCAN', 'walked']);
+      const scan = steps(1, ['SCAN']);
+      const ops = hscan.flatMap((op, i) => [op, scan[i]!]);
+      const { errors, walks } = await drive(cluster, ops, { connections: 2 });
+      assert.deepEqual(errors, {});
+      assert.equal(walks!.steps, 2 * 39);
+      // 12 and 4 steps at the most, on a machine that answers in time.
+      assert.ok(walks!.ended >= 1 && (walks!.ended >= 4 || walks!.ahead > 0), JSON.stringify(walks));
     });
 
     test('slots of keys are those of the server', async () => {

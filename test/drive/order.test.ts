@@ -3,32 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Driver } from '../../src/drive/driver.ts';
 import { leavableUs } from '../../src/measure/latency-log.ts';
-import type { Slice } from '../../src/plan/plan.ts';
 import { startServer } from '../../src/servers/index.ts';
 import { startFakeServer } from '../support/fake-server.ts';
-import { sliceOf, type TestOp } from '../support/slice.ts';
+import { orderedSlice, type TestOp } from '../support/slice.ts';
 
 const plan = {
   labels: [{ family: 'f', command: 'c' }],
   connections: Array.from({ length: 4 }, () => ({ db: 0 })),
 };
-
-/** `waits[op]`: ops that it follows, each with a delay in µs. */
-function orderedSlice(ops: TestOp[], waits: Record<number, [after: number, delayUs: number][]>): Slice {
-  const from = new Uint32Array(ops.length + 1);
-  ops.forEach((_, op) => {
-    from[op + 1] = from[op]! + (waits[op]?.length ?? 0);
-  });
-  const pairs = ops.flatMap((_, op) => waits[op] ?? []);
-  return {
-    ...sliceOf(ops),
-    order: {
-      from,
-      after: Uint32Array.from(pairs, ([after]) => after),
-      delayUs: Uint32Array.from(pairs, ([, delayUs]) => delayUs),
-    },
-  };
-}
 
 const ping = (connection: number, atUs = 0): TestOp => ({ args: ['GET', 'k'], connection, atUs });
 
