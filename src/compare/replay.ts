@@ -8,6 +8,8 @@ const ABORTS_APART = 0.001;
 const ABORTS_RATIO = 1 / 4;
 /** Twice what independent aborts would need: they depend on who comes first, to the microsecond, and come in bursts. */
 const STANDARD_ERRORS = 6;
+/** Of the steps of walks, so many may ask for a page once more without a walk's getting less far. */
+const STEPS_AHEAD = 0.01;
 
 export function replayCaveats(rounds: Round[]): Caveat[] {
   const slices = (arm: Arm) => rounds.flatMap(({ arms }) => arms[arm].slices);
@@ -17,7 +19,7 @@ export function replayCaveats(rounds: Round[]): Caveat[] {
     baseline: sum('baseline', of),
     candidate: sum('candidate', of),
   });
-  return [...messages(both), ...aborts(both)];
+  return [...messages(both), ...aborts(both), ...steps(both)];
 }
 
 type Both = (of: (slice: SliceResult) => number | undefined) => Record<Arm, number>;
@@ -49,6 +51,22 @@ function messages(both: Both): Caveat[] {
     });
   }
   return caveats;
+}
+
+/** A client sends the next step of a SCAN when it has read the reply; the rehearsal sends it when it is due, whatever is known by then. */
+function steps(both: Both): Caveat[] {
+  const all = both((slice) => slice.walks?.steps);
+  const ahead = both((slice) => slice.walks?.ahead);
+  if (ARMS.every((arm) => ahead[arm] <= STEPS_AHEAD * all[arm])) return [];
+  return [
+    {
+      id: 'scan-steps-ahead',
+      message: `of ${count(all.baseline)} steps of SCAN, HSCAN, SSCAN and ZSCAN, ${count(ahead.baseline)} were sent to the baseline, and of ${count(all.candidate)} ${count(ahead.candidate)} to the candidate, before the step before was answered: they ask for the same page once more`,
+      advice:
+        'Calls are as many as planned, but walks get less far than their clients did. A lower --rate leaves time for the replies.',
+      numbers: { baseline: ahead.baseline, candidate: ahead.candidate },
+    },
+  ];
 }
 
 /** Attempts are sent as captured, so that both arms do the same work: what differs is how many of them were stopped. */

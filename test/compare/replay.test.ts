@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { replayCaveats } from '../../src/compare/replay.ts';
 import type { Arm, Round, SliceResult } from '../../src/measure/rehearsal.ts';
 
-type Counts = Pick<SliceResult, 'messages' | 'transactions'>;
+type Counts = Pick<SliceResult, 'messages' | 'transactions' | 'walks'>;
 const roundOf = (slices: Record<Arm, Counts>) =>
   ({
     arms: { baseline: { slices: [slices.baseline] }, candidate: { slices: [slices.candidate] } },
@@ -35,4 +35,12 @@ test('aborts are said where the shares differ by more than chance', () => {
   assert.deepEqual(idsOf(transactions(9990, 10), transactions(9970, 30)), [], 'a burst');
   assert.deepEqual(idsOf(transactions(9, 1), transactions(8, 2)), [], 'chance');
   assert.deepEqual(idsOf(transactions(10, 0), {}), [], 'one arm has none');
+});
+
+test('steps of walks that left before their cursor was known are said where they are more than 1 %', () => {
+  const walks = (steps: number, ahead: number) => ({ walks: { steps, ahead, ended: 1 } });
+  assert.deepEqual(idsOf(walks(1000, 10), walks(1000, 10)), []);
+  assert.deepEqual(idsOf(walks(1000, 0), walks(1000, 11)), ['scan-steps-ahead']);
+  const [caveat] = replayCaveats([roundOf({ baseline: walks(1000, 300), candidate: walks(1000, 20) })]);
+  assert.match(caveat!.message, /1,000 .*300 .*baseline.*1,000 20 .*candidate/);
 });

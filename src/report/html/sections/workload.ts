@@ -119,6 +119,10 @@ function outcome({ outcome: rows, rounds }: Rehearsal): Markup {
     const all = rounds.flatMap(({ arms }) => arms[arm].slices.flatMap((slice) => slice.messages ?? []));
     return all.length === 0 ? undefined : count(all.reduce((sum, { received }) => sum + received, 0));
   });
+  const walks = ARMS.map((arm) => {
+    const all = rounds.flatMap(({ arms }) => arms[arm].slices.flatMap((slice) => slice.walks ?? []));
+    return all.length === 0 ? undefined : count(all.reduce((sum, { ended }) => sum + ended, 0));
+  });
   const row = (name: string, figures: (string | undefined)[]) =>
     figures.some((figure) => figure) ? [[name, '', ...figures.map((figure) => figure ?? '–')]] : [];
   // What a server of another kind spends on a key is no figure of the workload: not every row is of both arms.
@@ -137,6 +141,7 @@ ${table(
     ['hit ratio', '', ...lookups],
     ...row('transactions stopped by a watched key (EXEC nil)', transactions),
     ...row('messages received by subscribers', messages),
+    ...row('walks of SCAN, HSCAN, SSCAN and ZSCAN that came to their end', walks),
   ],
 )}`;
 }
