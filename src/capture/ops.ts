@@ -101,7 +101,13 @@ export class OpState {
       .toLowerCase();
     const info = COMMANDS.get(text);
     // One text for all spellings: it is compared for every op.
-    return { text: info?.name ?? text, id: this.names.id(text), info, role: roleOf(text, info), traits: traitsOf(text) };
+    return {
+      text: info?.name ?? text,
+      id: this.names.id(text),
+      info,
+      role: roleOf(text, info),
+      traits: traitsOf(text),
+    };
   }
 }
 

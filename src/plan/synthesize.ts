@@ -805,7 +805,7 @@ class Round {
           const words = groupCreation(this.nameOf(other, context.keys[k]!), group);
           this.writer.begin(words.length);
           for (const word of words) this.writer.text(word);
-          this.emit(this.shapes[missing!.maker]!, connection, at, 0);
+          this.emit(this.shapes[missing!.maker]!, connection, at, 0, {});
         }
       });
       context.nextKey = 0;
