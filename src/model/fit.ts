@@ -291,11 +291,12 @@ export class Fit {
     this.reuse = new ReuseSample(this.keys, MAX_ACCESSES / parts);
     this.scripts = new ScriptBook(bodies, this.calls);
     this.builder = new UnitBuilder(this.calls, this.commands, {
-      batch: (batch, unit) => this.endBatch(batch, unit),
+      batch: (batch, begins) => this.endBatch(batch, begins),
       unit: (unit) => this.endUnit(unit),
     });
     this.keys.onThin = (map) => {
       this.calls.remap(map);
+      this.builder.rowsChanged();
       this.gaps.remap(map);
       this.starts.remap(map);
       this.expiries.remap(map);
@@ -593,9 +594,9 @@ export class Fit {
     return numbers[local];
   }
 
-  private endBatch(batch: Unit, unit: Unit | undefined): void {
+  private endBatch(batch: Unit, begins: boolean): void {
     this.depthCounts[Math.min(MAX_DEPTH, batch.calls)]!++;
-    if (unit !== undefined) return;
+    if (!begins) return;
     const { db, blocking } = batch;
     const stream = this.streams.get(2 * db + (blocking ? 1 : 0)) ?? this.newStream(db, blocking);
     stream.arrivals.add(batch.startUs, batch.client);

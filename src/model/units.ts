@@ -140,8 +140,6 @@ export class Unit {
   keepsScript = false;
   /** What the last of its calls that has to do with a watch did to it. */
   watch: CommandTraits['watch'] = 'none';
-  /** Place of the unit that its client began before, -1 for none. */
-  before = -1;
   /** Where later steps begin (index of the call), and how long after the step before. */
   readonly stepAt = new NumberList(MAX_STEPS);
   readonly stepGapUs = new NumberList(MAX_STEPS);
@@ -163,9 +161,13 @@ const MAX_WAITING = 8192;
 /** From when on nothing continues the unit. */
 const endsUs = ({ watch, lastUs }: Unit) => lastUs + (watch === 'begins' ? WATCH_US : IDIOM_US);
 
+/** Calls that begin with the same row share a bit; others seldom do. */
+const bitOf = (row: number) => 1 << (row & 31);
+const ALL_BITS = 0xffffffff;
+
 export interface UnitSink {
-  /** A pipeline ended, which begins a unit or continues `unit`. In file order. */
-  batch(batch: Unit, unit: Unit | undefined): void;
+  /** A pipeline ended, which begins a unit or continues one. In file order. */
+  batch(batch: Unit, begins: boolean): void;
   /** A unit is complete. They come in the order in which they began. It is not to be kept. */
   unit(unit: Unit): void;
 }
@@ -180,6 +182,10 @@ export class UnitBuilder {
    * `end` they wait. What one client finds of a key depends on what others did: their order is kept.
    */
   private ring: Unit[] = Array.from({ length: 16 }, () => new Unit());
+  /** Of the units in the ring: the place of the one that its client began before, -1 for none. */
+  private before = new Float64Array(16);
+  /** Of the units in the ring: a bit for each row that a call begins with, all of them for one that a watch holds open. */
+  private rowBits = new Uint32Array(16);
   private first = 0;
   private end = 0;
   /** By `clientId`: one more than the place of the unit that it began last. */
@@ -249,13 +255,14 @@ export class UnitBuilder {
     if (!this.isOpen) return;
     this.isOpen = false;
     const { batch } = this;
-    const unit = this.continued(batch);
-    this.sink.batch(batch, unit);
-    if (unit === undefined) this.wait(batch);
-    else this.join(unit, batch);
+    const place = this.continued(batch);
+    this.sink.batch(batch, place < 0);
+    if (place < 0) this.wait(batch);
+    else this.join(place, batch);
   }
 
-  private join(unit: Unit, batch: Unit): void {
+  private join(place: number, batch: Unit): void {
+    const unit = this.at(place);
     unit.stepAt.push(unit.calls);
     unit.stepGapUs.push(Math.max(0, batch.startUs - unit.lastUs));
     this.calls.next[unit.last] = batch.first;
@@ -265,6 +272,17 @@ export class UnitBuilder {
     unit.blocking ||= batch.blocking;
     unit.keepsScript ||= batch.keepsScript;
     if (batch.watch !== 'none') unit.watch = batch.watch;
+    this.rowBits[place & (this.ring.length - 1)] = this.bitsOf(unit);
+  }
+
+  /** What a next step must share with the unit. */
+  private bitsOf({ watch, first }: Unit): number {
+    if (watch === 'begins') return ALL_BITS;
+    const { calls } = this;
+    let bits = 0;
+    for (let entry = first; entry !== 0; entry = calls.next[entry]!)
+      if (calls.isCall(entry)) bits |= bitOf(calls.row[entry]!);
+    return bits;
   }
 
   /** A pipeline that begins a unit takes its place. */
@@ -272,12 +290,13 @@ export class UnitBuilder {
     const place = this.end++;
     const { clientId, startUs } = batch;
     while (clientId >= this.latest.length) this.latest = widened(this.latest);
-    batch.before = this.latest[clientId]! - 1;
-    this.latest[clientId] = place + 1;
     const { ring } = this;
     const index = place & (ring.length - 1);
     this.batch = ring[index]!;
     ring[index] = batch;
+    this.before[index] = this.latest[clientId]! - 1;
+    this.rowBits[index] = this.bitsOf(batch);
+    this.latest[clientId] = place + 1;
     while (this.end - this.first > MAX_WAITING || startUs > endsUs(this.at(this.first))) this.emit();
     if (this.end - this.first === this.ring.length) this.grow();
   }
@@ -288,10 +307,21 @@ export class UnitBuilder {
   }
 
   private grow(): void {
-    const { ring } = this;
+    const { ring, before } = this;
     this.ring = Array.from({ length: ring.length * 2 }, () => new Unit());
-    for (let place = this.first; place < this.end; place++)
+    this.before = new Float64Array(this.ring.length);
+    for (let place = this.first; place < this.end; place++) {
       this.ring[place & (this.ring.length - 1)] = ring[place & (ring.length - 1)]!;
+      this.before[place & (this.ring.length - 1)] = before[place & (ring.length - 1)]!;
+    }
+    this.rowBits = new Uint32Array(this.ring.length);
+    this.rowsChanged();
+  }
+
+  /** To be called when keys have got other rows. */
+  rowsChanged(): void {
+    for (let place = this.first; place < this.end; place++)
+      this.rowBits[place & (this.ring.length - 1)] = this.bitsOf(this.at(place));
   }
 
   /** The first of those that wait. */
@@ -303,24 +333,29 @@ export class UnitBuilder {
     unit.stepGapUs.length = 0;
   }
 
-  /** The unit of its client that a pipeline is the next step of. */
-  private continued(batch: Unit): Unit | undefined {
-    const { calls, first } = this;
-    const { clientId, db } = batch;
+  /** Place of the unit of its client that a pipeline is the next step of, -1 for none. */
+  private continued(batch: Unit): number {
+    const { calls, rowBits, before } = this;
+    const { clientId, db, startUs, first } = batch;
+    const mask = rowBits.length - 1;
+    const row = calls.row[first]!;
+    const namesKey = row !== 0 && row !== NO_KEY && calls.blocking[first] === 0;
+    const bit = bitOf(row);
     let place = clientId < this.latest.length ? this.latest[clientId]! - 1 : -1;
-    if (place < first) return undefined;
-    const row = calls.row[batch.first]!;
-    const namesKey = row !== 0 && row !== NO_KEY && calls.blocking[batch.first] === 0;
-    for (let i = 0; i < MAX_OPEN && place >= first; i++) {
-      const unit = this.at(place);
-      if (unit.db === db) {
-        if (unit.watch === 'begins') {
-          if (batch.startUs - unit.lastUs <= WATCH_US && unit.calls + batch.calls <= MAX_UNIT_CALLS) return unit;
-        } else if (namesKey && this.goesOn(unit, batch, row)) return unit;
+    for (let i = 0; i < MAX_OPEN && place >= this.first; i++) {
+      const index = place & mask;
+      // Most units share nothing with the pipeline: they are not looked at.
+      if ((rowBits[index]! & bit) !== 0) {
+        const unit = this.ring[index]!;
+        const goesOn =
+          unit.watch === 'begins'
+            ? startUs - unit.lastUs <= WATCH_US && unit.calls + batch.calls <= MAX_UNIT_CALLS
+            : namesKey && this.goesOn(unit, batch, row);
+        if (goesOn && unit.db === db) return place;
       }
-      place = unit.before;
+      place = before[index]!;
     }
-    return undefined;
+    return -1;
   }
 
   /** Whether a pipeline that begins with the key in `row` is the next step of what its client did before. */
