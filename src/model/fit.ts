@@ -177,6 +177,12 @@ export interface Client {
   lastKind: number;
 }
 
+interface Stream {
+  db: number;
+  blocking: boolean;
+  arrivals: Arrivals;
+}
+
 /** Units per client and kind that are told apart; later ones of further kinds are not counted. */
 const MAX_HABITS = 200_000;
 /** Kinds of neighbouring units that are told apart; all neighbours count at first, then some. */
@@ -218,7 +224,7 @@ export class Fit {
   readonly templates: TemplateStats[] = [];
   readonly shapes = new ShapeTable();
   readonly clients: Client[] = [];
-  readonly streams = new Map<number, { db: number; blocking: boolean; arrivals: Arrivals }>();
+  readonly streams = new Map<number, Stream>();
   readonly scripts: ScriptBook;
   /** Row and quarter-octave bucket of the gap, of later accesses. */
   readonly gaps: AccessLog;
@@ -254,6 +260,8 @@ export class Fit {
   readonly stretch: { startUs: number; kind: number; db: number; calls: number[] }[] = [];
   /** Units that stored a short value under their first key, since there were scripts. */
   stores: { startUs: number; kind: number; row: number; hash: number }[] = [];
+  /** The one that units arrived in last; at first none of `streams`. */
+  private stream: Stream = { db: -1, blocking: false, arrivals: new Arrivals() };
   private readonly calls = new Calls();
   readonly units = new UnitTable(this.calls);
   private readonly builder: UnitBuilder;
@@ -598,11 +606,12 @@ export class Fit {
     this.depthCounts[Math.min(MAX_DEPTH, batch.calls)]!++;
     if (!begins) return;
     const { db, blocking } = batch;
-    const stream = this.streams.get(2 * db + (blocking ? 1 : 0)) ?? this.newStream(db, blocking);
-    stream.arrivals.add(batch.startUs, batch.client);
+    if (this.stream.db !== db || this.stream.blocking !== blocking)
+      this.stream = this.streams.get(2 * db + (blocking ? 1 : 0)) ?? this.newStream(db, blocking);
+    this.stream.arrivals.add(batch.startUs, batch.client);
   }
 
-  private newStream(db: number, blocking: boolean) {
+  private newStream(db: number, blocking: boolean): Stream {
     const stream = { db, blocking, arrivals: new Arrivals() };
     this.streams.set(2 * db + (blocking ? 1 : 0), stream);
     return stream;
@@ -611,10 +620,10 @@ export class Fit {
   private endUnit(unit: Unit): void {
     const { calls } = this;
     const kind = this.units.add(unit);
-    if (kind >= 0) this.noteKind(unit, kind);
+    if (kind >= 0) this.noteKind(unit, kind, unit.blocking);
     else {
       for (let entry = unit.first; entry !== 0; entry = calls.next[entry]!)
-        if (calls.isCall(entry)) this.noteKind(unit, this.units.addCall(entry));
+        if (calls.isCall(entry)) this.noteKind(unit, this.units.addCall(entry), calls.blocking[entry] === 1);
     }
     this.noteKeys(unit, kind);
     if (kind < 0) return;
@@ -637,11 +646,11 @@ export class Fit {
     this.stores.push({ startUs, kind, row: calls.row[entry]!, hash: calls.stored[entry]! });
   }
 
-  private noteKind(unit: Unit, kind: number): void {
+  private noteKind(unit: Unit, kind: number, blocking: boolean): void {
     const client = this.clients[unit.client]!;
     this.habits.add(unit.client, kind);
     // What waits for data is replayed on a connection of its own: what comes after it follows what came before.
-    if (this.units.kinds[kind]!.blocking) return;
+    if (blocking) return;
     // All of the first, then some: only proportions matter.
     if (client.lastKind >= 0 && (this.pairs < EVERY_PAIR || unit.number % 8 === 0)) {
       this.pairs++;

@@ -461,7 +461,7 @@ export class UnitTable {
     if (number < 0) return -1;
     const kind = this.kinds[number]!;
     kind.count++;
-    for (let i = 0; i < kind.steps.length; i++) {
+    for (let i = 0; i < stepAt.length; i++) {
       const { gaps } = kind.steps[i]!;
       gaps[gaps.length < MAX_GAPS ? gaps.length : kind.count % MAX_GAPS] = stepGapUs.at[i]!;
     }
