@@ -13,9 +13,9 @@ export class ElementSample {
   private readonly elements = new Set<number>();
   private elementsBelow = 2 ** 32;
 
-  /** One request for an element of the key in `row`. */
-  add(row: number, element: Uint8Array): void {
-    hash64(element, 0, element.length, 0);
+  /** One request for the element `bytes[start..end)` of the key in `row`. */
+  add(row: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
+    hash64(bytes, start, end, 0);
     const hash = hashHigh >>> 0;
     const order = mixed(hashHigh ^ Math.imul(row, 0x9e3779b1));
     if (order < this.threshold) {

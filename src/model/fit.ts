@@ -585,8 +585,10 @@ export class Fit {
     if (row === 0) return;
     const stats = this.templates[template]!;
     stats.elements ??= new ElementSample();
+    const { elements } = stats;
     for (let index = first, n = 0; index < op.argCount && n < MAX_ELEMENTS; index += step, n++) {
-      stats.elements.add(row, op.arg(index));
+      if (op.isPlain(index)) elements.add(row, op.bytes, op.argStart(index), op.argEnd(index));
+      else elements.add(row, op.arg(index));
       if (step === 0) break;
     }
   }
