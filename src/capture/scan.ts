@@ -470,7 +470,7 @@ function specialBytes(routine: Routine, vectors: Vectors) {
   const afterSpace = routine.v128();
   const quote = routine.v128();
   const backslash = routine.v128();
-  const escape = routine.v128();
+  const isEscape = routine.v128();
   const anyEscape = routine.v128();
   const backslashes = routine.i64();
   /** Those of the backslashes that are left out which are not counted yet. */
@@ -486,11 +486,11 @@ function specialBytes(routine: Routine, vectors: Vectors) {
   const specialAt = (offset: number) => {
     // Signed, and DEL wraps around: all that is not printable is below.
     const unprintable = chunk.addBytes(one).belowBytesSigned(afterSpace);
-    const found = unprintable.or(chunk.equalBytes(quote)).or(escape);
+    const found = unprintable.or(chunk.equalBytes(quote)).or(isEscape);
     return new I32([
       ...chunk.set(load128(base, offset)),
-      ...escape.set(chunk.equalBytes(backslash)),
-      ...anyEscape.set(anyEscape.or(escape)),
+      ...isEscape.set(chunk.equalBytes(backslash)),
+      ...anyEscape.set(anyEscape.or(isEscape)),
       ...found.mask().code,
     ]);
   };
