@@ -735,6 +735,8 @@ export class Fit {
             if (presence !== Presence.unknown) tally(stats.refillGaps, gap);
           } else if (presence === Presence.unknown && !found) state = UNPROVEN;
           this.starts.add(row, kind * STATES + state, at);
+          if (command.access === 'write' && presence === Presence.written)
+            this.noteRenewal(stats, now, keys.expires[row]!, calls.ttlSeconds[call]!);
         }
         const ttlSeconds = calls.ttlSeconds[call]!;
         const changes = command.access === 'write' || command.access === 'remove';
@@ -744,6 +746,15 @@ export class Fit {
       }
       primary = false;
     }
+  }
+
+  /** Where it does not expire, `ttlSeconds` is NaN, or `expires` is NEVER. */
+  private noteRenewal(stats: KeyStats, now: number, expires: number, ttlSeconds: number): void {
+    if (!(ttlSeconds > 0) || expires === NEVER) return;
+    const times = (now - expires) / (100 * ttlSeconds) + 1;
+    stats.renewals++;
+    stats.renewalTimes += times;
+    stats.renewalSquares += times * times;
   }
 
   /** The next change by a later step: others had come between that and the unit's beginning. */

@@ -32,6 +32,10 @@ export interface KeyStats {
   fillDelays: ValueHistogram;
   /** Reads of keys whose last expiry had passed. */
   expiredReads: number;
+  /** Expiries that were set again by what came first in a unit; how long after the last time, in times of it; its square. */
+  renewals: number;
+  renewalTimes: number;
+  renewalSquares: number;
   /** Commands, by number, that read what was then written as a whole. */
   filledAfter: Set<number>;
 }
@@ -42,12 +46,14 @@ export const newKeyStats = (): KeyStats => ({
   ...{ knownReads: 0, knownRefills: 0, otherReads: 0, otherRefills: 0, laterRefills: 0 },
   ...{ knownLaterRefills: 0, expiredLaterRefills: 0, expiredReads: 0 },
   ...{ asks: 0, askedFills: 0, unprovenFills: 0, fillDelays: new ValueHistogram() },
+  ...{ renewals: 0, renewalTimes: 0, renewalSquares: 0 },
   filledAfter: new Set(),
 });
 
 const COUNTS = [
   ...(['requests', 'scriptRequests', 'integerValues'] as const),
   ...(['knownReads', 'knownRefills', 'otherReads', 'otherRefills', 'laterRefills', 'expiredReads'] as const),
+  ...(['renewals', 'renewalTimes', 'renewalSquares'] as const),
   ...(['knownLaterRefills', 'expiredLaterRefills', 'asks', 'askedFills', 'unprovenFills'] as const),
 ];
 

@@ -89,6 +89,12 @@ const family = z.strictObject({
   fills: z
     .strictObject({ missing: z.tuple([count, count]), gone: z.tuple([count, count]), delaySeconds: counts })
     .optional(),
+  /**
+   * Expiries that were set again by units which did nothing before, at regular times: how often, and how long after the last
+   * time, in times of the expiry, summed up; and how many were asked for in vain because no more came. Left out where this is
+   * not regular.
+   */
+  renewals: z.strictObject({ count, times: z.number(), lapsed: count }).optional(),
   /** Members, fields or items of collections: distinct ones a key and of all keys, requests of each of a key, and their exponent. */
   elements: z
     .strictObject({ perKey: z.number(), universe: count.optional(), references: counts, zipf: z.number().nullable() })

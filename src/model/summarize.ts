@@ -334,6 +334,8 @@ function describeKeys(
       sum((cell) => cell.missing),
     );
     if (fills) family.fills = fills;
+    const renewals = renewalsOf(stats[number]!);
+    if (renewals) family.renewals = renewals;
     family.classes = cells[number]!.flatMap((cell, at) =>
       cell.keys === 0
         ? []
@@ -376,6 +378,20 @@ function fillsOf({ asks, askedFills, unprovenFills, fillDelays }: FamilyStats, m
     gone: [asks, Math.min(asks, askedFills)],
     delaySeconds: fillDelays.entries(),
   };
+}
+
+/** Fewer say nothing of when the next one comes. */
+const MIN_RENEWALS = 20;
+/** Coefficient of variation of the time between two; of what comes by chance it is 1. */
+const REGULAR = 0.3;
+
+function renewalsOf({ renewals, renewalTimes, renewalSquares, asks, askedFills }: FamilyStats): Family['renewals'] {
+  if (renewals < MIN_RENEWALS || renewalTimes <= 0) return undefined;
+  const mean = renewalTimes / renewals;
+  const variance = renewalSquares / renewals - mean * mean;
+  if (variance > (REGULAR * mean) ** 2) return undefined;
+  const times = Math.round(renewalTimes * 1000) / 1000;
+  return { count: renewals, times, lapsed: Math.max(0, asks - askedFills) };
 }
 
 /** Numbers of the accesses that found a key gone if misses are filled like this. */

@@ -10,7 +10,7 @@
 import type { Family } from '../model/model.ts';
 import { widened } from '../model/pair-table.ts';
 import { mulberry32 } from '../model/random.ts';
-import { KeyState } from '../model/units.ts';
+import { beforeEnd, KeyState } from '../model/units.ts';
 import { KeyExpiries } from './expiries.ts';
 import { Alias, mix, type Random, Sampler } from './random.ts';
 import { popularityOf, requestsByRank } from './ranks.ts';
@@ -26,6 +26,10 @@ const POPULAR = 64;
 /** How far ahead an access is looked for that suits, and how many may be left for those whom they suit. */
 const LOOKAHEAD = 256;
 const MOST_LEFT = 1024;
+/** So many keys are remembered that were come to last. */
+const RECENT = 64;
+/** The same for those who have something else to do. */
+const NEAR = 32;
 
 /** Whether an access suits, which comes to a key in such a state. */
 export type Accepts = (state: number, key: number) => boolean;
@@ -38,8 +42,15 @@ export interface KeySource {
   state: number;
   /** Popularity class, ⌊log2 requests⌋. */
   popularity: number;
-  /** Goes to the next access that is accepted, as far as there is one soon. */
-  next(accepts?: Accepts): void;
+  /**
+   * Goes to the next access that is accepted, as far as there is one soon; else to any but the first of a key that somebody
+   * is to make, or again to a key that is there.
+   */
+  next(accepts?: Accepts, isThere?: (key: number) => boolean): void;
+  /** The same, but only if there is one. */
+  find(accepts: Accepts): boolean;
+  /** Goes to an access of this key: its next one comes now. */
+  take(key: number): void;
 }
 
 interface ClassSamplers {
@@ -74,6 +85,11 @@ export class KeyTrace implements KeySource {
   /** Accesses that did not suit when it was their turn, in order; which of them is the first of its key; and the keys. */
   private readonly left: { key: number; state: number; isFirst: boolean }[] = [];
   private readonly leftKeys = new Set<number>();
+  /** Keys of late: who waits for what others are to make comes to one of these meanwhile. */
+  private readonly recent: number[] = [];
+  private visits = 0;
+  /** Accesses that were taken before their time, by key. */
+  private readonly taken = new Map<number, number>();
   private from = 0;
   private until = 0;
 
@@ -92,9 +108,49 @@ export class KeyTrace implements KeySource {
     this.expired = new Map(family.expired);
   }
 
-  next(accepts?: Accepts): void {
-    if (!this.takeLeft(accepts) && !this.takeInTime(accepts)) this.takeLeft(undefined);
+  next(accepts?: Accepts, isThere?: (key: number) => boolean): void {
+    if (!this.takeLeft(accepts) && !this.takeInTime(accepts, LOOKAHEAD) && !this.takeLeft(isMade)) {
+      const again = isThere && this.recentKey(isThere);
+      if (again !== undefined) {
+        this.take(again);
+        return;
+      }
+      this.takeLeft(undefined);
+    }
+    this.recent[this.visits++ % RECENT] = this.key;
     this.popularity = popularityOf(this.requests[this.key % this.requests.length]!);
+  }
+
+  find(accepts: Accepts): boolean {
+    if (!this.takeLeft(accepts) && !this.takeInTime(accepts, NEAR)) return false;
+    this.popularity = popularityOf(this.requests[this.key % this.requests.length]!);
+    return true;
+  }
+
+  take(key: number): void {
+    this.taken.set(key, (this.taken.get(key) ?? 0) + 1);
+    this.key = key;
+    this.state = KeyState.old;
+    this.popularity = popularityOf(this.requests[key % this.requests.length]!);
+  }
+
+  /** In turns: none is to become the most popular by waiting. */
+  private recentKey(isThere: (key: number) => boolean): number | undefined {
+    const { recent } = this;
+    for (let i = 0; i < recent.length; i++) {
+      const key = recent[this.visits++ % recent.length]!;
+      if (isThere(key)) return key;
+    }
+    return undefined;
+  }
+
+  /** Whether an access has been taken before; the last of its key is not, for it says that nobody comes again. */
+  private wasTaken(key: number, state: number): boolean {
+    const taken = this.taken.get(key);
+    if (taken === undefined || (state & KeyState.final) !== 0) return false;
+    if (taken > 1) this.taken.set(key, taken - 1);
+    else this.taken.delete(key);
+    return true;
   }
 
   /** The first that suits of those that were left; those of one key come in order. */
@@ -115,12 +171,13 @@ export class KeyTrace implements KeySource {
   }
 
   /** The next that suits, if there is one soon; those before it are left. */
-  private takeInTime(accepts: Accepts | undefined): boolean {
-    for (let i = 0; i < LOOKAHEAD && this.left.length < MOST_LEFT; i++) {
+  private takeInTime(accepts: Accepts | undefined, most: number): boolean {
+    for (let i = 0; i < most && this.left.length < MOST_LEFT; i++) {
       // A family without requests of its own has no times: any key will do.
       while (this.at >= this.order.length) this.makeStretch();
       const place = this.order[this.at++]! % PLACES;
       const [key, state] = [this.keys[place]!, this.states[place]!];
+      if (this.taken.size > 0 && this.wasTaken(key, state)) continue;
       const isFirst = !this.leftKeys.has(key);
       if (isFirst && (!accepts || accepts(state, key))) {
         this.key = key;
@@ -218,6 +275,9 @@ export class KeyTrace implements KeySource {
   }
 }
 
+/** Whether nobody has to make the key first. */
+const isMade: Accepts = (state) => beforeEnd(state) !== KeyState.absent;
+
 /** A gap that is about as long as a captured one. */
 const nextGap = (gaps: Sampler, random: Random) => Math.floor(2 ** ((gaps.draw(random) + random()) / 4));
 
@@ -234,6 +294,16 @@ export class IndependentKeys implements KeySource {
     this.requests = requestsByRank(family);
     this.ranks = new Alias(this.requests);
     this.random = mulberry32(mix(seed, number, 0x1d));
+  }
+
+  find(): boolean {
+    this.next();
+    return true;
+  }
+
+  take(key: number): void {
+    this.key = key;
+    this.popularity = popularityOf(this.requests[key] ?? 0);
   }
 
   next(): void {

@@ -11,10 +11,10 @@ import { ALL_STATES, beforeEnd, KeyState, POPULARITIES } from '../model/units.ts
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
 import { groupCreation, MadeGroups, NAMES_ENTRIES } from './consumer-groups.ts';
-import { Deadlines } from './expiries.ts';
+import { Deadlines, isExpiry } from './expiries.ts';
 import { type Fill, Fillers, fillingShare } from './fills.ts';
 import { KeyMarks } from './key-marks.ts';
-import { IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
+import { type Accepts, IndependentKeys, type KeySource, KeyTrace } from './key-trace.ts';
 import { type KeyMaker, keyMakers } from './keys.ts';
 import { Labels } from './labels.ts';
 import { lengthCaveats } from './length.ts';
@@ -24,6 +24,7 @@ import { Precedence } from './precedence.ts';
 import { preloadOf } from './preload.ts';
 import { Alias, type Random, stream } from './random.ts';
 import { existedBefore, requestsByRank } from './ranks.ts';
+import { Renewals } from './renewals.ts';
 import { RespWriter, sharedArray } from './resp.ts';
 import { ScriptKeys } from './script-keys.ts';
 import { scriptsOf } from './scripts.ts';
@@ -68,6 +69,8 @@ interface Group {
   /** Share of its units that do. */
   filling: number;
   keeps: boolean;
+  /** Whether its units begin with a write that sets an expiry. */
+  renews: boolean;
 }
 
 interface CompiledClass {
@@ -208,6 +211,7 @@ export class Synthesis implements Workload {
         epochSeconds: options.epochSeconds + laterSeconds,
         independent: options.independent === true,
         renames: options.sameNames !== true,
+        speed: this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(model)),
       },
       { sources, arrivals, random: stream(options.seed, 'units', round) },
     );
@@ -227,6 +231,7 @@ export class Synthesis implements Workload {
         states: NO_STATES,
         filling: 0,
         keeps: false,
+        renews: false,
       }));
       group.count += unit.count;
       group.units.push(i);
@@ -273,8 +278,10 @@ export class Synthesis implements Workload {
     group.states = new Float64Array(ALL_STATES);
     let filling = 0;
     let makes = false;
+    let renewing = 0;
     for (const number of group.units) {
       const { count, keyStates, ops } = units[number]!;
+      if (ops.length > 0 && expires(this.shapes[ops[0]![0]]!)) renewing += count;
       makes ||= changesFirst(this.shapes, ops).some((change) => change.makes);
       filling += count * fillingShare(units[number]!);
       const seen = keyStates.reduce((sum, [, n]) => sum + n, 0);
@@ -285,6 +292,7 @@ export class Synthesis implements Workload {
       }
     }
     group.filling = filling / Math.max(1, group.count);
+    group.renews = renewing > MOSTLY * group.count;
     group.keeps = makes && group.filling < 1 / 2;
   }
 
@@ -339,6 +347,13 @@ export class Synthesis implements Workload {
     }
   }
 }
+
+/** Share of a group's units that are the rule. */
+const MOSTLY = 0.9;
+
+/** Whether a call writes, and sets when its key expires. */
+const expires = ({ shape }: CompiledShape) =>
+  COMMANDS.get(shape.command)?.write === true && shape.roles.some((_, position) => isExpiry(shape, position));
 
 /** Calls of a unit that make or remove its first key. */
 function changesFirst(shapes: CompiledShape[], ops: UnitOp[]): CompiledShape[] {
@@ -414,6 +429,8 @@ class Round {
   private readonly fillers: (Fillers | undefined)[];
   private readonly fills = new TimeQueue<Fill>();
   private readonly changes = new TimeQueue<Change>();
+  /** By family: who renews its keys at regular times. */
+  private readonly renewals: (Renewals | undefined)[];
   /** By family: when its keys expire. */
   private readonly deadlines: Deadlines[];
   /** By family, requests of its keys; made when asked for. */
@@ -435,7 +452,7 @@ class Round {
       classes: CompiledClass[];
       unitLabels: string[];
     },
-    options: { epochSeconds: number; independent: boolean; renames: boolean },
+    options: { epochSeconds: number; independent: boolean; renames: boolean; speed: number },
     random: { sources: KeySource[]; arrivals: ArrivalProcess[]; random: Random },
   ) {
     this.model = compiled.model;
@@ -478,6 +495,9 @@ class Round {
       const own = groups.filter((group) => group.family === family);
       return new Turns(own, missingKeys(this.model.families[family]!));
     });
+    this.renewals = this.model.families.map(({ renewals, fills }) =>
+      renewals && !fills && !options.independent ? new Renewals(renewals, options.speed) : undefined,
+    );
     this.groups = new MadeGroups(this.model);
     this.stretch = new StretchReplay(this.model, options.renames);
     this.scriptKeys = new ScriptKeys(this.model, this.makers);
@@ -561,7 +581,13 @@ class Round {
       const turns = this.turns[group.family]!;
       const stateNow = (state: number, at: number) =>
         this.stateOf(group.family, at, beforeEnd(state), atUs) + (state & KeyState.final);
-      source.next(turns.areShared ? (state, at) => turns.suits(group, stateNow(state, at)) : undefined);
+      this.comeTo(
+        source,
+        turns.areShared ? (state, at) => turns.suits(group, stateNow(state, at)) : undefined,
+        (at) => stateNow(KeyState.old, at) === KeyState.old,
+        group.renews ? this.renewals[group.family] : undefined,
+        atUs,
+      );
       key = source.key;
       const final = source.state & KeyState.final;
       const now = this.stateOf(group.family, key, source.state - final, atUs);
@@ -575,11 +601,30 @@ class Round {
         isMiss = now !== KeyState.asked;
         wasThere = now === KeyState.gone;
       }
+      if (final !== 0) this.renewals[group.family]?.end(key);
       if (final !== 0 && this.leavesRemoved(unit)) this.ended[group.family]!.add(key);
     }
     this.lastLabel[connection] = this.unitLabels[unit]!;
     this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
     if (isMiss && !this.makesFirst(unit)) this.missed(group.family, key!, wasThere, atUs);
+  }
+
+  /** Who renews keys in time also makes new ones, and comes to some early rather than to others. */
+  private comeTo(
+    source: KeySource,
+    suits: Accepts | undefined,
+    isThere: (key: number) => boolean,
+    renewals: Renewals | undefined,
+    atUs: number,
+  ): void {
+    const due = renewals?.take(atUs);
+    if (!renewals) source.next(suits, isThere);
+    else if (due !== undefined) source.take(due);
+    else if (!source.find((state, key) => !renewals.has(key) && (suits?.(state, key) ?? true))) {
+      const early = renewals.take(Number.POSITIVE_INFINITY);
+      if (early === undefined) source.next(suits, isThere);
+      else source.take(early);
+    }
   }
 
   /** Somebody asked for a key that is not there, and does not make it. */
@@ -844,8 +889,10 @@ class Round {
         removed.delete(key);
         this.asked[family]!.delete(key);
       }
-      if (ttlSeconds !== undefined && (by.makes || isThere)) deadlines.set(key, atUs / 1e6 + ttlSeconds);
-      else if (by.replaces || (by.makes && !isThere)) deadlines.set(key, 0);
+      if (ttlSeconds !== undefined && (by.makes || isThere)) {
+        deadlines.set(key, atUs / 1e6 + ttlSeconds);
+        this.renewals[family]?.set(key, atUs, ttlSeconds, this.random);
+      } else if (by.replaces || (by.makes && !isThere)) deadlines.set(key, 0);
     }
   }
 

@@ -126,8 +126,75 @@ function removedMeanwhile(production: Production): void {
   production.often(6, (atUs) => production.say(atUs, reader(production.upTo(3)), 'del', product()));
 }
 
+/** A service makes keys and renews them by timers until it ends; others ask for what there is, and for what there was. */
+function renewed(
+  production: Production,
+  renew: (atUs: number, key: string) => void,
+  ttl: string,
+  periodUs: number,
+): void {
+  const made: string[] = [];
+  for (let k = 0; k < 200; k++) {
+    const key = `lease:${1000 + k}`;
+    const endsUs = k % 5 === 0 ? 3e6 + production.upTo(15e6) : Number.POSITIVE_INFINITY;
+    const again = (atUs: number) => {
+      if (atUs > endsUs) return;
+      renew(atUs, key);
+      production.at(atUs + periodUs + production.upTo(periodUs / 50), again);
+    };
+    production.at(production.upTo(periodUs), (atUs) => {
+      made.push(key);
+      production.say(atUs, writer(k % 3), 'set', key, BODY, 'EX', ttl);
+      production.at(atUs + periodUs, again);
+    });
+  }
+  production.often(300, (atUs) => {
+    if (made.length < 6) return;
+    production.say(atUs, reader(production.upTo(6)), 'get', made[Math.floor(made.length * production.random() ** 2)]!);
+  });
+}
+
+function leasesProlonged(production: Production): void {
+  renewed(production, (atUs, key) => production.say(atUs, writer(0), 'expire', key, '4'), '4', 3.2e6);
+}
+
+function ratesSetAgain(production: Production): void {
+  renewed(production, (atUs, key) => production.say(atUs, writer(0), 'set', key, BODY, 'EX', '3'), '3', 2e6);
+}
+
+/** Workers handle what was made seconds ago, and then remove it. */
+function handledLater(production: Production): void {
+  let made = 5000;
+  production.often(60, (atUs) => {
+    const key = `task:${made++}`;
+    production.say(atUs, writer(made % 2), 'hset', key, 'body', BODY);
+    production.at(atUs + 2e6 + production.waitUs(1e6), (later) => {
+      production.say(later, reader(production.upTo(4)), 'hgetall', key);
+      production.at(later + 5000, (end) => production.say(end, reader(10 + production.upTo(2)), 'del', key));
+    });
+  });
+}
+
+/** The same, but what waits too long has expired. */
+function handledTooLate(production: Production): void {
+  let made = 5000;
+  production.often(60, (atUs) => {
+    const key = `task:${made++}`;
+    production.say(atUs, writer(made % 2), 'set', key, BODY, 'EX', '3');
+    production.at(atUs + 1e6 + production.waitUs(1.5e6), (later) => {
+      if (!production.say(later, reader(production.upTo(4)), 'get', key)) return;
+      production.at(later + 5000, (end) => production.say(end, reader(10 + production.upTo(2)), 'del', key));
+    });
+  });
+}
+
+const SERVICES = [
+  ...[filledByOthers, filledByJobs, sharedByServices, removedMeanwhile],
+  ...[leasesProlonged, ratesSetAgain, handledLater, handledTooLate],
+];
+
 suite('roles', () => {
-  for (const make of [filledByOthers, filledByJobs, sharedByServices, removedMeanwhile]) {
+  for (const make of SERVICES) {
     test(make.name, async (t) => {
       const production = new Production(7);
       make(production);

@@ -111,6 +111,7 @@ export function mergeFamilies(
     existing: weighted([a.existing, readFirst[0]!], [b.existing, fromB]) ?? a.existing,
     expired: expiredOf(a, b, clocks, placement),
     ...fillsOf(a, b),
+    ...renewalsOf(a, b),
     elements: elementsOf(a, b, keys),
     valueBytes: addCounts(a.valueBytes, b.valueBytes),
     ttlSeconds: addCounts(a.ttlSeconds, b.ttlSeconds),
@@ -339,6 +340,11 @@ function fillsOf({ fills: a }: Family, { fills: b }: Family): Pick<Family, 'fill
       delaySeconds: addCounts(a.delaySeconds, b.delaySeconds),
     },
   };
+}
+
+function renewalsOf({ renewals: a }: Family, { renewals: b }: Family): Pick<Family, 'renewals'> {
+  if (!a || !b) return a || b ? { renewals: a ?? b } : {};
+  return { renewals: { count: a.count + b.count, times: a.times + b.times, lapsed: a.lapsed + b.lapsed } };
 }
 
 /** Shares of later accesses that found the key gone, weighted by the accesses after such gaps. */
