@@ -71,12 +71,13 @@ function representative(value: number): number {
 
 /** Quantile of sorted value counts, 0 ≤ q ≤ 1; 0 for none. */
 export function quantileOf(counts: ValueCounts, q: number): number {
+  // By index: what takes pairs apart makes objects, and this is asked for every key that is named.
   let total = 0;
-  for (const [, count] of counts) total += count;
+  for (let i = 0; i < counts.length; i++) total += counts[i]![1];
   let rank = q * total;
-  for (const [value, count] of counts) {
-    rank -= count;
-    if (rank <= 0) return value;
+  for (let i = 0; i < counts.length; i++) {
+    rank -= counts[i]![1];
+    if (rank <= 0) return counts[i]![0];
   }
   return counts.at(-1)?.[0] ?? 0;
 }

@@ -1,25 +1,38 @@
 /** Encodes commands as RESP arrays of bulk strings, into a buffer that grows. */
 
+const STAR = 0x2a;
+const DOLLAR = 0x24;
+const ZERO = 0x30;
+const CR = 0x0d;
+const LF = 0x0a;
+/** A type, a length of up to 16 digits, and the end of the line. */
+const MAX_HEADER_BYTES = 19;
+const SHORT = 64;
+
 export class RespWriter {
   private buffer = Buffer.allocUnsafe(1 << 16);
   length = 0;
 
   /** Opens a command of `count` arguments. */
   begin(count: number): void {
-    this.ascii(`*${count}\r\n`);
+    this.header(STAR, count, 0);
   }
 
   /** One argument given as latin1 text. */
   text(argument: string): void {
-    this.ascii(`$${argument.length}\r\n${argument}\r\n`);
+    const { length } = argument;
+    this.header(DOLLAR, length, length + 2);
+    const { buffer, length: at } = this;
+    // Most texts are shorter than what a call of the native function costs.
+    if (length > SHORT) buffer.write(argument, at, 'latin1');
+    else for (let i = 0; i < length; i++) buffer[at + i] = argument.charCodeAt(i);
+    this.end(length);
   }
 
   bytes(argument: Uint8Array): void {
-    this.ascii(`$${argument.length}\r\n`);
-    this.reserve(argument.length + 2);
+    this.header(DOLLAR, argument.length, argument.length + 2);
     this.buffer.set(argument, this.length);
-    this.length += argument.length;
-    this.ascii('\r\n');
+    this.end(argument.length);
   }
 
   /** A view of everything written; valid until the next write. */
@@ -27,9 +40,25 @@ export class RespWriter {
     return this.buffer.subarray(0, this.length);
   }
 
-  private ascii(text: string): void {
-    this.reserve(text.length);
-    this.length += this.buffer.write(text, this.length, 'latin1');
+  /** A type and a length, with room for so many bytes behind them. */
+  private header(type: number, length: number, more: number): void {
+    this.reserve(MAX_HEADER_BYTES + more);
+    const { buffer } = this;
+    let digits = 1;
+    for (let rest = length; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+    buffer[this.length] = type;
+    const end = this.length + 1 + digits;
+    for (let at = end - 1, rest = length; at > this.length; at--, rest = Math.floor(rest / 10))
+      buffer[at] = ZERO + (rest % 10);
+    this.length = end;
+    this.end(0);
+  }
+
+  /** The end of a line whose last bytes are there, but not counted yet. */
+  private end(bytes: number): void {
+    this.length += bytes;
+    this.buffer[this.length++] = CR;
+    this.buffer[this.length++] = LF;
   }
 
   private reserve(more: number): void {
