@@ -1,4 +1,5 @@
 /** How unequal the requests of a family's keys are: Zipf's exponent, estimated without the bias of ranking on the same counts. */
+import { popcount } from './bits.ts';
 
 /** Fewer requests than this say nothing about an exponent. */
 const MIN_REQUESTS = 200;
@@ -67,7 +68,8 @@ function halfOf(count: number, random: () => number): number {
     return Math.round((count + Math.sqrt(count) * deviation) / 2);
   }
   let half = 0;
-  for (let n = count; n > 0; n--) if (random() < 0.5) half++;
+  // A coin a bit.
+  for (let n = count; n > 0; n -= 32) half += popcount((random() * 2 ** 32) >>> Math.max(0, 32 - n));
   return half;
 }
 

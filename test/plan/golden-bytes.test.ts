@@ -15,7 +15,7 @@ import { Synthesis } from '../../src/plan/synthesize.ts';
 const GOLDEN = {
   sessions: '62ec2299acd7a24cdcbc710830cef521eba0eca236a74635656e7f7e69c5a15c',
   queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
-  mixed: '08da79d5254cec5277606c2b255d0d52bb5443207cbe012519d9831c4fe2afd6',
+  mixed: 'bab3f684ec4f9463b184b156181c4353635e0ca9be1a4e5c9d4895d17b229904',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;
