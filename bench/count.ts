@@ -2,8 +2,8 @@
 import type { ByteRange } from '../src/capture/input.ts';
 import type { OpView } from '../src/capture/ops.ts';
 import { Capture } from '../src/capture/read.ts';
-import { KeyTable } from '../src/model/keyspace.ts';
-import { type FindKeys, findFirst, keyFinderOf, NumberList } from '../src/model/shapes.ts';
+import { KeyTable } from '../src/model/fit/keyspace.ts';
+import { type FindKeys, findFirst, keyFinderOf, NumberList } from '../src/model/fit/shapes.ts';
 import { TemplateMiner } from '../src/model/template/miner.ts';
 
 /** Templates and commands that are counted apart: powers of two, more than the measured captures have. */

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Redis } from 'ioredis';
 import { Redis as Valkey } from 'iovalkey';
-import { LoadThread } from '../src/drive/load-thread.ts';
+import { LoadThread } from '../src/drive/thread/load-thread.ts';
 
 export interface LibrarySetup {
   library: 'ioredis' | 'iovalkey';

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { Driver } from '../src/drive/driver.ts';
-import type { Pacing } from '../src/drive/pacer.ts';
+import type { Pacing } from '../src/drive/thread/pacer.ts';
 import { LatencyHistogram } from '../src/measure/histogram.ts';
 import { summarize } from '../src/measure/latency-log.ts';
 import type { Slice } from '../src/plan/plan.ts';

@@ -6,7 +6,7 @@ import { exitCodeOf, onInconclusiveFlag, readBudget } from '../src/cli/verdict-f
 import { parseBudget } from '../src/compare/budget.ts';
 import { judge } from '../src/compare/judge.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
-import { clusterCaveats } from '../src/drive/cluster.ts';
+import { clusterCaveats } from '../src/drive/cluster/cluster.ts';
 import { createFolder, loadFolder, type RehearsalFolder, type StoredRehearsal } from '../src/measure/folder.ts';
 import { mergeShards } from '../src/measure/merge.ts';
 import { ARMS } from '../src/measure/rehearsal.ts';

@@ -7,8 +7,8 @@ import { Progress } from '../src/cli/progress.ts';
 import { type Caveat, CutoverError, cannotWrite } from '../src/errors.ts';
 import { buildHalves, buildModel } from '../src/model/build.ts';
 import type { Model } from '../src/model/model.ts';
-import type { FidelityRow } from '../src/plan/fidelity.ts';
-import { fidelityApart } from '../src/plan/fidelity-apart.ts';
+import type { FidelityRow } from '../src/plan/fidelity/fidelity.ts';
+import { fidelityApart } from '../src/plan/fidelity/fidelity-apart.ts';
 import { summarizeModel } from '../src/report/text/model.ts';
 
 export default class ModelCommand extends BaseCommand {

@@ -22,7 +22,7 @@ import {
 } from '../src/cli/workload-flags.ts';
 import type { Judgement } from '../src/compare/judgement.ts';
 import { CLIENTS, type ClientName } from '../src/drive/clients/index.ts';
-import { PACINGS } from '../src/drive/pacer.ts';
+import { PACINGS } from '../src/drive/thread/pacer.ts';
 import { CutoverError } from '../src/errors.ts';
 import { loadFolder } from '../src/measure/folder.ts';
 import { MEMORY_PROTOCOLS } from '../src/measure/rehearsal.ts';

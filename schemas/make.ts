@@ -7,7 +7,7 @@ import { BudgetSchema } from '../src/compare/budget.ts';
 import { RehearsalSchema } from '../src/measure/folder.ts';
 import { TimelineSchema } from '../src/measure/timeline.ts';
 import { modelSchema } from '../src/model/model.ts';
-import { OverridesSchema } from '../src/model/overrides-file.ts';
+import { OverridesSchema } from '../src/model/overrides/overrides-file.ts';
 import { DoctorSchema, HistorySchema, ShardSchema } from './answers.ts';
 import { LintSchema } from './lint.ts';
 import { VerdictSchema } from './verdict.ts';

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Flags } from '@oclif/core';
 import { CutoverError, messageOf } from '../errors.ts';
-import type { Overrides } from '../model/overrides.ts';
+import type { Overrides } from '../model/overrides/overrides.ts';
 
 export const overridesFlag = Flags.string({
   description: 'model.yaml that names, merges, leaves out or weighs families (docs/families.md)',
@@ -22,6 +22,6 @@ export async function readOverrides(path: string | undefined): Promise<{ overrid
       'docs/families.md shows how to write one.',
     );
   }
-  const { parseOverrides } = await import('../model/overrides-file.ts');
+  const { parseOverrides } = await import('../model/overrides/overrides-file.ts');
   return { overrides: parseOverrides(text, path) };
 }

@@ -10,13 +10,13 @@ import { judge } from '../compare/judge.ts';
 import type { Judgement } from '../compare/judgement.ts';
 import { decideLook } from '../compare/looks.ts';
 import { planSchedule, type Schedule, shortestTime } from '../compare/schedule.ts';
+import { capacityCaveat, findSaturation, rateBelow } from '../drive/capacity/saturation.ts';
 import { type ClientName, clientsOf } from '../drive/clients/index.ts';
-import { clusterCaveats } from '../drive/cluster.ts';
+import { clusterCaveats } from '../drive/cluster/cluster.ts';
 import { conduct } from '../drive/conductor.ts';
 import { defaultWorkers } from '../drive/driver.ts';
 import { canHaveMemoryProtocol, MEMORY_ROUND_SECONDS, MEMORY_ROUNDS } from '../drive/memory-protocol.ts';
-import { choosePacing, type Pacing } from '../drive/pacer.ts';
-import { capacityCaveat, findSaturation, rateBelow } from '../drive/saturation.ts';
+import { choosePacing, type Pacing } from '../drive/thread/pacer.ts';
 import { CutoverError } from '../errors.ts';
 import {
   createFolder,
@@ -37,8 +37,8 @@ import {
 } from '../measure/rehearsal.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
 import type { Model } from '../model/model.ts';
-import type { Overrides } from '../model/overrides.ts';
-import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity.ts';
+import type { Overrides } from '../model/overrides/overrides.ts';
+import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity/fidelity.ts';
 import { isWholeCapture } from '../plan/length.ts';
 import { capturedRateOf, checkMode, openWorkload, type WorkloadRequest } from '../plan/mode.ts';
 import { reportHtml } from '../report/html.ts';

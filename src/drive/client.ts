@@ -1,7 +1,7 @@
 /** What a client is to the load thread: prepared ops in, one outcome per reply out. Every client does the same accounting. */
 import type { ServerAddress } from '../servers/server.ts';
 import type { ErrorPrefixes } from './error-prefixes.ts';
-import type { LaneOps } from './lane-ops.ts';
+import type { LaneOps } from './thread/lane-ops.ts';
 
 /** One connection. Sending never throws: trouble reaches the `ClientSink`. */
 export interface LoadClient {

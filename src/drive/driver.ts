@@ -14,15 +14,15 @@ import type { ServerAddress } from '../servers/server.ts';
 import { sendBulk } from './bulk.ts';
 import type { ClientName } from './clients/index.ts';
 import { nowUs } from './clock.ts';
-import { assertClusterCan, sendBulkToCluster, sendToEachNode } from './cluster.ts';
-import type { ClusterCounts } from './cluster-map.ts';
-import type { SharedTimes } from './departures.ts';
-import { calmGarbageCollection, LOAD_HEAP } from './load-thread.ts';
-import { canSplit, type Pacing } from './pacer.ts';
+import { assertClusterCan, sendBulkToCluster, sendToEachNode } from './cluster/cluster.ts';
+import type { ClusterCounts } from './cluster/cluster-map.ts';
 import { encodeCommands } from './resp-command.ts';
-import type { MessageCounts } from './subscribers.ts';
-import { countsOf, tableFor, type WalkTable } from './walks.ts';
-import type { FromWorker, ToWorker, WorkerSetup } from './worker.ts';
+import type { SharedTimes } from './thread/departures.ts';
+import { calmGarbageCollection, LOAD_HEAP } from './thread/load-thread.ts';
+import { canSplit, type Pacing } from './thread/pacer.ts';
+import type { MessageCounts } from './thread/subscribers.ts';
+import { countsOf, tableFor, type WalkTable } from './thread/walks.ts';
+import type { FromWorker, ToWorker, WorkerSetup } from './thread/worker.ts';
 
 /** So far ahead lies a slice's start: each thread has the message by then and waits for the same instant. */
 const START_DELAY_MS = 25;
@@ -351,7 +351,7 @@ export class Driver implements AsyncDisposable {
 
 function startThread(setup: WorkerSetup): LoadThread {
   calmGarbageCollection();
-  const worker = new Worker(new URL(`./worker${extname(import.meta.filename)}`, import.meta.url), {
+  const worker = new Worker(new URL(`./thread/worker${extname(import.meta.filename)}`, import.meta.url), {
     workerData: setup,
     resourceLimits: LOAD_HEAP,
   });

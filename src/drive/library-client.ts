@@ -5,9 +5,9 @@ import { OpStatus } from '../measure/latency-log.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import type { OpenClient } from './client.ts';
 import { nowUs } from './clock.ts';
-import { LaneOps } from './lane-ops.ts';
-import { ReplyOrder } from './reply-order.ts';
 import { decodeCommand } from './resp-command.ts';
+import { LaneOps } from './thread/lane-ops.ts';
+import { ReplyOrder } from './thread/reply-order.ts';
 import { cannotConnect, handshakeOf, oneLine } from './wire.ts';
 
 /** What ioredis and iovalkey have in common, as far as it is used. */

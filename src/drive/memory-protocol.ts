@@ -11,8 +11,8 @@ import {
   type Rehearsal,
 } from '../measure/rehearsal.ts';
 import { keyCount, memorySample } from '../measure/server-memory.ts';
-import { Dataset, type Traffic } from '../plan/dataset.ts';
 import type { Plan } from '../plan/plan.ts';
+import { Dataset, type Traffic } from '../plan/preload/dataset.ts';
 import { isUrl, startServer } from '../servers/index.ts';
 import type { RunningServer, ServerLimits } from '../servers/server.ts';
 import { sendBulk } from './bulk.ts';

@@ -14,15 +14,15 @@ import { assertEmpty } from '../servers/emptiness.ts';
 import { startServer } from '../servers/index.ts';
 import { priorityOf } from '../servers/priority.ts';
 import type { RunningServer, ServerLimits } from '../servers/server.ts';
+import { measureFloor } from './capacity/floor.ts';
 import { type ClientName, clientsOf } from './clients/index.ts';
 import { compareConfiguration } from './configuration.ts';
 import { Driver, type DriverOptions, type SliceRecord } from './driver.ts';
-import { measureFloor } from './floor.ts';
 import { canDefragment, settledSample } from './memory-protocol.ts';
-import { canSplit } from './pacer.ts';
 import { ServerDied } from './server-death.ts';
 import { ServerSampler } from './server-sampler.ts';
 import type { ShardSchedule } from './shard-schedule.ts';
+import { canSplit } from './thread/pacer.ts';
 
 interface Stage {
   /** 0-based. */

@@ -7,15 +7,15 @@ import type { Sidecar } from '../capture/record/sidecar.ts';
 import { readSidecar } from '../capture/record/sidecar-file.ts';
 import { type CaptureSummary, joinSummaries } from '../capture/summary.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
-import type { Existence } from './existence.ts';
-import { Fit, type FitOptions } from './fit.ts';
+import type { Existence } from './fit/existence.ts';
+import { Fit, type FitOptions } from './fit/fit.ts';
+import { disguiseStretch } from './fit/stretch.ts';
+import { type FittedStretch, fitStretches, type StretchSetup, stretchesOf } from './fit/stretches.ts';
+import { type Dataset, existenceOf, summarize } from './fit/summarize.ts';
 import { mergeModels } from './merge.ts';
 import type { Model } from './model.ts';
-import { forcedGlobs, type Overrides } from './overrides.ts';
+import { forcedGlobs, type Overrides } from './overrides/overrides.ts';
 import { sourceOf } from './source.ts';
-import { disguiseStretch } from './stretch.ts';
-import { type FittedStretch, fitStretches, type StretchSetup, stretchesOf } from './stretches.ts';
-import { type Dataset, existenceOf, summarize } from './summarize.ts';
 import { tally } from './tally.ts';
 
 export interface BuildOptions extends CaptureOptions {
@@ -70,12 +70,12 @@ export async function buildModel(names: string | string[], options: BuildOptions
   const built = saved.length > 0 ? await mergeSaved(saved) : await fitCaptures(all, options);
   const after = options.overrides ? await changed(built, options.overrides) : built;
   if (!after.model.overrides) return after;
-  const { overrideCaveats } = await import('./changed-model.ts');
+  const { overrideCaveats } = await import('./overrides/changed-model.ts');
   return { ...after, caveats: [...after.caveats, ...overrideCaveats(after.model)] };
 }
 
 async function changed({ model, captured, ...built }: Built, overrides: Overrides): Promise<Built> {
-  const { applyOverrides, numbersAfter } = await import('./changed-model.ts');
+  const { applyOverrides, numbersAfter } = await import('./overrides/changed-model.ts');
   const after = { ...built, model: applyOverrides(model, overrides) };
   if (!captured) return after;
   const numbers = numbersAfter(model, overrides);

@@ -1,9 +1,9 @@
 /** Two models → how far apart they are, aspect by aspect: synthesized against captured, half against half, month against month. */
-import { divergenceOf } from './clients.ts';
+import { divergenceOf } from './fit/clients.ts';
+import { labelOfOps } from './fit/summarize.ts';
 import type { ValueCounts } from './histogram.ts';
 import type { Family, Model } from './model.ts';
-import { changesWorkload } from './overrides.ts';
-import { labelOfOps } from './summarize.ts';
+import { changesWorkload } from './overrides/overrides.ts';
 import { tally } from './tally.ts';
 
 export interface Difference {

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { Pseudonyms } from '../capture/record/pseudonym.ts';
-import { latin1 } from './roles.ts';
+import { latin1 } from './fit/roles.ts';
 
 const isDigit = (byte: number) => byte >= 0x30 && byte <= 0x39;
 const isAsciiLetter = (byte: number) => (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a;

@@ -1,9 +1,13 @@
 /** Saved models of one workload → one model: of a capture's consecutive parts, of several nodes, of several recorders. */
 import { COMMANDS } from '../capture/commands.ts';
 import { CutoverError } from '../errors.ts';
-import { addAtStart } from './at-start.ts';
-import { CREATES, MAX_STORES } from './fit.ts';
-import { MAX_LITERALS } from './literals.ts';
+import { addAtStart } from './fit/at-start.ts';
+import { CREATES, MAX_STORES } from './fit/fit.ts';
+import { MAX_LITERALS } from './fit/literals.ts';
+import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './fit/scripts.ts';
+import { addListeners, isUnnamed, joinListeners, SUBSCRIPTION_KINDS } from './fit/subscriptions.ts';
+import { CURVES, descending } from './fit/summarize.ts';
+import { beforeEnd, KeyState, POPULARITIES } from './fit/units.ts';
 import { type ClassNumbers, type Mixes, mergeClients, mergeTransitions } from './merge/clients.ts';
 import { accessedKeys, type MergedFamily, mergeFamilies, moveFamily, moveStates } from './merge/families.ts';
 import { type Bridges, consecutiveCurve, overlappingCurve } from './merge/hit-ratios.ts';
@@ -11,11 +15,7 @@ import { type Placement, place } from './merge/placement.ts';
 import { addCounts, mergeRoles } from './merge/roles.ts';
 import type { Family, Model, Role, Script, Shape, Unit, UnitOp } from './model.ts';
 import { rounded } from './rounding.ts';
-import { MAX_EFFECTS, MAX_STRETCH_BYTES, MAX_STRETCH_CALLS } from './scripts.ts';
-import { addListeners, isUnnamed, joinListeners, SUBSCRIPTION_KINDS } from './subscriptions.ts';
-import { CURVES, descending } from './summarize.ts';
 import { intern, tally } from './tally.ts';
-import { beforeEnd, KeyState, POPULARITIES } from './units.ts';
 
 /**
  * One model of all: what one pass over everything would have learnt, within these errors.

@@ -1,7 +1,7 @@
 /** The statistics of a workload: one versioned JSON document that holds no raw key and no value. */
 import { z } from 'zod';
-import { MAX_LITERALS } from './literals.ts';
-import { SUBSCRIPTION_KINDS } from './subscriptions.ts';
+import { MAX_LITERALS } from './fit/literals.ts';
+import { SUBSCRIPTION_KINDS } from './fit/subscriptions.ts';
 import { PLACEHOLDERS } from './template/parts.ts';
 import { TIME_UNITS } from './time-units.ts';
 

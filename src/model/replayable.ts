@@ -1,6 +1,6 @@
 /** Which commands a rehearsal replays, which belong to connection set-up, and which must never be sent. */
 import { COMMANDS } from '../capture/commands.ts';
-import { isSubscription } from './subscriptions.ts';
+import { isSubscription } from './fit/subscriptions.ts';
 
 /** Handshakes and monitoring: done once per connection or by other tools; no part of the mix. */
 const SET_UP = new Set([

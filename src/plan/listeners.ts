@@ -1,7 +1,7 @@
 /** A model → who listens to which channel all the time, and what the reader must know of messages. */
 import type { Caveat } from '../errors.ts';
+import { isUnnamed, SUBSCRIPTION_KINDS } from '../model/fit/subscriptions.ts';
 import type { Model } from '../model/model.ts';
-import { isUnnamed, SUBSCRIPTION_KINDS } from '../model/subscriptions.ts';
 import type { Subscription } from './plan.ts';
 
 /** Subscribers of one channel or pattern: each is a connection to each server. */

@@ -4,10 +4,10 @@ import { open } from 'node:fs/promises';
 import { CutoverError } from '../errors.ts';
 import type { CapturedKeys } from '../model/build.ts';
 import type { Model } from '../model/model.ts';
-import { type Overrides, scaled } from '../model/overrides.ts';
-import { ArgumentDisguise } from './disguise.ts';
-import { capturedRate, ExactWorkload } from './exact.ts';
-import { Synthesis } from './synthesize.ts';
+import { type Overrides, scaled } from '../model/overrides/overrides.ts';
+import { ArgumentDisguise } from './exact/disguise.ts';
+import { capturedRate, ExactWorkload } from './exact/exact.ts';
+import { Synthesis } from './synthesis/synthesize.ts';
 import type { Workload } from './workload.ts';
 
 export const MODES = ['modelled', 'exact', 'irm'] as const;

@@ -1,5 +1,5 @@
 /** What will be sent and when: the same bytes to both arms, as typed arrays that worker threads share. */
-import type { SubscriptionKind } from '../model/subscriptions.ts';
+import type { SubscriptionKind } from '../model/fit/subscriptions.ts';
 
 /** One thing to be recorded apart: a family and a command. Ops point into the plan's list of labels. */
 export interface Label {

@@ -1,8 +1,8 @@
 /** A slice → a cursor over its ops, as the capture's own: what is planned can be modelled like what was captured. */
 import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
 import type { Names } from '../capture/ops.ts';
-import type { FitOp } from '../model/fit.ts';
-import { NumberList } from '../model/shapes.ts';
+import type { FitOp } from '../model/fit/fit.ts';
+import { NumberList } from '../model/fit/shapes.ts';
 import type { Plan, Slice } from './plan.ts';
 
 const ZERO = 0x30;

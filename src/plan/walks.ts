@@ -1,6 +1,7 @@
 /** Calls of SCAN, HSCAN, SSCAN and ZSCAN → which of them are steps of one walk, and where their cursors are to be written. */
+
+import { latin1 } from '../model/fit/roles.ts';
 import type { Role } from '../model/model.ts';
-import { latin1 } from '../model/roles.ts';
 import { intern } from '../model/tally.ts';
 import type { WalkSteps } from './plan.ts';
 import { share } from './resp.ts';

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { ErrorPrefixes } from '../../src/drive/error-prefixes.ts';
-import { LaneOps } from '../../src/drive/lane-ops.ts';
+import { LaneOps } from '../../src/drive/thread/lane-ops.ts';
 import { OpStatus } from '../../src/measure/latency-log.ts';
 import { processProvider } from '../../src/servers/process.ts';
 import type { RunningServer } from '../../src/servers/server.ts';

@@ -1,11 +1,11 @@
 /** Where a server or the generator falls behind: the search, the slices that it asks with, and the server that does nothing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { atRate, keptUp, searchCapacity } from '../../src/drive/capacity.ts';
+import { atRate, keptUp, searchCapacity } from '../../src/drive/capacity/capacity.ts';
+import { measureFloor } from '../../src/drive/capacity/floor.ts';
+import { startNullServer } from '../../src/drive/capacity/null-server.ts';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { Driver } from '../../src/drive/driver.ts';
-import { measureFloor } from '../../src/drive/floor.ts';
-import { startNullServer } from '../../src/drive/null-server.ts';
 import { OpStatus } from '../../src/measure/latency-log.ts';
 import { sliceOf } from '../support/slice.ts';
 

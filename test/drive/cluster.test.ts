@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { clusterCaveats } from '../../src/drive/cluster.ts';
+import { clusterCaveats } from '../../src/drive/cluster/cluster.ts';
 import { Driver } from '../../src/drive/driver.ts';
 import { encodeCommands } from '../../src/drive/resp-command.ts';
 import { commandCalls } from '../../src/measure/server-commands.ts';

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { Driver } from '../../src/drive/driver.ts';
-import type { Pacing } from '../../src/drive/pacer.ts';
+import type { Pacing } from '../../src/drive/thread/pacer.ts';
 import { startFakeServer } from '../support/fake-server.ts';
 import { sliceOf } from '../support/slice.ts';
 

@@ -1,9 +1,9 @@
 /** Which connections the sending half asks again, and when: one that is down costs nothing until it stands. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Departures, type Exit } from '../../src/drive/departures.ts';
-import { opsByConnection } from '../../src/drive/lane-ops.ts';
-import { createLaneTable } from '../../src/drive/lane-table.ts';
+import { Departures, type Exit } from '../../src/drive/thread/departures.ts';
+import { opsByConnection } from '../../src/drive/thread/lane-ops.ts';
+import { createLaneTable } from '../../src/drive/thread/lane-table.ts';
 import { sliceOf } from '../support/slice.ts';
 
 /** Three ops on connection 0, two on connection 1, a millisecond apart; `access` says what connection 0 answers. */

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { Driver, type SliceRecord } from '../../src/drive/driver.ts';
-import type { Pacing } from '../../src/drive/pacer.ts';
+import type { Pacing } from '../../src/drive/thread/pacer.ts';
 import { OpStatus } from '../../src/measure/latency-log.ts';
 import { findBinary } from '../../src/servers/process.ts';
 import { freePorts } from '../support/servers.ts';

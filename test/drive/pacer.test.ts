@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Driver } from '../../src/drive/driver.ts';
-import { canSplit, choosePacing, Pacer } from '../../src/drive/pacer.ts';
+import { canSplit, choosePacing, Pacer } from '../../src/drive/thread/pacer.ts';
 import { startServer } from '../../src/servers/index.ts';
 import { makeRealtime, priorityOf, realtimeRefusal } from '../../src/servers/priority.ts';
 import { sliceOf } from '../support/slice.ts';

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
 import { Driver } from '../../src/drive/driver.ts';
-import { Subscribers } from '../../src/drive/subscribers.ts';
+import { Subscribers } from '../../src/drive/thread/subscribers.ts';
 import type { Subscription } from '../../src/plan/plan.ts';
 import { startServer } from '../../src/servers/index.ts';
 import { processProvider } from '../../src/servers/process.ts';

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { Driver } from '../../src/drive/driver.ts';
 import { buildModel } from '../../src/model/build.ts';
-import { divergenceOf } from '../../src/model/clients.ts';
+import { divergenceOf } from '../../src/model/fit/clients.ts';
 import type { Model } from '../../src/model/model.ts';
 import { treatmentOf } from '../../src/model/replayable.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { startServer } from '../../src/servers/index.ts';
 import type { RunningServer } from '../../src/servers/server.ts';
 

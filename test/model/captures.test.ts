@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Capture } from '../../src/capture/read.ts';
 import { buildModel } from '../../src/model/build.ts';
+import { describe } from '../../src/model/fit/shapes.ts';
 import { treatmentOf } from '../../src/model/replayable.ts';
-import { describe } from '../../src/model/shapes.ts';
 
 const folder = join(import.meta.dirname, '../../captures');
 

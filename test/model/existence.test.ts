@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Capture } from '../../src/capture/read.ts';
-import { Existed } from '../../src/model/existence.ts';
-import { Fit } from '../../src/model/fit.ts';
-import { existenceOf } from '../../src/model/summarize.ts';
+import { Existed } from '../../src/model/fit/existence.ts';
+import { Fit } from '../../src/model/fit/fit.ts';
+import { existenceOf } from '../../src/model/fit/summarize.ts';
 import { temporaryFile } from '../support/capture.ts';
 import { monitorLine, sequence } from '../support/workload.ts';
 

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
+import { zipfExponent } from '../../src/model/fit/popularity.ts';
+import { MAX_SCRIPTS } from '../../src/model/fit/scripts.ts';
 import { mergeModels } from '../../src/model/merge.ts';
-import { zipfExponent } from '../../src/model/popularity.ts';
 import { mulberry32 } from '../../src/model/random.ts';
-import { MAX_SCRIPTS } from '../../src/model/scripts.ts';
 import { temporaryFile } from '../support/capture.ts';
 import { builtFrom, type Line, modelOf, sequence, zipfRanks } from '../support/workload.ts';
 

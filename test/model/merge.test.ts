@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CutoverError } from '../../src/errors.ts';
 import { buildModel } from '../../src/model/build.ts';
-import { applyOverrides } from '../../src/model/changed-model.ts';
-import { Fit } from '../../src/model/fit.ts';
+import { Fit } from '../../src/model/fit/fit.ts';
+import { summarize } from '../../src/model/fit/summarize.ts';
 import { mergeModels } from '../../src/model/merge.ts';
 import type { Model } from '../../src/model/model.ts';
-import { summarize } from '../../src/model/summarize.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { applyOverrides } from '../../src/model/overrides/changed-model.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { temporaryFile } from '../support/capture.ts';
 import { type Line, modelOf, sequence } from '../support/workload.ts';
 

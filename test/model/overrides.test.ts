@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CutoverError } from '../../src/errors.ts';
-import { applyOverrides, overrideCaveats } from '../../src/model/changed-model.ts';
 import { compareModels } from '../../src/model/difference.ts';
 import { type Model, modelSchema } from '../../src/model/model.ts';
-import { forcedGlobs } from '../../src/model/overrides.ts';
-import { parseOverrides } from '../../src/model/overrides-file.ts';
+import { applyOverrides, overrideCaveats } from '../../src/model/overrides/changed-model.ts';
+import { forcedGlobs } from '../../src/model/overrides/overrides.ts';
+import { parseOverrides } from '../../src/model/overrides/overrides-file.ts';
 import { type Line, modelOf, sequence } from '../support/workload.ts';
 
 const HEAD = 'apiVersion: cutover/overrides@1\nfamilies:\n';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { PairCounts, PairTable } from '../../src/model/pair-table.ts';
+import { PairCounts, PairTable } from '../../src/model/fit/pair-table.ts';
 
 const half = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.integer());
 

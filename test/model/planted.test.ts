@@ -1,14 +1,14 @@
 /** What was planted in a generated capture is found in its model, and again in what is synthesized from it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { zipfExponent } from '../../src/model/fit/popularity.ts';
 import type { ValueCounts } from '../../src/model/histogram.ts';
 import type { Family, Model } from '../../src/model/model.ts';
-import { zipfExponent } from '../../src/model/popularity.ts';
 import { mulberry32 } from '../../src/model/random.ts';
-import { remodel } from '../../src/plan/fidelity.ts';
+import { remodel } from '../../src/plan/fidelity/fidelity.ts';
 import { readCommand } from '../../src/plan/planned-ops.ts';
 import { Sampler } from '../../src/plan/random.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { type Line, modelOf, zipfRanks } from '../support/workload.ts';
 
 const START_US = 1_700_000_000e6;

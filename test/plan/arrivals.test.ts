@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mulberry32 } from '../../src/model/random.ts';
-import { ArrivalProcess } from '../../src/plan/arrivals.ts';
+import { ArrivalProcess } from '../../src/plan/synthesis/arrivals.ts';
 
 test('a bin has its arrivals though the process is silent for longer than that', () => {
   // A burst a day, of which the rate curve knows better.

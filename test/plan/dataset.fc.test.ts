@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Contents, creation } from '../../src/plan/contents.ts';
-import { Dataset, type Traffic } from '../../src/plan/dataset.ts';
 import type { Preload } from '../../src/plan/plan.ts';
 import { readCommand } from '../../src/plan/planned-ops.ts';
+import { type Contents, creation } from '../../src/plan/preload/contents.ts';
+import { Dataset, type Traffic } from '../../src/plan/preload/dataset.ts';
 import { Sampler, stream } from '../../src/plan/random.ts';
 import { RespWriter } from '../../src/plan/resp.ts';
 

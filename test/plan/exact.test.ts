@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { writeSidecar } from '../../src/capture/record/sidecar-file.ts';
 import { buildModel } from '../../src/model/build.ts';
-import { ExactWorkload } from '../../src/plan/exact.ts';
+import { ExactWorkload } from '../../src/plan/exact/exact.ts';
 import { monitorLines } from '../../src/plan/monitor-log.ts';
 import { OpFlag } from '../../src/plan/plan.ts';
 import { temporaryFile } from '../support/capture.ts';

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { buildHalves, buildModel } from '../../src/model/build.ts';
-import { fidelityOf } from '../../src/plan/fidelity.ts';
-import { fidelityApart } from '../../src/plan/fidelity-apart.ts';
+import { fidelityOf } from '../../src/plan/fidelity/fidelity.ts';
+import { fidelityApart } from '../../src/plan/fidelity/fidelity-apart.ts';
 
 test('threads of their own say what one thread says', async () => {
   const capture = join(import.meta.dirname, '../../captures/mixed.monitor.gz');

@@ -1,7 +1,7 @@
 /** Memory is given back when there is much of it to give. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { collectGarbage } from '../../src/plan/garbage.ts';
+import { collectGarbage } from '../../src/plan/fidelity/garbage.ts';
 
 test('a heap that holds much garbage becomes smaller', () => {
   let held: object[] = Array.from({ length: 1_000_000 }, (_, i) => ({ i }));

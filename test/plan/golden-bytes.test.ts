@@ -5,8 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { buildModel } from '../../src/model/build.ts';
-import { fidelityOf } from '../../src/plan/fidelity.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { fidelityOf } from '../../src/plan/fidelity/fidelity.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 
 /**
  * Preload, connections and two seconds of the first round, from the same seed. A hash changes when synthesis does: say so

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { Driver } from '../../src/drive/driver.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { startServer } from '../../src/servers/index.ts';
 import { type Line, modelOf } from '../support/workload.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mulberry32 } from '../../src/model/random.ts';
 import { readCommand } from '../../src/plan/planned-ops.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { type Line, modelOf } from '../support/workload.ts';
 
 const START_US = 1_700_000_000e6;

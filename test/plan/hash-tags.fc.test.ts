@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ArgumentDisguise } from '../../src/plan/disguise.ts';
-import { keyMakers } from '../../src/plan/keys.ts';
+import { ArgumentDisguise } from '../../src/plan/exact/disguise.ts';
 import { hashTag, keySlot, routeOps } from '../../src/plan/slots.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { keyMakers } from '../../src/plan/synthesis/keys.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { type Line, modelOf } from '../support/workload.ts';
 
 const braces = [0x7b, 0x7d];

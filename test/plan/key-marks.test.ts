@@ -1,7 +1,7 @@
 /** Marks on keys do not grow with a workload's length. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeyMarks } from '../../src/plan/key-marks.ts';
+import { KeyMarks } from '../../src/plan/synthesis/key-marks.ts';
 
 test('marks of keys that never come again are forgotten, others are not', () => {
   const keys = 1000;

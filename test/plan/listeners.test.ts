@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildModel } from '../../src/model/build.ts';
+import { SubscriptionFollower } from '../../src/model/fit/subscriptions.ts';
 import { mergeModels } from '../../src/model/merge.ts';
 import { type Model, modelSchema } from '../../src/model/model.ts';
-import { SubscriptionFollower } from '../../src/model/subscriptions.ts';
-import { ArgumentDisguise } from '../../src/plan/disguise.ts';
-import { ExactWorkload } from '../../src/plan/exact.ts';
+import { ArgumentDisguise } from '../../src/plan/exact/disguise.ts';
+import { ExactWorkload } from '../../src/plan/exact/exact.ts';
 import type { Slice } from '../../src/plan/plan.ts';
 import { readCommand } from '../../src/plan/planned-ops.ts';
 import { ShardedWorkload } from '../../src/plan/shard.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { temporaryFile } from '../support/capture.ts';
 import { type Line, modelOf, monitorLine } from '../support/workload.ts';
 

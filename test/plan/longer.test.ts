@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { buildModel } from '../../src/model/build.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { lookupsOf } from '../support/lookups.ts';
 
 test('sessions are found as often in the tenth time over as in the first', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { mulberry32 } from '../../src/model/random.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { Lookups, lookupsOf } from '../support/lookups.ts';
 import { type Line, modelOf, zipfRanks } from '../support/workload.ts';
 

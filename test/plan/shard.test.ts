@@ -6,7 +6,7 @@ import { buildModel } from '../../src/model/build.ts';
 import { openWorkload } from '../../src/plan/mode.ts';
 import type { Slice } from '../../src/plan/plan.ts';
 import { digestOf, parseShard, ShardedWorkload, shardFromEnvironment } from '../../src/plan/shard.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 
 const capture = join(import.meta.dirname, '../../captures/queue.monitor.gz');
 const { model, captured } = await buildModel(capture, { keepKeys: true });

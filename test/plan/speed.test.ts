@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { buildModel } from '../../src/model/build.ts';
-import { fidelityCaveats } from '../../src/plan/fidelity.ts';
+import { fidelityCaveats } from '../../src/plan/fidelity/fidelity.ts';
 import { isWholeCapture } from '../../src/plan/length.ts';
 import { capturedRateOf, openWorkload } from '../../src/plan/mode.ts';
 

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildModel } from '../../src/model/build.ts';
-import { ExactWorkload } from '../../src/plan/exact.ts';
+import { ExactWorkload } from '../../src/plan/exact/exact.ts';
 import { OpFlag, type Slice } from '../../src/plan/plan.ts';
 import { readCommand } from '../../src/plan/planned-ops.ts';
 import { ShardedWorkload } from '../../src/plan/shard.ts';
-import { Synthesis } from '../../src/plan/synthesize.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { continues, UNKNOWN_CURSOR } from '../../src/plan/walks.ts';
 import type { Workload } from '../../src/plan/workload.ts';
 import { temporaryFile } from '../support/capture.ts';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { Pacer } from '../../src/drive/pacer.ts';
+import { Pacer } from '../../src/drive/thread/pacer.ts';
 import { LatencyHistogram } from '../../src/measure/histogram.ts';
 import { findThreadId } from '../../src/measure/thread.ts';
 import { makeRealtime, type Priority } from '../../src/servers/priority.ts';

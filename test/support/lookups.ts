@@ -1,6 +1,6 @@
 /** A synthesized workload → hits and misses on a server that has nothing but strings, hashes and expiries. */
 import { readCommand } from '../../src/plan/planned-ops.ts';
-import type { Synthesis } from '../../src/plan/synthesize.ts';
+import type { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 
 const words = (bytes: Uint8Array, start: number) =>
   readCommand(bytes, start).map((word) => Buffer.from(word).toString());

@@ -3,10 +3,10 @@ import { messageOf } from '../../errors.ts';
 import { OpStatus } from '../../measure/latency-log.ts';
 import { ANY_SLOT, type Routes, routeOps } from '../../plan/slots.ts';
 import type { LoadClient, OpenClient } from '../client.ts';
-import { ClusterMap } from '../cluster-map.ts';
-import { LaneOps } from '../lane-ops.ts';
+import { ClusterMap } from '../cluster/cluster-map.ts';
 import type { ReplySkipper } from '../reply-skipper.ts';
 import { encodeCommands } from '../resp-command.ts';
+import { LaneOps } from '../thread/lane-ops.ts';
 import { cannotConnect, Wire } from '../wire.ts';
 
 const ASKING = encodeCommands([['ASKING']]);

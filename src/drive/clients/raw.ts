@@ -1,8 +1,8 @@
 /** The default client: RESP bytes out as they are, replies skipped, nothing allocated per reply. */
 import { OpStatus } from '../../measure/latency-log.ts';
 import type { OpenClient } from '../client.ts';
-import { LaneOps } from '../lane-ops.ts';
-import { ReplyOrder } from '../reply-order.ts';
+import { LaneOps } from '../thread/lane-ops.ts';
+import { ReplyOrder } from '../thread/reply-order.ts';
 import { Wire } from '../wire.ts';
 
 export const openRaw: OpenClient = async (address, db, prefixes, sink) => {

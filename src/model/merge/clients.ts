@@ -1,8 +1,8 @@
 /** Streams and classes of connections of two models → those of both. */
-import { joinCurves, joinRecorded } from '../arrivals.ts';
-import { divergenceOf, MAX_CLASSES, SAME_HABIT } from '../clients.ts';
+import { joinCurves, joinRecorded } from '../fit/arrivals.ts';
+import { divergenceOf, MAX_CLASSES, SAME_HABIT } from '../fit/clients.ts';
+import { MIN_BITS, mutualInformation } from '../fit/summarize.ts';
 import type { Model } from '../model.ts';
-import { MIN_BITS, mutualInformation } from '../summarize.ts';
 import { intern, tally } from '../tally.ts';
 import type { Placement } from './placement.ts';
 

@@ -1,11 +1,12 @@
 /** A family in two models → the family of both: keys that both have become one key with the requests of both. */
+
+import { zipfExponent } from '../fit/popularity.ts';
+import { ascending, BIRTH_BINS, descending, seeded } from '../fit/summarize.ts';
+import { beforeEnd, KeyState, POPULARITIES } from '../fit/units.ts';
 import { type ValueCounts, ValueHistogram } from '../histogram.ts';
 import type { Family } from '../model.ts';
-import { zipfExponent } from '../popularity.ts';
 import { rounded } from '../rounding.ts';
-import { ascending, BIRTH_BINS, descending, seeded } from '../summarize.ts';
 import { intern, tally } from '../tally.ts';
-import { beforeEnd, KeyState, POPULARITIES } from '../units.ts';
 import { type Bridges, consecutiveCurve, overlappingCurve } from './hit-ratios.ts';
 import type { Placement } from './placement.ts';
 import { addCounts, distinctOfBoth } from './roles.ts';

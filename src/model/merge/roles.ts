@@ -1,8 +1,9 @@
 /** What two models saw at one argument position of a shape → the role of both. */
+
+import { MAX_LITERALS } from '../fit/literals.ts';
+import { ascending, descending } from '../fit/summarize.ts';
 import { type ValueCounts, ValueHistogram } from '../histogram.ts';
-import { MAX_LITERALS } from '../literals.ts';
 import type { Role } from '../model.ts';
-import { ascending, descending } from '../summarize.ts';
 import { tally } from '../tally.ts';
 
 /** Values of both. Exact while they are few; within 1 % of each value beyond. */

@@ -1,8 +1,9 @@
 /** One family in two models → which keys they share: exact for a few hundred keys, estimated from a sample of more. */
+
+import { MAX_SAMPLE } from '../fit/summarize.ts';
+import { POPULARITIES } from '../fit/units.ts';
 import type { ValueCounts } from '../histogram.ts';
 import type { Family } from '../model.ts';
-import { MAX_SAMPLE } from '../summarize.ts';
-import { POPULARITIES } from '../units.ts';
 import type { Placement } from './placement.ts';
 
 type SampledKey = Family['sample']['keys'][number];

@@ -4,7 +4,7 @@ import { busiestFamilies } from '../../model/busiest.ts';
 import type { Difference } from '../../model/difference.ts';
 import { quantileOf } from '../../model/histogram.ts';
 import type { Model } from '../../model/model.ts';
-import type { FidelityRow } from '../../plan/fidelity.ts';
+import type { FidelityRow } from '../../plan/fidelity/fidelity.ts';
 import { printable } from '../../printable.ts';
 
 const SHOWN = 12;

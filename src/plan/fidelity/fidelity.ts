@@ -1,0 +1,161 @@
+/** How faithful a synthesized workload is: it is modelled in its turn, and the two models are compared. */
+import { Names } from '../../capture/ops.ts';
+import type { Caveat } from '../../errors.ts';
+import { compareModels, type Difference } from '../../model/difference.ts';
+import { divergenceOf } from '../../model/fit/clients.ts';
+import { Fit } from '../../model/fit/fit.ts';
+import { summarize } from '../../model/fit/summarize.ts';
+import type { Model } from '../../model/model.ts';
+import { treatmentOf } from '../../model/replayable.ts';
+import { tally } from '../../model/tally.ts';
+import { plannedOps } from '../planned-ops.ts';
+import { isSameSpeed } from '../speed.ts';
+import { Synthesis, type SynthesisOptions } from '../synthesis/synthesize.ts';
+
+export interface FidelityRow extends Difference {
+  /** The same difference between the capture's first and second half: no copy can be asked to be closer. */
+  noise: number | undefined;
+  /** The same difference with independent draws of keys and commands: what a benchmark would do. */
+  naive: number | undefined;
+  outcome: 'ok' | 'missed' | 'unknown';
+}
+
+/** As much is synthesized as was captured, but not more than this. */
+const MAX_OPS = 1 << 18;
+/** Made and modelled at a time, so that memory does not grow with the capture. */
+const WINDOW_OPS = 1000;
+/** What a part of a long workload cannot show: how its keys come again. */
+const NEEDS_ALL = new Set(['locality', 'popularity']);
+
+/** The scorecard of a model; `halves`: models of the capture's first and second half, where they can be had. */
+export function fidelityOf(
+  model: Model,
+  halves?: [Model, Model],
+  options: Partial<SynthesisOptions> = {},
+): FidelityRow[] {
+  return scorecardOf(model, halves && compareModels(...halves), {
+    own: distancesOf(model, options),
+    naive: distancesOf(model, { ...options, independent: true }),
+  });
+}
+
+/** How far a workload that was synthesized from a model is from it. */
+export function distancesOf(model: Model, options: Partial<SynthesisOptions>): Difference[] {
+  return compareModels(model, remodel(model, options));
+}
+
+/** `noise`: how far the capture's halves are apart; `own` and `naive`: how far what was synthesized, in either way, is from the model. */
+export function scorecardOf(
+  model: Model,
+  noise: Difference[] | undefined,
+  { own, naive }: Record<'own' | 'naive', Difference[]>,
+): FidelityRow[] {
+  const whole = secondsOf(model, Synthesis.capturedRate(model)) >= model.source.spanSeconds;
+  return own.map((row, i): FidelityRow => {
+    const self = noise?.[i]?.value;
+    const unknown = row.value === undefined || (!whole && NEEDS_ALL.has(row.aspect));
+    if (unknown) return { ...row, value: undefined, noise: self, naive: undefined, outcome: 'unknown' };
+    const outcome = row.value! <= Math.max(row.target, row.chance, self ?? 0) ? 'ok' : 'missed';
+    return { ...row, noise: self, naive: naive[i]?.value, outcome };
+  });
+}
+
+const secondsOf = ({ source }: Model, rate: number) => Math.min(source.spanSeconds, MAX_OPS / rate) || 1;
+
+/** The model of a workload that was synthesized from a model. */
+export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): Model {
+  const synthesis = new Synthesis(model, {
+    ...{ seed: 'fidelity', epochSeconds: Math.floor(model.source.first), sameNames: true },
+    ...options,
+  });
+  const { first } = model.source;
+  const seconds = secondsOf(model, synthesis.plan.rate);
+  const windowSeconds = WINDOW_OPS / synthesis.plan.rate;
+  const bodies = model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1')));
+  // What needs more memory than this is of no use in a part, see `NEEDS_ALL`.
+  const fit = new Fit({ bodies, parts: seconds < model.source.spanSeconds ? 2 : 1 });
+  const names = new Names();
+  for (let from = 0; from < seconds; from += windowSeconds) {
+    const slice = synthesis.slice(0, from, Math.min(windowSeconds, seconds - from));
+    const startUs = Math.floor(first) * 1e6 + Math.round(from * 1e6);
+    for (const op of plannedOps(synthesis.plan, slice, startUs, names)) fit.add(op);
+  }
+  fit.end();
+  return summarize(fit, { ...model.source, last: first + seconds, spanSeconds: seconds });
+}
+
+const MEMORY_METRIC = 'used_memory per key at first, relative';
+
+/**
+ * Missed targets, as the reader of a verdict must know them. Of what was replayed, `speed` is in captured rates, and
+ * `whole` says whether it was what the capture shows, not another part of such a workload.
+ */
+export function fidelityCaveats(
+  rows: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
+  { id = 'fidelity-missed', speed = 1, whole = true }: { id?: string; speed?: number; whole?: boolean } = {},
+): Caveat[] {
+  const missed = rows;
+  if (missed.length === 0) return [];
+  const list = missed.map(
+    ({ aspect, metric, value, target }) => `${aspect}: ${metric} ${value!.toFixed(3)} (target ${target})`,
+  );
+  const reasons = [
+    ...(isSameSpeed(speed) ? [] : ['the rate: expiries and delays last as long as they did']),
+    ...(whole
+      ? []
+      : [
+          'that slices were of another part of the workload than the capture: caches that fill are hit more often later',
+        ]),
+  ];
+  return [
+    {
+      id,
+      message: isSameSpeed(speed)
+        ? `The synthesized workload differs from the captured one by more than it should: ${list.join('; ')}.`
+        : `At ${speed.toPrecision(2)} times its rate the workload differs from the captured one by more than it should at its own: ${list.join('; ')}.`,
+      advice: missed.every(({ metric }) => metric === MEMORY_METRIC)
+        ? 'Capture with a larger --sample where memory decides, or read it as that of other keys.'
+        : reasons.length > 0
+          ? `Part of it is ${reasons.join('; and ')}. Rehearse at --rate 1x with a short warm-up, and slices as long as the capture in all, to tell that from what the model gets wrong.`
+          : 'Rehearse with --mode exact as well, or capture for longer; cutover model CAPTURE shows the whole scorecard.',
+      numbers: Object.fromEntries(missed.map(({ aspect, metric, value }) => [`${aspect}: ${metric}`, value!])),
+    },
+  ];
+}
+
+/** What a server did in a rehearsal: calls by command, scripts' own included, and its lookups. */
+export interface Done {
+  commands: Record<string, number>;
+  hits: number;
+  misses: number;
+  /** EXECs that ran, and that a watched key stopped. */
+  committed: number;
+  aborted: number;
+  /** Bytes that each key took when the round began; undefined where nobody looked, or for another server than the captured one. */
+  bytesPerKey?: number | undefined;
+}
+
+/** The outcome of a rehearsal beside what the capture says that its own server did. */
+export function outcomeOf(model: Model, { commands, hits, misses, committed, aborted, bytesPerKey }: Done) {
+  const captured = new Map(Object.entries(model.commands).map(([name, { count }]) => [name, count]));
+  for (const [name, n] of Object.entries(model.scriptCommands)) tally(captured, name, n);
+  for (const name of captured.keys()) if (treatmentOf(name) !== 'replay') captured.delete(name);
+  const done = new Map(Object.entries(commands).filter(([name]) => captured.has(name)));
+  const { lookups, transactions } = model;
+  const rows = [{ metric: 'commands executed (JS)', value: divergenceOf(done, captured), target: 0.02 }];
+  const share = (metric: string, target: number, now: [number, number], before: [number, number]) => {
+    const [a, b] = [now, before].map(([part, rest]) => part / Math.max(1, part + rest)) as [number, number];
+    if (now[0] + now[1] > 0) rows.push({ metric, value: Math.abs(a - b), target });
+  };
+  if (lookups) share('hit ratio', 0.01, [hits, misses], [lookups.hits, lookups.misses]);
+  // A capture shows no replies, and nothing between the MULTI and the EXEC of a transaction that did not run.
+  const ended: [number, number] = [transactions.empty, transactions.committed];
+  if (model.commands.watch) share('transactions aborted', 0.05, [aborted, committed], ended);
+  const keys = model.keysAtStart?.reduce((sum, [, n]) => sum + n, 0) ?? 0;
+  // Without a sample nobody claims to know what keys hold.
+  if (bytesPerKey !== undefined && model.usedBytesAtStart && model.sampledAtStart && keys > 0) {
+    const before = model.usedBytesAtStart / keys;
+    rows.push({ metric: MEMORY_METRIC, value: Math.abs(bytesPerKey / before - 1), target: 0.05 });
+  }
+  return rows.map((row) => ({ aspect: 'outcome', ...row }));
+}
