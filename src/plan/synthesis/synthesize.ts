@@ -56,6 +56,17 @@ const TURNAROUND_US = 30;
 /** Tries to find a unit that likes to follow the one before on its connection. */
 const FOLLOW_TRIES = 8;
 
+/** What to choose from, and how. */
+interface Choice {
+  alias: Alias;
+  units: number[];
+  /** What makes each unit likelier after some label, and the most of that, but no less than 1; made when asked for. */
+  lifts: Map<Lift, { of: Float64Array; most: number }>;
+}
+
+/** By label, how much likelier its units are behind some other label. */
+type Lift = Map<string, number>;
+
 /** Units of one class whose first key is of one family. */
 interface Group {
   /** Family; -1 for script calls, -2 for units without a key. */
@@ -63,7 +74,7 @@ interface Group {
   count: number;
   units: number[];
   /** By state × 32 + popularity of the first key; made when asked for. */
-  choices: Map<number, { alias: Alias; units: number[] }>;
+  choices: Map<number, Choice>;
   /** How often its units' first keys are in each state, by `KeyState`; those that fill what others asked for apart. */
   states: Float64Array;
   /** Share of its units that do. */
@@ -79,7 +90,7 @@ interface CompiledClass {
   groups: Group[];
   alias: Alias;
   /** By label of the unit before: which group comes next, and how much more often than usual each label does. */
-  after: Map<string, { alias: Alias; lift: Map<string, number> }>;
+  after: Map<string, { alias: Alias; lift: Lift }>;
 }
 
 /** What an op does to one of its keys. */
@@ -413,6 +424,8 @@ class Round {
   /** Classes of each stream. */
   private readonly classesOf: { classes: number[]; alias: Alias }[];
   private readonly effects: (Alias | undefined)[];
+  /** By unit: its calls that make or remove its first key. */
+  private readonly firstChanges: CompiledShape[][];
   /** By connection: label of its last unit. */
   private readonly lastLabel: string[] = [];
   /** By connection: when the next unit may begin. A client does one thing after the other. */
@@ -475,6 +488,7 @@ class Round {
     this.effects = this.model.scripts.map((script) =>
       script.effects.length > 0 ? new Alias(script.effects.map((e) => e.count)) : undefined,
     );
+    this.firstChanges = this.model.units.map(({ ops }) => changesFirst(this.shapes, ops));
     this.removed = this.model.families.map(({ keys }) => new KeyMarks(keys));
     this.ended = this.model.families.map(({ keys }) => new KeyMarks(keys));
     this.asked = this.model.families.map(({ keys }) => new KeyMarks(keys));
@@ -701,19 +715,27 @@ class Round {
   }
 
   /** A unit of the group that such a key, and the unit before on the connection, make likely. */
-  private choose(group: Group, keyState: number, lift: Map<string, number> | undefined): number {
-    const choice = intern(group.choices, keyState, () => this.choiceOf(group, keyState));
-    let unit = choice.units[choice.alias.draw(this.random)]!;
-    if (!lift || choice.units.length === 1) return unit;
-    const most = Math.max(1, ...choice.units.map((u) => lift.get(this.unitLabels[u]!) ?? 0));
+  private choose(group: Group, keyState: number, lift: Lift | undefined): number {
+    const choice = group.choices.get(keyState) ?? this.choiceOf(group, keyState);
+    const { units, alias } = choice;
+    let at = alias.draw(this.random);
+    if (!lift || units.length === 1) return units[at]!;
+    const { of, most } = choice.lifts.get(lift) ?? this.liftsOf(choice, lift);
     for (let i = 0; i < FOLLOW_TRIES; i++) {
-      if (this.random() * most < (lift.get(this.unitLabels[unit]!) ?? 0)) return unit;
-      unit = choice.units[choice.alias.draw(this.random)]!;
+      if (this.random() * most < of[at]!) break;
+      at = alias.draw(this.random);
     }
-    return unit;
+    return units[at]!;
   }
 
-  private choiceOf(group: Group, keyState: number): { alias: Alias; units: number[] } {
+  private liftsOf({ units, lifts }: Choice, lift: Lift): { of: Float64Array; most: number } {
+    const of = Float64Array.from(units, (unit) => lift.get(this.unitLabels[unit]!) ?? 0);
+    const known = { of, most: of.reduce((most, one) => Math.max(most, one), 1) };
+    lifts.set(lift, known);
+    return known;
+  }
+
+  private choiceOf(group: Group, keyState: number): Choice {
     const { units } = this.model;
     const state = Math.floor(keyState / POPULARITIES);
     const weigh = (takes: (at: number) => boolean) =>
@@ -744,7 +766,9 @@ class Round {
       [smoothed(like!, inState!), ...others].find((all) => all.some((weight) => weight > 0)) ??
       group.units.map((u) => units[u]!.count);
     const likely = group.units.filter((_, i) => weights[i]! > 0);
-    return { units: likely, alias: new Alias(weights.filter((w) => w > 0)) };
+    const choice = { units: likely, alias: new Alias(weights.filter((w) => w > 0)), lifts: new Map() };
+    group.choices.set(keyState, choice);
+    return choice;
   }
 
   /** Without the units that would remove a key which is still asked for, where the capture shows none that makes it again. */
@@ -754,19 +778,16 @@ class Round {
   }
 
   private makesAgain(unit: number): boolean {
-    const { ops, keyStates } = this.model.units[unit]!;
-    return (
-      keyStates.some(([at]) => isGone(Math.floor(at / POPULARITIES))) &&
-      changesFirst(this.shapes, ops).some(({ makes }) => makes)
-    );
+    const { keyStates } = this.model.units[unit]!;
+    return keyStates.some(([at]) => isGone(Math.floor(at / POPULARITIES))) && this.makesFirst(unit);
   }
 
   private makesFirst(unit: number): boolean {
-    return changesFirst(this.shapes, this.model.units[unit]!.ops).some(({ makes }) => makes);
+    return this.firstChanges[unit]!.some(({ makes }) => makes);
   }
 
   private leavesRemoved(unit: number): boolean {
-    return changesFirst(this.shapes, this.model.units[unit]!.ops).at(-1)?.removes === true;
+    return this.firstChanges[unit]!.at(-1)?.removes === true;
   }
 
   private writeUnit(
