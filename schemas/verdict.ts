@@ -77,7 +77,7 @@ const memory = z.strictObject({
   phase: z.string(),
   ...{ rssBytes: z.number(), usedBytes: z.number(), allocatedBytes: z.number() },
   ...{ activeBytes: z.number(), residentBytes: z.number() },
-  ...{ memFragmentationRatio: z.number(), allocatorFragRatio: z.number(), rssPerLogicalByte: z.number() },
+  ...{ memFragmentationRatio: z.number(), allocatorFragRatio: z.number(), rssPerLogicalByte: z.number().optional() },
   ...{ datasetBytes: z.number().optional(), overheadBytes: z.number().optional(), scriptBytes: z.number().optional() },
   ...{ clientBytes: z.number().optional(), replicationBytes: z.number().optional() },
 } satisfies FieldsOf<MemoryFigures>);

@@ -252,12 +252,12 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
   rehearsal.outcome = {} as NonNullable<Rehearsal['outcome']>;
   const speed = rate / capturedRate;
   const isWhole = isWholeCapture(model, [warmupSeconds * speed, (warmupSeconds + slicePairs * sliceSeconds) * speed]);
-  for (const arm of ARMS) {
+  const missed = ARMS.flatMap((arm) => {
     const rows = outcomeOf(model, { ...doneBy(rehearsal, arm), bytesPerKey: bytesPerKey(rehearsal, arm, model) });
-    rehearsal.outcome[arm] = rows;
-    const missed = rows.filter(({ value, target }) => value > target);
-    rehearsal.caveats.push(...fidelityCaveats(missed, { id: `outcome-missed-${arm}`, speed, whole: isWhole }));
-  }
+    rehearsal.outcome![arm] = rows;
+    return rows.filter(({ value, target }) => value > target).map((row) => ({ ...row, aspect: arm }));
+  });
+  rehearsal.caveats.push(...fidelityCaveats(missed, { id: 'outcome-missed', speed, whole: isWhole }));
   if (shard) shard.document.clockOffsetMs = shard.schedule.clockOffsetMs;
   rehearsal.caveats.push(...clusterCaveats(slicesOf(rehearsal)), ...(shard?.workload.sliceCaveats() ?? []));
   rehearsal.caveats.push(...(shard?.schedule.caveats() ?? []));

@@ -112,9 +112,13 @@ function memoryFigures(rounds: Round[], arm: Arm): MemoryFigures | undefined {
     residentBytes: mean(({ residentBytes }) => residentBytes),
     memFragmentationRatio: mean(({ memFragmentationRatio }) => memFragmentationRatio),
     allocatorFragRatio: mean(({ allocatorFragRatio }) => allocatorFragRatio),
-    rssPerLogicalByte: mean(
-      ({ rssBytes, logicalBytes }, k) =>
-        (rssBytes - (rounds[k]!.arms[arm].memory.start?.rssBytes ?? 0)) / Math.max(1, logicalBytes),
-    ),
+    ...(samples.every(({ logicalBytes }) => logicalBytes > 0)
+      ? {
+          rssPerLogicalByte: mean(
+            ({ rssBytes, logicalBytes }, k) =>
+              (rssBytes - (rounds[k]!.arms[arm].memory.start?.rssBytes ?? 0)) / logicalBytes,
+          ),
+        }
+      : {}),
   };
 }

@@ -65,7 +65,11 @@ export interface Spectrum {
 }
 
 /** Means over rounds, at the last phase that was sampled. */
-export type MemoryFigures = Omit<MemorySample, 'logicalBytes'> & { phase: string; rssPerLogicalByte: number };
+export type MemoryFigures = Omit<MemorySample, 'logicalBytes'> & {
+  phase: string;
+  /** Undefined where nothing was preloaded. */
+  rssPerLogicalByte?: number;
+};
 
 export interface Judgement {
   schema: 'cutover/verdict@1';

@@ -175,7 +175,10 @@ function memoryLines({ memory: { baseline, candidate } }: Judgement, colour: Col
   const both = [baseline, candidate];
   const rows = [
     ['RSS', ...both.map(({ rssBytes }) => bytes(rssBytes))],
-    ['RSS growth per preloaded byte', ...both.map(({ rssPerLogicalByte }) => digits(rssPerLogicalByte))],
+    [
+      'RSS growth per preloaded byte',
+      ...both.map(({ rssPerLogicalByte: growth }) => (growth === undefined ? '-' : digits(growth))),
+    ],
     [
       'active/allocated, fragmentation',
       ...both.map(({ activeBytes, allocatedBytes }) => ratio(activeBytes, allocatedBytes)),

@@ -174,6 +174,8 @@ test('memory: a dataset that RSS does not show, and samples that are missing, ar
   assert.equal(ruleOf(judged(flat), 'memory.rss_per_logical_byte.end').rounds, 4);
   for (const { arms } of flat.rehearsal.rounds) delete arms.baseline.memory.end;
   assert.deepEqual(caveatIds(judged(flat)), ['dataset-too-small', 'memory-not-sampled']);
+  for (const { arms } of flat.rehearsal.rounds) arms.candidate.memory.end!.logicalBytes = 0;
+  assert.equal(judged(flat).memory.candidate!.rssPerLogicalByte, undefined, 'nothing was preloaded');
 });
 
 test('memory: a difference below the floor in bytes passes', () => {
