@@ -2,6 +2,7 @@
 import { isAscii } from 'node:buffer';
 import { messageOf } from '../errors.ts';
 import { OpStatus } from '../measure/latency-log.ts';
+import { isCursor } from '../plan/walks.ts';
 import type { ServerAddress } from '../servers/server.ts';
 import type { OpenClient } from './client.ts';
 import { nowUs } from './clock.ts';
@@ -25,8 +26,6 @@ interface LibraryConnection<Command> {
 }
 
 const CLOSE_TIMEOUT_MS = 1000;
-
-const CURSOR = /^\d{1,20}$/;
 
 /** A capture may have any number of words that are no commands. */
 const MAX_NAMES = 1000;
@@ -85,7 +84,7 @@ function nameOf(word: string): string {
 /** The cursor that a reply of SCAN and the like begins with. */
 function cursorOf(reply: unknown): bigint | undefined {
   const cursor = Array.isArray(reply) && Buffer.isBuffer(reply[0]) ? reply[0].toString('latin1') : '';
-  return CURSOR.test(cursor) ? BigInt(cursor) : undefined;
+  return isCursor(cursor) ? BigInt(cursor) : undefined;
 }
 
 export function clientOf<Command>({ Redis, Command }: Library<Command>): OpenClient {

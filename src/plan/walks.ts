@@ -18,6 +18,8 @@ export const UNKNOWN_CURSOR = '0'.repeat(20);
 
 const CURSOR = /^\d{1,20}$/;
 
+export const isCursor = (text: string) => CURSOR.test(text);
+
 /** More walks of a kind are not followed at once: the one that has rested longest is given up. */
 const MAX_OPEN = 1 << 14;
 
@@ -106,7 +108,7 @@ export function cursorCall(command: string, db: number, args: readonly Uint8Arra
   if (argument === 0 || args.length <= argument) return undefined;
   const texts = args.map(latin1);
   const cursor = texts[argument]!;
-  if (!CURSOR.test(cursor)) return undefined;
+  if (!isCursor(cursor)) return undefined;
   const over = texts.filter((_, i) => i > 0 && i !== argument && texts[i - 1]!.toUpperCase() !== 'COUNT');
   // JSON keeps arguments apart whatever is in them.
   return { command, argument, over: JSON.stringify([db, command, ...over]), begins: cursor === BEGINNING };

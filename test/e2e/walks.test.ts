@@ -1,7 +1,5 @@
 /** Walks of SCAN and the like on real servers: each step carries what the server answered to the one before, and all is found once. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { Redis } from 'ioredis';
 import { CLIENTS, type ClientName } from '../../src/drive/clients/index.ts';
@@ -13,7 +11,7 @@ import type { Workload } from '../../src/plan/workload.ts';
 import { processProvider } from '../../src/servers/process.ts';
 import type { RunningServer } from '../../src/servers/server.ts';
 import { temporaryFile } from '../support/capture.ts';
-import { onFrames } from '../support/frames.ts';
+import { startProxy } from '../support/proxy.ts';
 import { PRODUCTS } from '../support/servers.ts';
 import { type Line, monitorLine } from '../support/workload.ts';
 
@@ -40,53 +38,17 @@ interface Tap extends AsyncDisposable {
 
 async function startTap(target: { host: string; port: number }): Promise<Tap> {
   const exchanges: Exchange[] = [];
-  const sockets = new Set<Socket>();
-  let connections = 0;
-  const server = createServer({ noDelay: true }, (client) => {
-    const upstream = connect({ ...target, noDelay: true });
-    const connection = connections++;
-    const asked: string[][] = [];
-    onFrames(
-      client,
-      (command) => {
-        asked.push(readCommand(command, 0).map((arg) => Buffer.from(arg).toString()));
-        upstream.write(command);
-      },
-      () => {},
-    );
-    onFrames(
-      upstream,
-      (reply) => {
-        const [command, ...args] = asked.shift()!;
-        if (/^[hsz]?scan$/.test(command!)) {
-          const [next, ...found] = [...reply.toString().matchAll(/\$\d+\r\n([^\r]*)\r\n/g)].map(([, text]) => text!);
-          const over = command === 'scan' ? '' : args.shift()!;
-          exchanges.push({ connection, command: command!, over, cursor: args[0]!, next: next!, found });
-        }
-        client.write(reply);
-      },
-      () => {},
-    );
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => other.destroy());
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    exchanges,
-    [Symbol.asyncDispose]: async () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await once(server, 'close');
+  const proxy = await startProxy({
+    target,
+    onExchange: (connection, bytes, reply) => {
+      const [command, ...args] = readCommand(bytes, 0).map((arg) => Buffer.from(arg).toString());
+      if (!/^[hsz]?scan$/.test(command!)) return;
+      const [next, ...found] = [...reply.toString().matchAll(/\$\d+\r\n([^\r]*)\r\n/g)].map(([, text]) => text!);
+      const over = command === 'scan' ? '' : args.shift()!;
+      exchanges.push({ connection, command: command!, over, cursor: args[0]!, next: next!, found });
     },
-  };
+  });
+  return { ...proxy, exchanges };
 }
 
 /** Walks that somebody else's server answered, each step 10 ms after the one before; `pooled` ones change the connection. */

@@ -17,6 +17,9 @@ export interface Fault {
   errorText?: string;
 }
 
+/** What went over one of the proxy's connections: a command, and what the server answered. */
+export type Exchange = (connection: number, command: Buffer, reply: Buffer) => void;
+
 export interface Proxy extends AsyncDisposable {
   port: number;
   /** How many of its stalls began in this time, Unix milliseconds. */
@@ -40,15 +43,19 @@ function everyShareOf(share: number): () => boolean {
 
 /** Answers of one connection in the order of its commands; each leaves when it is complete, due, and first in line. */
 interface Answer {
+  command: Buffer;
   bytes: Buffer | undefined;
   delayMs: number;
   dueAt: number;
 }
 
 /** Starts the proxy on a free loopback port. Which commands are hit is counted over all connections. */
-export async function startProxy(options: Fault & { target: { host: string; port: number } }): Promise<Proxy> {
+export async function startProxy(
+  options: Fault & { target: { host: string; port: number }; onExchange?: Exchange },
+): Promise<Proxy> {
   const {
     target,
+    onExchange,
     delayShare = 0,
     delayMs = 0,
     delayed,
@@ -61,9 +68,11 @@ export async function startProxy(options: Fault & { target: { host: string; port
   const isRefused = everyShareOf(errorShare);
   const refusal = Buffer.from(`-${errorText}\r\n`);
   const sockets = new Set<Socket>();
+  let connections = 0;
 
   const server = createServer({ noDelay: true }, (client) => {
     const upstream = connect({ ...target, noDelay: true });
+    const connection = connections++;
     const answers: Answer[] = [];
     /** Those of them that the server will give. */
     const asked: Answer[] = [];
@@ -89,7 +98,7 @@ export async function startProxy(options: Fault & { target: { host: string; port
     onFrames(
       client,
       (command) => {
-        const answer: Answer = { bytes: undefined, delayMs: 0, dueAt: 0 };
+        const answer: Answer = { command, bytes: undefined, delayMs: 0, dueAt: 0 };
         answers.push(answer);
         const touched = !UNTOUCHED.test(nameOf(command));
         if (touched && isRefused()) {
@@ -102,7 +111,15 @@ export async function startProxy(options: Fault & { target: { host: string; port
       },
       flush,
     );
-    onFrames(upstream, (reply) => fill(asked.shift()!, reply), flush);
+    onFrames(
+      upstream,
+      (reply) => {
+        const answer = asked.shift()!;
+        onExchange?.(connection, answer.command, reply);
+        fill(answer, reply);
+      },
+      flush,
+    );
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],

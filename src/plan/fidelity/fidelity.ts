@@ -91,10 +91,9 @@ const MEMORY_METRIC = 'used_memory per key at first, relative';
  * `whole` says whether it was what the capture shows, not another part of such a workload.
  */
 export function fidelityCaveats(
-  rows: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
+  missed: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
   { id = 'fidelity-missed', speed = 1, whole = true }: { id?: string; speed?: number; whole?: boolean } = {},
 ): Caveat[] {
-  const missed = rows;
   if (missed.length === 0) return [];
   const list = missed.map(
     ({ aspect, metric, value, target }) => `${aspect}: ${metric} ${value!.toFixed(3)} (target ${target})`,
