@@ -3,7 +3,7 @@ import type { Dataset as Sample } from '../../capture/record/sidecar.ts';
 import { nameOf } from './at-start.ts';
 import type { Fit } from './fit.ts';
 import { fillsMisses, type KeyStats } from './key-stats.ts';
-import { Birth } from './keyspace.ts';
+import { Birth, Fact } from './keyspace.ts';
 import { latin1 } from './roles.ts';
 import type { Dataset } from './summarize.ts';
 
@@ -83,7 +83,7 @@ export class Existence {
       return {
         existed: this.of(row),
         family,
-        reads: Math.max(1, this.keys.unproven[row]!),
+        reads: Math.max(1, this.keys.get(row, Fact.unproven)),
         share: this.shares[family]!,
       };
     }
@@ -110,9 +110,9 @@ export class Existence {
 
   /** One of `Existed`; what nobody asked for before it was made counts as not there. */
   of(row: number): number {
-    const birth = this.keys.birth[row];
+    const birth = this.keys.get(row, Fact.birth);
     // A list of all keys has the first word: who then found another, found one that had come meanwhile.
-    if (this.listed && birth !== undefined && birth !== 0 && birth !== Birth.written) {
+    if (this.listed && birth !== 0 && birth !== Birth.written) {
       if (this.listedRows[row] === LISTED) return Existed.yes;
       if (this.listedRows[row] === 0 && birth !== Birth.found) return Existed.no;
     }
@@ -122,7 +122,7 @@ export class Existence {
   private inferred(row: number): number {
     const number = this.familyOf(row);
     const fills = this.fills[number]!;
-    switch (this.keys.birth[row]) {
+    switch (this.keys.get(row, Fact.birth)) {
       case Birth.found:
         // Where the server says that there was no key, its share of none has the last word.
         return this.empty[number] ? Existed.unproven : Existed.yes;
@@ -134,7 +134,7 @@ export class Existence {
         return fills ? Existed.no : Existed.unproven;
       case Birth.read:
         // Where misses are not filled, who prolongs a key without reading it knows that it is there.
-        if (!fills && !this.empty[number] && this.keys.unproven[row] === 0) return Existed.yes;
+        if (!fills && !this.empty[number] && this.keys.get(row, Fact.unproven) === 0) return Existed.yes;
         return this.wouldHaveFilled(row, number) ? Existed.yes : Existed.unproven;
       default:
         return Existed.no;
@@ -143,7 +143,7 @@ export class Existence {
 
   /** Whether it surely was not there when it was asked for first, and that did not make it. */
   wasMissed(row: number): boolean {
-    const birth = this.keys.birth[row]!;
+    const birth = this.keys.get(row, Fact.birth);
     return MISSES.has(birth) && this.of(row) === Existed.no;
   }
 
@@ -166,7 +166,7 @@ export class Existence {
       this.fills[number]! &&
       !this.empty[number] &&
       otherRefills >= MIN_REFILLS &&
-      filledAfter.has(this.keys.alone[row]! - 1)
+      filledAfter.has(this.keys.get(row, Fact.alone) - 1)
     );
   }
 
@@ -190,12 +190,12 @@ export class Existence {
       if (fills[number]!) misses += family.knownRefills + family.otherRefills + family.laterRefills;
     });
     for (let row = 1; row <= keys.rows; row++) {
-      const birth = keys.birth[row]!;
+      const birth = keys.get(row, Fact.birth);
       const weight = keys.weight(row);
       if (birth === 0 || weight === 0) continue;
       const number = this.familyOf(row);
       const family = own[number]!;
-      const reads = keys.unproven[row]! * weight;
+      const reads = keys.get(row, Fact.unproven) * weight;
       const existed = this.of(row);
       if (existed === Existed.yes) family.there += weight;
       else if (existed === Existed.unproven) {

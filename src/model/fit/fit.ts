@@ -13,7 +13,7 @@ import { ElementSample } from './elements.ts';
 import { Form, type OptionPlaces, optionPlaces } from './forms.ts';
 import { storedHash } from './handover.ts';
 import { type KeyStats, newKeyStats } from './key-stats.ts';
-import { Birth, KeyTable, NEVER, Presence, wasRead } from './keyspace.ts';
+import { Birth, Fact, KeyTable, NEVER, Presence, wasRead } from './keyspace.ts';
 import { MAX_LITERALS } from './literals.ts';
 import { PairCounts, PairTable } from './pair-table.ts';
 import { ReuseSample } from './reuse.ts';
@@ -556,10 +556,12 @@ export class Fit {
     const now = ++this.clock;
     if (row === 0) return NO_GAP;
     this.reuse.add(row);
-    const before = keys.last[row]!;
-    keys.last[row] = now;
-    if (++keys.requests[row]! === 1) {
-      keys.first[row] = now;
+    const before = keys.get(row, Fact.last);
+    keys.set(row, Fact.last, now);
+    const requests = keys.get(row, Fact.requests) + 1;
+    keys.set(row, Fact.requests, requests);
+    if (requests === 1) {
+      keys.set(row, Fact.first, now);
       return FIRST_ACCESS;
     }
     const bucket = gapBucket(now - before);
@@ -694,13 +696,14 @@ export class Fit {
         const stats = this.templates[keys.templateOf(row)]!;
         const reads = command.access === 'read' && isFirst;
         const refilled = reads && this.isFilled(calls.next[entry]!, row);
-        const presence = keys.presence[row]!;
-        const known = presence === Presence.written && keys.expires[row]! > now;
+        const presence = keys.get(row, Fact.presence);
+        const known = presence === Presence.written && keys.get(row, Fact.expires) > now;
         const expired = presence === Presence.written && !known;
         const asked =
-          keys.readAt[row] !== 0 &&
-          (presence === Presence.removed || (expired && keys.readTime[row]! >= keys.expires[row]! * READ_TIMES));
-        const wasAsked = presence === Presence.unknown && keys.readAt[row] !== 0;
+          keys.get(row, Fact.readAt) !== 0 &&
+          (presence === Presence.removed ||
+            (expired && keys.get(row, Fact.readTime) >= keys.get(row, Fact.expires) * READ_TIMES));
+        const wasAsked = presence === Presence.unknown && keys.get(row, Fact.readAt) !== 0;
         // So is the fill of a miss, whoever makes it: it is part of the access that asked.
         const fills = isFirst && command.creates && (asked || wasAsked) && this.fillsSoon(row, stats, asked, askedAt);
         const gap = !isFirst || fills ? NO_GAP : this.access(row);
@@ -708,24 +711,25 @@ export class Fit {
         let found = false;
         if (reads && !refilled && presence === Presence.unknown) {
           found = step < stepAt.length && this.isKeptUp(entry, row, stepAt.at[step]! - called);
-          if (callCount === 1) keys.alone[row] = mostTelling(stats, keys.alone[row]!, calls.command[call]! + 1);
+          if (callCount === 1)
+            keys.set(row, Fact.alone, mostTelling(stats, keys.get(row, Fact.alone), calls.command[call]! + 1));
         }
         if (reads) this.noteRead(row, at, askedAt, known, found, refilled, asked, calls.command[call]!);
         if (gap === FIRST_ACCESS) {
           const asks = command.access === 'read' || (command.access === 'write' && command.keepsUp);
-          keys.birth[row] = !asks ? Birth.written : refilled ? Birth.refilled : Birth.read;
-        } else if (refilled && presence === Presence.unknown && keys.birth[row] === Birth.read) {
+          keys.set(row, Fact.birth, !asks ? Birth.written : refilled ? Birth.refilled : Birth.read);
+        } else if (refilled && presence === Presence.unknown && keys.get(row, Fact.birth) === Birth.read) {
           // Nothing has made it since it was asked for first.
-          keys.birth[row] = Birth.refilledLater;
+          keys.set(row, Fact.birth, Birth.refilledLater);
         }
         if (found) {
-          keys.presence[row] = Presence.found;
-          if (keys.birth[row] === Birth.read) keys.birth[row] = Birth.found;
+          keys.set(row, Fact.presence, Presence.found);
+          if (keys.get(row, Fact.birth) === Birth.read) keys.set(row, Fact.birth, Birth.found);
         }
         const refillsLater = isFirst && command.creates && this.refillsLater(row, stats, askedAt);
         if (primary) {
           let state: number = KeyState.old;
-          if (gap === FIRST_ACCESS) state = wasRead(keys.birth[row]!) ? KeyState.present : KeyState.absent;
+          if (gap === FIRST_ACCESS) state = wasRead(keys.get(row, Fact.birth)) ? KeyState.present : KeyState.absent;
           else if (fills) state = asked ? FILL : UNPROVEN_FILL;
           else if (presence === Presence.removed || expired) state = asked ? ASKED : KeyState.gone;
           else if (refillsLater) state = REFILLED;
@@ -736,7 +740,7 @@ export class Fit {
           } else if (presence === Presence.unknown && !found) state = UNPROVEN;
           this.starts.add(row, kind * STATES + state, at);
           if (command.access === 'write' && presence === Presence.written)
-            this.noteRenewal(stats, now, keys.expires[row]!, calls.ttlSeconds[call]!);
+            this.noteRenewal(stats, now, keys.get(row, Fact.expires), calls.ttlSeconds[call]!);
         }
         const ttlSeconds = calls.ttlSeconds[call]!;
         const changes = command.access === 'write' || command.access === 'remove';
@@ -759,11 +763,11 @@ export class Fit {
 
   /** The next change by a later step: others had come between that and the unit's beginning. */
   private noteLater(): void {
-    const { presence, expires } = this.keys;
+    const { keys } = this;
     const { atUs, row, command, ttlSeconds } = this.changes.take();
     if (row === 0) return;
     const now = this.hundredths(atUs);
-    const known = presence[row] === Presence.written && expires[row]! > now;
+    const known = keys.get(row, Fact.presence) === Presence.written && keys.get(row, Fact.expires) > now;
     if (command.access === 'remove') this.noteRemoval(row);
     else this.noteWrite(row, now, known, command, ttlSeconds);
   }
@@ -783,7 +787,7 @@ export class Fit {
 
   /** `asked`: somebody did since it was gone; else nobody knows whether those who did found it. */
   private fillsSoon(row: number, stats: KeyStats, asked: boolean, askedAt: number): boolean {
-    const after = Math.max(0, askedAt - this.keys.readTime[row]!);
+    const after = Math.max(0, askedAt - this.keys.get(row, Fact.readTime));
     if (after > (asked ? LATEST_FILL : LATEST_UNPROVEN_FILL)) return false;
     if (asked) stats.askedFills++;
     else stats.unprovenFills++;
@@ -804,16 +808,19 @@ export class Fit {
   ): void {
     const { keys } = this;
     const stats = this.templates[keys.templateOf(row)]!;
-    const presence = keys.presence[row]!;
+    const presence = keys.get(row, Fact.presence);
     const isGone = presence === Presence.removed || (presence === Presence.written && !known);
-    if (refilled) keys.readAt[row] = 0;
+    if (refilled) keys.set(row, Fact.readAt, 0);
     else if (
       !asked &&
-      (known || keys.readAt[row] === 0 || isGone || askedAt - keys.readTime[row]! > LATEST_UNPROVEN_FILL)
+      (known ||
+        keys.get(row, Fact.readAt) === 0 ||
+        isGone ||
+        askedAt - keys.get(row, Fact.readTime) > LATEST_UNPROVEN_FILL)
     ) {
       // Of reads that one write fills, the first tells since when the key was not there.
-      keys.readAt[row] = at;
-      keys.readTime[row] = askedAt;
+      keys.set(row, Fact.readAt, at);
+      keys.set(row, Fact.readTime, askedAt);
       if (isGone) stats.asks++;
     }
     if (refilled) stats.filledAfter.add(command);
@@ -824,7 +831,7 @@ export class Fit {
       stats.otherReads++;
       if (refilled) stats.otherRefills++;
       else if (presence === Presence.written) stats.expiredReads++;
-      else if (presence === Presence.unknown && !found) keys.unproven[row]!++;
+      else if (presence === Presence.unknown && !found) keys.set(row, Fact.unproven, keys.get(row, Fact.unproven) + 1);
     }
   }
 
@@ -834,15 +841,15 @@ export class Fit {
    */
   private refillsLater(row: number, stats: KeyStats, now: number): boolean {
     const { keys } = this;
-    const [at, time] = [keys.readAt[row]!, keys.readTime[row]!];
-    const presence = keys.presence[row]!;
+    const [at, time] = [keys.get(row, Fact.readAt), keys.get(row, Fact.readTime)];
+    const presence = keys.get(row, Fact.presence);
     if (at === 0 || now - time > LATEST_UNPROVEN_FILL || presence === Presence.removed) return false;
     if (presence === Presence.unknown) {
-      if (keys.birth[row] === Birth.read) keys.birth[row] = Birth.filledLater;
+      if (keys.get(row, Fact.birth) === Birth.read) keys.set(row, Fact.birth, Birth.filledLater);
       return false;
     }
     if (presence === Presence.written) {
-      if (keys.expires[row]! * READ_TIMES > time) stats.knownLaterRefills++;
+      if (keys.get(row, Fact.expires) * READ_TIMES > time) stats.knownLaterRefills++;
       else stats.expiredLaterRefills++;
       return false;
     }
@@ -875,8 +882,8 @@ export class Fit {
   }
 
   private noteRemoval(row: number): void {
-    this.keys.presence[row] = Presence.removed;
-    this.keys.readAt[row] = 0;
+    this.keys.set(row, Fact.presence, Presence.removed);
+    this.keys.set(row, Fact.readAt, 0);
   }
 
   /** `ttlSeconds`: NaN for none. */
@@ -885,10 +892,10 @@ export class Fit {
     const expires = !Number.isNaN(ttlSeconds);
     // An expiry alone makes no key, nor does what takes something out of one.
     if ((keepsUp || (expires && !creates)) && !known) return;
-    keys.presence[row] = Presence.written;
-    if (!keepsUp) keys.readAt[row] = 0;
-    if (expires) keys.expires[row] = Math.min(NEVER - 1, now + Math.round(ttlSeconds * 100));
-    else if (creates || !known) keys.expires[row] = NEVER;
+    keys.set(row, Fact.presence, Presence.written);
+    if (!keepsUp) keys.set(row, Fact.readAt, 0);
+    if (expires) keys.set(row, Fact.expires, Math.min(NEVER - 1, now + Math.round(ttlSeconds * 100)));
+    else if (creates || !known) keys.set(row, Fact.expires, NEVER);
   }
 }
 

@@ -3,6 +3,7 @@
 import { hash64, hashLow } from '../../capture/key-hash.ts';
 import { intern, tally } from '../tally.ts';
 import type { Fit } from './fit.ts';
+import { Fact } from './keyspace.ts';
 
 /** A unit of the stretch: calls of scripts, or one call that stored what a script is told later. */
 export interface Handover {
@@ -81,7 +82,7 @@ export function keysInCommon(fit: Fit): Map<number, number> {
     for (const call of calls)
       for (const text of scripts.calls[call]!.keys) {
         const row = rowOf(fit, db, scripts.texts[text]!);
-        if (row !== 0 && keys.requests[row]! > 0) rows.set(row, text);
+        if (row !== 0 && keys.get(row, Fact.requests) > 0) rows.set(row, text);
       }
   return rows;
 }

@@ -3,9 +3,36 @@ import { hash64, hashHigh, hashLow } from '../../capture/key-hash.ts';
 import { widened } from './pair-table.ts';
 
 const NO_ROW = 0;
-/** Numbers in a row of `identities`: a power of two, so that none is on two lines of the processor's cache. */
-const WIDTH = 4;
+/**
+ * Numbers in a row, 64 bytes: what is known of a key is looked at together, and is mostly on one line of the processor's
+ * cache, of which the first twelve are on one where an allocator puts its own 16 bytes before.
+ */
+const WIDTH = 16;
 const [LOW, HIGH, TEMPLATE, BATCH] = [0, 1, 2, 3];
+
+/** What a row tells of its key, besides its hash and its template. */
+export const Fact = {
+  /** One of `Presence`. */
+  presence: 4,
+  /** Where the key was written: until when it is there, in hundredths of a second after the capture's beginning. */
+  expires: 5,
+  /** Number of the access that read the key last since it was written, or 0; and when, in those hundredths. */
+  readAt: 6,
+  readTime: 7,
+  /** Accesses by clients' units. */
+  requests: 8,
+  /** Number of the key access, of all keys, that was this key's last and first. */
+  last: 9,
+  first: 12,
+  /** One of `Birth`, or 0. */
+  birth: 10,
+  /** One more than the number of a command that was all a client did to it before anything made it; 0 for none. */
+  alone: 11,
+  /** Reads of the key that nothing has proven to have found it. */
+  unproven: 13,
+} as const;
+type Fact = (typeof Fact)[keyof typeof Fact];
+
 /** When rows are dropped, keys with at least this share of all accesses stay whatever their hash. */
 const HEAVY_SHARE = 1 / (1 << 14);
 
@@ -35,25 +62,7 @@ export class KeyTable {
   rows = 0;
   private capacity = 1 << 12;
   private slots = new Uint32Array(this.capacity * 2);
-  /** Of each row, side by side because they are looked at together: LOW and HIGH half of the hash, TEMPLATE, BATCH. */
-  private identities = new Int32Array(this.capacity * WIDTH);
-  /** Accesses by clients' units. */
-  requests = new Uint32Array(this.capacity);
-  /** Number of the key access, of all keys, that was this key's first and last. */
-  first = new Uint32Array(this.capacity);
-  last = new Uint32Array(this.capacity);
-  birth = new Uint8Array(this.capacity);
-  /** One of `Presence`. */
-  presence = new Uint8Array(this.capacity);
-  /** Where the key was written: until when it is there, in hundredths of a second after the capture's beginning. */
-  expires = new Uint32Array(this.capacity);
-  /** Number of the access that read the key last since it was written, or 0; and when, in those hundredths. */
-  readAt = new Uint32Array(this.capacity);
-  readTime = new Uint32Array(this.capacity);
-  /** Reads of the key that nothing has proven to have found it. */
-  unproven = new Uint32Array(this.capacity);
-  /** One more than the number of a command that was all a client did to it before anything made it; 0 for none. */
-  alone = new Uint32Array(this.capacity);
+  private numbers = new Uint32Array(this.capacity * WIDTH);
   /** Set by `row`: whether the row is new; its template is then still to be set. */
   created = false;
   /** Hashes at or above it are not kept; 2^32 keeps all. */
@@ -61,42 +70,47 @@ export class KeyTable {
   private heavy = 0;
   private readonly maxRows: number;
 
-  /** A row takes 58 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
+  /** A row takes 72 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
   constructor(maxRows: number) {
     this.maxRows = maxRows;
   }
 
   /** Row of the key with that hash, made if it is new; 0 if the sample leaves it out. */
   row(low: number, high: number): number {
-    const { slots, identities } = this;
+    const { slots, numbers } = this;
     const mask = slots.length - 1;
     this.created = false;
     let slot = low & mask;
     for (let row = slots[slot]!; row !== NO_ROW; row = slots[slot]!) {
-      if (identities[row * WIDTH + LOW] === low && identities[row * WIDTH + HIGH] === high) return row;
+      const at = row * WIDTH;
+      if (numbers[at + LOW] === low >>> 0 && numbers[at + HIGH] === high >>> 0) return row;
       slot = (slot + 1) & mask;
     }
-    if (this.threshold < 2 ** 32 && high >>> 0 >= this.threshold) return NO_ROW;
+    return this.add(low, high, slot);
+  }
+
+  private add(low: number, high: number, slot: number): number {
+    if (high >>> 0 >= this.threshold) return NO_ROW;
     if (this.rows + 2 >= this.capacity) {
       if (this.capacity >= this.maxRows) this.thin();
       else this.grow();
       return this.row(low, high);
     }
     const row = ++this.rows;
-    slots[slot] = row;
-    identities[row * WIDTH + LOW] = low;
-    identities[row * WIDTH + HIGH] = high;
+    this.slots[slot] = row;
+    this.numbers[row * WIDTH + LOW] = low;
+    this.numbers[row * WIDTH + HIGH] = high;
     this.created = true;
     return row;
   }
 
   /** Row of the key with that hash, or 0. */
-  find(low: number, high: number): number {
+  private find(low: number, high: number): number {
     const { slots } = this;
     const mask = slots.length - 1;
     let slot = low & mask;
     let row = slots[slot]!;
-    while (row !== NO_ROW && (this.lowOf(row) !== low || this.highOf(row) !== high)) {
+    while (row !== NO_ROW && (this.lowOf(row) !== low >>> 0 || this.highOf(row) !== high >>> 0)) {
       slot = (slot + 1) & mask;
       row = slots[slot]!;
     }
@@ -109,29 +123,37 @@ export class KeyTable {
     return this.find(hashLow, hashHigh);
   }
 
+  get(row: number, fact: Fact): number {
+    return this.numbers[row * WIDTH + fact]!;
+  }
+
+  set(row: number, fact: Fact, value: number): void {
+    this.numbers[row * WIDTH + fact] = value;
+  }
+
   /** Number of the template of the row's key. */
   templateOf(row: number): number {
-    return this.identities[row * WIDTH + TEMPLATE]!;
+    return this.numbers[row * WIDTH + TEMPLATE]!;
   }
 
   setTemplate(row: number, template: number): void {
-    this.identities[row * WIDTH + TEMPLATE] = template;
+    this.numbers[row * WIDTH + TEMPLATE] = template;
   }
 
   /** Whether it was the pipeline of that number that accessed the key last. */
   wasIn(batch: number, row: number): boolean {
-    return this.identities[row * WIDTH + BATCH] === (batch | 0);
+    return this.numbers[row * WIDTH + BATCH] === batch >>> 0;
   }
 
   setBatch(row: number, batch: number): void {
-    this.identities[row * WIDTH + BATCH] = batch;
+    this.numbers[row * WIDTH + BATCH] = batch;
   }
 
   /** How many keys the row stands for: 0 for what only an earlier, higher threshold kept. */
   weight(row: number): number {
     if (this.threshold === 2 ** 32) return 1;
-    if (this.requests[row]! >= this.heavy) return 1;
-    return this.highOf(row) >>> 0 < this.threshold ? 2 ** 32 / this.threshold : 0;
+    if (this.get(row, Fact.requests) >= this.heavy) return 1;
+    return this.highOf(row) < this.threshold ? 2 ** 32 / this.threshold : 0;
   }
 
   /** Share of keys that are kept. */
@@ -141,63 +163,46 @@ export class KeyTable {
 
   /** A number in [0, 1) that depends on the key only: the same keys are below a bound in every capture. */
   order(row: number): number {
-    return ((this.highOf(row) >>> 0) * 2 ** 20 + (this.lowOf(row) >>> 12)) / 2 ** 52;
+    return (this.highOf(row) * 2 ** 20 + (this.lowOf(row) >>> 12)) / 2 ** 52;
   }
 
   /** Another such number, which says nothing of which keys are kept. */
   chance(row: number): number {
-    return (this.lowOf(row) >>> 0) / 2 ** 32;
+    return this.lowOf(row) / 2 ** 32;
   }
 
   /** Called when rows get new numbers: `map[old]` is the new number, 0 for a dropped row. */
   onThin: ((map: Uint32Array) => void) | undefined;
 
   private lowOf(row: number): number {
-    return this.identities[row * WIDTH + LOW]!;
+    return this.numbers[row * WIDTH + LOW]!;
   }
 
   private highOf(row: number): number {
-    return this.identities[row * WIDTH + HIGH]!;
+    return this.numbers[row * WIDTH + HIGH]!;
   }
 
   private thin(): void {
     this.threshold /= 2;
     let total = 0;
-    for (let row = 1; row <= this.rows; row++) total += this.requests[row]!;
+    for (let row = 1; row <= this.rows; row++) total += this.get(row, Fact.requests);
     this.heavy = Math.max(2, total * HEAVY_SHARE);
     const map = new Uint32Array(this.rows + 1);
     let kept = 0;
     for (let row = 1; row <= this.rows; row++) {
-      if (this.highOf(row) >>> 0 >= this.threshold && this.requests[row]! < this.heavy) continue;
+      if (this.highOf(row) >= this.threshold && this.get(row, Fact.requests) < this.heavy) continue;
       map[row] = ++kept;
-      this.identities.copyWithin(kept * WIDTH, row * WIDTH, (row + 1) * WIDTH);
-      for (const column of this.columns()) column[kept] = column[row]!;
+      this.numbers.copyWithin(kept * WIDTH, row * WIDTH, (row + 1) * WIDTH);
     }
-    this.identities.fill(0, (kept + 1) * WIDTH, (this.rows + 1) * WIDTH);
-    for (const column of this.columns()) column.fill(0, kept + 1, this.rows + 1);
+    this.numbers.fill(0, (kept + 1) * WIDTH, (this.rows + 1) * WIDTH);
     this.rows = kept;
     this.place();
     this.onThin?.(map);
   }
 
-  private columns(): (Uint32Array | Uint8Array)[] {
-    const { requests, first, last, birth, presence, expires, readAt, readTime, unproven, alone } = this;
-    return [requests, first, last, birth, presence, expires, readAt, readTime, unproven, alone];
-  }
-
   private grow(): void {
     this.capacity *= 2;
-    this.identities = widened(this.identities);
-    this.requests = widened(this.requests);
-    this.first = widened(this.first);
-    this.last = widened(this.last);
-    this.birth = widened(this.birth);
-    this.presence = widened(this.presence);
-    this.expires = widened(this.expires);
-    this.readAt = widened(this.readAt);
-    this.readTime = widened(this.readTime);
-    this.unproven = widened(this.unproven);
-    this.alone = widened(this.alone);
+    this.numbers = widened(this.numbers);
     this.slots = new Uint32Array(this.capacity * 2);
     this.place();
   }

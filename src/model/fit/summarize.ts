@@ -13,6 +13,7 @@ import { type Counts, Existed, Existence } from './existence.ts';
 import type { Fit } from './fit.ts';
 import { type Handover, handoversOf, keysInCommon } from './handover.ts';
 import { addKeyStats, fillsMisses, newKeyStats } from './key-stats.ts';
+import { Fact } from './keyspace.ts';
 import { zipfExponent } from './popularity.ts';
 import { latin1, RoleLearner } from './roles.ts';
 import { type LearntShape, NumberList } from './shapes.ts';
@@ -247,7 +248,7 @@ function elementsOf(elements: ElementSample, keys: number): NonNullable<Family['
 /** Popularity class ⌊log2 requests⌋ of each row. */
 function popularityClasses({ keys }: Fit): Uint8Array {
   const classes = new Uint8Array(keys.rows + 1);
-  for (let row = 1; row <= keys.rows; row++) classes[row] = 31 - Math.clz32(Math.max(1, keys.requests[row]!));
+  for (let row = 1; row <= keys.rows; row++) classes[row] = 31 - Math.clz32(Math.max(1, keys.get(row, Fact.requests)));
   return classes;
 }
 
@@ -285,7 +286,7 @@ function describeKeys(
     const weight = keys.weight(row);
     if (weight === 0) continue;
     families[number]!.keys += weight;
-    const requests = keys.requests[row]!;
+    const requests = keys.get(row, Fact.requests);
     if (requests === 0) continue;
     counts[number]!.push(requests);
     references[number]!.add(requests, weight);
@@ -297,9 +298,14 @@ function describeKeys(
     if (existed === Existed.yes) cell.found += weight;
     if (missed) cell.missed += weight;
     if ((existed !== Existed.no || missed) && !existence.assumed(row)) cell.missing += weight;
-    tally(cell.births, Math.min(BIRTH_BINS - 1, Math.floor((keys.first[row]! / (fit.clock + 1)) * BIRTH_BINS)), weight);
+    tally(
+      cell.births,
+      Math.min(BIRTH_BINS - 1, Math.floor((keys.get(row, Fact.first) / (fit.clock + 1)) * BIRTH_BINS)),
+      weight,
+    );
     const order = keys.order(row);
-    if (order < keys.sampledShare) samples[number]!.add([order, requests, keys.first[row]!, keys.last[row]!]);
+    if (order < keys.sampledShare)
+      samples[number]!.add([order, requests, keys.get(row, Fact.first), keys.get(row, Fact.last)]);
   }
   const missed = missesOf(fit);
   for (let i = 0; i < fit.gaps.length; i++) {
@@ -444,7 +450,7 @@ function kindsOf(
     else if (state === UNPROVEN_FILL && existence.assumedLater(row)) state = KeyState.old;
     else if (state === FILL || state === UNPROVEN_FILL) state = answered(row) ? KeyState.filled : KeyState.asked;
     else if (state === ASKED) state = KeyState.asked;
-    if (fit.starts.at[i] === fit.keys.last[row]) state += KeyState.final;
+    if (fit.starts.at[i] === fit.keys.get(row, Fact.last)) state += KeyState.final;
     tally(keyStates[Math.floor(value / STATES)]!, state * POPULARITIES + classOfRow[row]!);
   }
   const idioms = kinds.filter((kind) => kind.steps.length > 0).map((kind) => kind.count);
@@ -597,7 +603,7 @@ function stretchOf(fit: Fit, handovers: Handover[], unitOf: Map<number, number>,
       calls.map(({ keys, args }) => [keys, args]),
     ]);
   const shared = [...keysInCommon(fit)].map(([row, text]): [number, number, number] => [
-    ...([familyOf[fit.keys.templateOf(row)]!, fit.keys.requests[row]!] as const),
+    ...([familyOf[fit.keys.templateOf(row)]!, fit.keys.get(row, Fact.requests)] as const),
     text,
   ]);
   return { disguised: false, texts, units, ...(shared.length > 0 ? { shared } : {}) };
