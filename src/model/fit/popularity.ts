@@ -100,30 +100,28 @@ function meanLog(before: number, n: number): number {
   return (integral(before + n + 0.5) - integral(before + 0.5)) / n;
 }
 
-/** Ranks of about one popularity: how many stand before them, how many they are, and the requests of each in a half. */
-interface RankGroup {
-  before: number;
-  ranks: number;
-  rate: number;
-}
-
 /** What the mean of ln rank is expected to be with exponent s, `seen` keys and `requests` requests. */
 function expectedMeanLog(s: number, seen: number, requests: number): number {
-  const groups = groupsOf(s, keysInAll(s, seen, requests), requests);
+  const zipf = new ZipfRates(s);
+  zipf.share(keysInAll(s, seen, requests), requests / 2);
   let sure = 0;
   let sum = 0;
-  const byCount: number[] = [];
-  for (const { before, ranks, rate } of groups) {
+  const byCount = new Float64Array(lastCount(SURE) + 1);
+  for (let i = 0; i < zipf.groups; i++) {
+    const [ranks, rate] = [zipf.ranks(i), zipf.rate(i)];
     if (rate > SURE) {
       sure += ranks;
-      sum += ranks * rate * meanLog(before, ranks);
-    } else {
-      eachCount(rate, (count, p) => {
-        byCount[count] = (byCount[count] ?? 0) + ranks * p;
-      });
+      sum += ranks * rate * meanLog(zipf.before(i), ranks);
+      continue;
+    }
+    const last = lastCount(rate);
+    let p = Math.exp(-rate);
+    for (let count = 0; count <= last; count++) {
+      byCount[count]! += ranks * p;
+      p *= rate / (count + 1);
     }
   }
-  const logs: number[] = [];
+  const logs = new Float64Array(byCount.length);
   let before = sure;
   for (let count = byCount.length - 1; count > 0; count--) {
     logs[count] = meanLog(before, byCount[count]!);
@@ -131,50 +129,96 @@ function expectedMeanLog(s: number, seen: number, requests: number): number {
   }
   // Only those that the other half has seen stand behind.
   logs[0] = meanLog(Math.min(before, seen), Math.max(0, seen - before));
-  for (const { ranks, rate } of groups) {
+  for (let i = 0; i < zipf.groups; i++) {
+    const [ranks, rate] = [zipf.ranks(i), zipf.rate(i)];
     if (rate > SURE) continue;
-    eachCount(rate, (count, p) => {
+    const last = lastCount(rate);
+    let p = Math.exp(-rate);
+    for (let count = 0; count <= last; count++) {
       sum += ranks * rate * p * logs[count]!;
-    });
+      p *= rate / (count + 1);
+    }
   }
   return sum / (requests / 2);
 }
 
-/** Probabilities of a Poisson count, from 0 until what is left does not matter. */
-function eachCount(rate: number, visit: (count: number, p: number) => void): void {
-  const last = Math.ceil(rate + 7 * Math.sqrt(rate) + 7);
-  let p = Math.exp(-rate);
-  for (let count = 0; count <= last; count++) {
-    visit(count, p);
-    p *= rate / (count + 1);
-  }
-}
+/** Poisson counts above this do not matter. */
+const lastCount = (rate: number) => Math.ceil(rate + 7 * Math.sqrt(rate) + 7);
 
 /** Number of keys of which so many are expected to be seen. */
 export function keysInAll(s: number, seen: number, requests: number): number {
-  const expected = (keys: number) =>
-    groupsOf(s, keys, requests).reduce((sum, { ranks, rate }) => sum - ranks * Math.expm1(-2 * rate), 0);
+  const zipf = new ZipfRates(s);
   let low = Math.log(seen);
   let high = low + Math.log(MAX_UNSEEN);
   for (let i = 0; i < 2 * STEPS && high - low > 1e-4; i++) {
     const middle = (low + high) / 2;
-    if (expected(Math.exp(middle)) < seen) low = middle;
+    zipf.share(Math.exp(middle), requests / 2);
+    if (zipf.seenByBoth() < seen) low = middle;
     else high = middle;
   }
   return Math.exp(low);
 }
 
-function groupsOf(s: number, keys: number, requests: number): RankGroup[] {
-  const groups: RankGroup[] = [];
-  let sum = 0;
-  for (let from = 1; from < keys + 0.5; ) {
-    const until = Math.min(keys + 1, from < SINGLE_RANKS ? from + 1 : Math.floor(from * GROUP) + 1);
-    const rank = until - from <= 1 ? from : Math.sqrt((from - 0.5) * (until - 0.5));
-    const rate = rank ** -s;
-    groups.push({ before: from - 1, ranks: until - from, rate });
-    sum += (until - from) * rate;
-    from = until;
+/** Requests of any number of keys whose popularity follows Zipf's law, by groups of ranks that are about as popular. */
+class ZipfRates {
+  groups = 0;
+  /** Of groups that are whole: the first rank, and behind the last the next one; p(rank); and the sum of p before it. */
+  private readonly from = [1];
+  private readonly p: number[] = [];
+  private readonly sum = [0];
+  private readonly s: number;
+  /** Of the last group, which may be a part of one. */
+  private lastRanks = 0;
+  private lastP = 0;
+  private scale = 0;
+
+  constructor(s: number) {
+    this.s = s;
   }
-  for (const group of groups) group.rate *= requests / 2 / sum;
-  return groups;
+
+  /** As many requests are shared by so many keys. */
+  share(keys: number, requests: number): void {
+    const { from, p, sum } = this;
+    let last = 0;
+    for (; ; last++) {
+      if (last === p.length) {
+        const until = from[last]! < SINGLE_RANKS ? from[last]! + 1 : Math.floor(from[last]! * GROUP) + 1;
+        from.push(until);
+        p.push(this.popularity(from[last]!, until));
+        sum.push(sum[last]! + (until - from[last]!) * p[last]!);
+      }
+      if (from[last + 1]! >= keys + 0.5) break;
+    }
+    const until = Math.min(keys + 1, from[last + 1]!);
+    this.groups = last + 1;
+    this.lastRanks = until - from[last]!;
+    this.lastP = this.popularity(from[last]!, until);
+    this.scale = requests / (sum[last]! + this.lastRanks * this.lastP);
+  }
+
+  /** Ranks that stand before a group. */
+  before(group: number): number {
+    return this.from[group]! - 1;
+  }
+
+  ranks(group: number): number {
+    return group === this.groups - 1 ? this.lastRanks : this.from[group + 1]! - this.from[group]!;
+  }
+
+  /** Requests of each rank of a group. */
+  rate(group: number): number {
+    return (group === this.groups - 1 ? this.lastP : this.p[group]!) * this.scale;
+  }
+
+  /** Keys that are expected to be seen in two such samples. */
+  seenByBoth(): number {
+    let keys = 0;
+    for (let i = 0; i < this.groups; i++) keys -= this.ranks(i) * Math.expm1(-2 * this.rate(i));
+    return keys;
+  }
+
+  private popularity(from: number, until: number): number {
+    const rank = until - from <= 1 ? from : Math.sqrt((from - 0.5) * (until - 0.5));
+    return rank ** -this.s;
+  }
 }
