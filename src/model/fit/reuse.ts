@@ -47,47 +47,14 @@ export class ReuseSample {
     while (this.share > this.table.sampledShare) this.thin();
   }
 
-  /** The curve of the keys that `takes` accepts; empty without accesses. */
-  curve(takes: (row: number) => boolean): HitRatioCurve {
-    const rows = this.rows.subarray(0, this.length).filter(takes);
-    if (rows.length === 0) return [];
-    /** Position of each row's latest access, from 1; 0 for none. */
-    const lastAt = new Uint32Array(this.table.rows + 1);
-    let distinct = 0;
-    /** Positions where an access is the latest of its key. */
-    const latest = new BitCounter(rows.length);
-    /** Accesses by the number of distinct keys since the key's last one, itself included. */
-    const distances = new Uint32Array(rows.length + 1);
-    for (let at = 0; at < rows.length; at++) {
-      const row = rows[at]!;
-      const before = lastAt[row]! - 1;
-      if (before < 0) distinct++;
-      else {
-        distances[distinct - latest.countBelow(before)]!++;
-        latest.clear(before);
-      }
-      latest.set(at);
-      lastAt[row] = at + 1;
+  /** The curve of all keys, or of those of one family, given the family of each row; empty without accesses. */
+  curve(familyOfRow?: Int32Array, family?: number): HitRatioCurve {
+    const distances = new ReuseDistances(this.length, this.table.rows);
+    for (let i = 0; i < this.length; i++) {
+      const row = this.rows[i]!;
+      if (familyOfRow === undefined || familyOfRow[row] === family) distances.add(row);
     }
-    const hits: number[] = [];
-    for (let distance = 1; distance <= distinct; distance++) {
-      if (distances[distance] === 0) continue;
-      // A cache of that many keys still holds it.
-      const bucket = Math.max(0, Math.ceil(Math.log2(distance / this.share) * SIZES_PER_OCTAVE));
-      hits[bucket] = (hits[bucket] ?? 0) + distances[distance]!;
-    }
-    const keys = distinct / this.share;
-    const curve: HitRatioCurve = [];
-    let total = 0;
-    const buckets = Math.ceil(Math.log2(Math.max(1, keys)) * SIZES_PER_OCTAVE);
-    for (let bucket = 0; bucket <= buckets; bucket++) {
-      total += hits[bucket] ?? 0;
-      curve.push([
-        Math.round(2 ** (bucket / SIZES_PER_OCTAVE) * 100) / 100,
-        Math.round((total / rows.length) * 1e5) / 1e5,
-      ]);
-    }
-    return curve;
+    return distances.curve(this.share);
   }
 
   private thin(): void {
@@ -96,5 +63,60 @@ export class ReuseSample {
     for (let i = 0; i < this.length; i++)
       if (this.table.order(this.rows[i]!) < this.share) this.rows[kept++] = this.rows[i]!;
     this.length = kept;
+  }
+}
+
+/** Of accesses one after the other, the number of distinct keys since the same key's last one. */
+class ReuseDistances {
+  private accesses = 0;
+  private distinct = 0;
+  /** Number of each row's latest access, from 1; 0 for none. */
+  private readonly lastAt: Uint32Array;
+  /** Accesses that are the latest of their key, by number. */
+  private readonly latest: BitCounter;
+  /** Accesses by the number of distinct keys since the key's last one, itself included. */
+  private readonly counts: Uint32Array;
+
+  constructor(maxAccesses: number, rows: number) {
+    this.lastAt = new Uint32Array(rows + 1);
+    this.latest = new BitCounter(maxAccesses + 1);
+    this.counts = new Uint32Array(Math.min(maxAccesses, rows) + 1);
+  }
+
+  add(row: number): void {
+    const at = ++this.accesses;
+    const before = this.lastAt[row]!;
+    this.lastAt[row] = at;
+    if (before === 0) {
+      this.distinct++;
+      this.latest.set(at);
+      return;
+    }
+    this.counts[this.latest.countBetween(before, at)]!++;
+    this.latest.move(before, at);
+  }
+
+  /** `share`: of the keys whose accesses were added. */
+  curve(share: number): HitRatioCurve {
+    const { accesses, distinct, counts } = this;
+    if (accesses === 0) return [];
+    const hits: number[] = [];
+    for (let distance = 1; distance <= distinct; distance++) {
+      if (counts[distance] === 0) continue;
+      // A cache of that many keys still holds it.
+      const bucket = Math.max(0, Math.ceil(Math.log2(distance / share) * SIZES_PER_OCTAVE));
+      hits[bucket] = (hits[bucket] ?? 0) + counts[distance]!;
+    }
+    const curve: HitRatioCurve = [];
+    let total = 0;
+    const buckets = Math.ceil(Math.log2(Math.max(1, distinct / share)) * SIZES_PER_OCTAVE);
+    for (let bucket = 0; bucket <= buckets; bucket++) {
+      total += hits[bucket] ?? 0;
+      curve.push([
+        Math.round(2 ** (bucket / SIZES_PER_OCTAVE) * 100) / 100,
+        Math.round((total / accesses) * 1e5) / 1e5,
+      ]);
+    }
+    return curve;
   }
 }

@@ -110,7 +110,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     lookups: dataset.lookups ?? null,
     keysAtStart: dataset.keys ? [...dataset.keys].sort((a, b) => a[0] - b[0]) : null,
     ...sampledOf(dataset),
-    hitRatio: fit.reuse.curve(() => true),
+    hitRatio: fit.reuse.curve(),
     units,
     transitions: transitionsOf(fit, habits, classes, classOf, labelOf),
     scripts: fit.scripts.scripts.map(
@@ -322,7 +322,7 @@ function describeKeys(
     .sort((a, b) => b.family.requests - a.family.requests)
     .slice(0, CURVES);
   for (const { family, number } of busiest) {
-    if (family.requests > 0) family.hitRatio = fit.reuse.curve((row) => familyOfRow[row] === number);
+    if (family.requests > 0) family.hitRatio = fit.reuse.curve(familyOfRow, number);
   }
   const isBusiest = new Set(busiest.map(({ number }) => number));
   families.forEach((family, number) => {
