@@ -280,11 +280,16 @@ function transitionDistance(a: Model, b: Model): Measured | undefined {
   if (x.size === 0 && y.size === 0) return undefined;
   let sum = 0;
   let weight = 0;
-  const mixes = [unitMix(a), unitMix(b)] as const;
+  const mixes = [unitMixes(a), unitMixes(b)] as const;
+  const shareOf = (classes: Map<string, number>[], label: string) =>
+    classes.reduce((sum, mix) => sum + (mix.get(label) ?? 0), 0) / classes.reduce((sum, mix) => sum + totalOf(mix), 0);
   for (const before of new Set([...x.keys(), ...y.keys()])) {
     // Where a model has no row, the one before told nothing.
-    const divergence = divergenceOf(x.get(before) ?? mixes[0], y.get(before) ?? mixes[1]);
-    const n = (mixes[0].get(before) ?? 0) / totalOf(mixes[0]) + (mixes[1].get(before) ?? 0) / totalOf(mixes[1]);
+    const divergence = divergenceOf(
+      x.get(before) ?? mixBehind(mixes[0], before),
+      y.get(before) ?? mixBehind(mixes[1], before),
+    );
+    const n = shareOf(mixes[0], before) + shareOf(mixes[1], before);
     sum += n * divergence;
     weight += n;
   }
@@ -303,10 +308,21 @@ function followersOf({ transitions }: Model): Map<string, Map<string, number>> {
   return rows;
 }
 
-function unitMix(model: Model): Map<string, number> {
-  const mix = new Map<string, number>();
-  for (const { ops, count } of model.units) tally(mix, labelOfOps(ops, model.shapes, model.families), count);
-  return mix;
+/** By class of clients. */
+function unitMixes({ clients, units, shapes, families }: Model): Map<string, number>[] {
+  const mixes = clients.classes.map(() => new Map<string, number>());
+  for (const unit of units) tally(mixes[unit.class]!, labelOfOps(unit.ops, shapes, families), unit.count);
+  return mixes;
+}
+
+/** What clients do that do this, whatever they did before. */
+function mixBehind(mixes: Map<string, number>[], before: string): Map<string, number> {
+  const behind = new Map<string, number>();
+  for (const mix of mixes) {
+    const share = (mix.get(before) ?? 0) / totalOf(mix);
+    for (const [label, n] of mix) tally(behind, label, n * share);
+  }
+  return behind;
 }
 
 function totalOf(mix: Map<string, number>): number {

@@ -453,26 +453,26 @@ function mergeScripts(
 }
 
 /**
- * One stretch behind the other, as long as nothing is missing between them and there is room; of the same time, in turns.
+ * One stretch behind the other, as long as nothing is missing between them and there is room; of the same time, by time.
  * Words were disguised for each model on its own: a job that began in one is not known to the other.
  */
 function mergeStretches(
   { a, b }: Record<Side, Model>,
   numbers: Numbers,
   families: Numbers,
-  { consecutive }: Placement,
+  { consecutive, offsetSeconds }: Placement,
 ): Model['stretch'] {
   type Calls = Model['stretch']['units'][number];
   const entriesOf = (model: Model, side: Side) =>
-    model.stretch.units.map(([unit, calls], i, all) => ({
+    model.stretch.units.map(([unit, atUs, calls]) => ({
       unit: numbers[side][unit]!,
+      atUs: atUs + (side === 'a' ? 0 : Math.round(offsetSeconds * 1e6)),
       calls,
       model,
       callsScript: callsScript(model, unit),
-      at: (i + 0.5) / all.length,
     }));
   const entries = [...entriesOf(a, 'a'), ...(consecutive && !isWhole(a) ? [] : entriesOf(b, 'b'))];
-  if (!consecutive) entries.sort((x, y) => x.at - y.at);
+  if (!consecutive) entries.sort((x, y) => x.atUs - y.atUs);
   const texts: string[] = [];
   const known = new Map<string, number>();
   let [calls, bytes, stores] = [0, 0, 0];
@@ -491,7 +491,11 @@ function mergeStretches(
         return texts.push(text) - 1;
       });
     };
-    units.push([entry.unit, entry.calls.map(([keys, args]): Calls[1][number] => [keys.map(moved), args.map(moved)])]);
+    units.push([
+      entry.unit,
+      entry.atUs,
+      entry.calls.map(([keys, args]): Calls[2][number] => [keys.map(moved), args.map(moved)]),
+    ]);
   }
   const disguised = [a, b].every(({ stretch }) => stretch.disguised || stretch.units.length === 0);
   const shared = new Map<string, [number, number, number]>();
@@ -511,7 +515,7 @@ function mergeStretches(
 function isWhole(model: Model): boolean {
   const calls = model.scripts.reduce((sum, script) => sum + script.calls, 0);
   return (
-    model.stretch.units.reduce((sum, [unit, kept]) => sum + (callsScript(model, unit) ? kept.length : 0), 0) >= calls
+    model.stretch.units.reduce((sum, [unit, , kept]) => sum + (callsScript(model, unit) ? kept.length : 0), 0) >= calls
   );
 }
 

@@ -230,10 +230,11 @@ export const modelSchema = z.strictObject({
     /** Arguments, each once: latin1 text. */
     texts: z.array(z.string()),
     /**
-     * Units that call scripts, as indexes of `units`, and such as store what scripts are told. For each script call, or for
-     * the call that stores, the keys' and the arguments' texts; none where a script is not told what was stored.
+     * Units that call scripts, as indexes of `units`, and such as store what scripts are told; microseconds after the
+     * capture's beginning; and for each script call, or for the call that stores, the keys' and the arguments' texts, none
+     * where a script is not told what was stored.
      */
-    units: z.array(z.tuple([count, z.array(z.tuple([z.array(count), z.array(count)]))])),
+    units: z.array(z.tuple([count, count, z.array(z.tuple([z.array(count), z.array(count)]))])),
     /** Keys of these calls that other commands use as well: family, requests by those, text. */
     shared: z.array(z.tuple([count, count, count])).optional(),
   }),

@@ -104,7 +104,7 @@ test('scripts are one by their name, whichever part knows the body; calls follow
   const { texts, units } = merged.stretch;
   assert.equal(units.length, 3);
   assert.deepEqual(
-    units.flatMap(([, calls]) => calls.flatMap(([keys]) => keys.map((text) => texts[text]))),
+    units.flatMap(([, , calls]) => calls.flatMap(([keys]) => keys.map((text) => texts[text]))),
     ['job:1', 'job:2', 'job:3'],
   );
   const slice = new Synthesis(merged, { seed: '1', epochSeconds: 0 }).slice(0, 0, 2);

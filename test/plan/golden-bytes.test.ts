@@ -14,8 +14,8 @@ import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
  */
 const GOLDEN = {
   sessions: '62ec2299acd7a24cdcbc710830cef521eba0eca236a74635656e7f7e69c5a15c',
-  queue: '279d8ac70655446737765e681b3758d58e01fbed6f825e90d6df8f45d2f4ad9e',
-  mixed: 'bab3f684ec4f9463b184b156181c4353635e0ca9be1a4e5c9d4895d17b229904',
+  queue: 'b187c66a190e7f2d2f495562ce3be64e7e776614149cc1086c37317ac480a771',
+  mixed: 'd55ee50b38af79a4a233db84de585ab7ed9a87d3de816f52a6f64498a334c299',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;

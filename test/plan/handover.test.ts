@@ -115,3 +115,34 @@ test('locks in hash tags are released, and what shares their tags goes on sharin
   assert.ok(owned / calls > 0.98, `${owned} of ${calls} calls found their lock`);
   assert.ok(ofLocked / reads > 0.9, `${ofLocked} of ${reads} carts are of orders that have a lock`);
 });
+
+test('a job that is due after a delay is taken when it is due, as often as jobs came', async () => {
+  const random = mulberry32(4);
+  const lines: Line[] = [];
+  let atUs = START_US;
+  for (let job = 1000; job < 1200; job++) {
+    atUs += -Math.log(1 - random()) * 50_000;
+    const client = `10.0.0.1:${1000 + (job % 4)}`;
+    const call = (args: string[]) => ['eval', 'return redis.call("EXISTS", KEYS[1])', '1', `job:${job}`, ...args];
+    lines.push({ atUs, client, args: call(['1']) });
+    lines.push({ atUs: atUs + 400_000, client: '10.0.0.2:2000', args: call(['2']) });
+    // What the same clients do besides must not decide when jobs are due.
+    for (const other of [client, '10.0.0.2:2000'])
+      lines.push({ atUs: atUs + random() * 50_000, client: other, args: ['get', `page:${job % 20}`] });
+  }
+  const model = await modelOf(lines.sort((a, b) => a.atUs - b.atUs));
+  const synthesis = new Synthesis(model, { seed: '1', epochSeconds: 1_700_000_000 });
+  const slice = synthesis.slice(0, 0, 2 * model.source.spanSeconds);
+  const added = new Map<string, number>();
+  const waits: number[] = [];
+  for (let i = 0; i < slice.count; i++) {
+    const [, , , job, what] = readCommand(slice.bytes, slice.offset[i]!).map((word) => Buffer.from(word).toString());
+    if (what === '1') added.set(job!, slice.intendedUs[i]!);
+    else if (what === '2') waits.push(slice.intendedUs[i]! - added.get(job!)!);
+  }
+  assert.ok(added.size > 350 && waits.length > 350, `${added.size} jobs, ${waits.length} taken`);
+  assert.ok(
+    waits.every((waitUs) => Math.abs(waitUs - 400_000) < 20_000),
+    `${Math.min(...waits)} to ${Math.max(...waits)} µs`,
+  );
+});

@@ -128,7 +128,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
       }),
     ),
     ...(fit.scripts.unkeptCalls > 0 ? { unkeptScriptCalls: fit.scripts.unkeptCalls } : {}),
-    stretch: stretchOf(fit, handovers, unitOf, familyOf),
+    stretch: stretchOf(fit, handovers, source.first * 1e6, unitOf, familyOf),
     transactions: { ...fit.transactions, sizes: fit.sizes.entries() },
     pipelines: { depths: fit.depths },
     ...subscriptionsOf(fit),
@@ -591,15 +591,22 @@ export function labelOfOps(ops: UnitOp[], shapes: Shape[], families: Family[]): 
   return family === null ? command : `${families[family]!.db} ${families[family]!.template} ${command}`;
 }
 
-function stretchOf(fit: Fit, handovers: Handover[], unitOf: Map<number, number>, familyOf: number[]): Model['stretch'] {
+function stretchOf(
+  fit: Fit,
+  handovers: Handover[],
+  firstUs: number,
+  unitOf: Map<number, number>,
+  familyOf: number[],
+): Model['stretch'] {
   const { texts } = fit.scripts;
   const scriptCalls = (kind: number) =>
     fit.units.kinds[kind]!.ops.filter(([shape]) => fit.shapes.shapes[shape]!.script !== undefined).length;
   const units = handovers
     // One that stored what a script is told has no script, and one call here.
     .filter(({ kind, calls }) => unitOf.has(kind) && (scriptCalls(kind) || 1) === calls.length)
-    .map(({ kind, calls }): Model['stretch']['units'][number] => [
+    .map(({ startUs, kind, calls }): Model['stretch']['units'][number] => [
       unitOf.get(kind)!,
+      Math.max(0, Math.round(startUs - firstUs)),
       calls.map(({ keys, args }) => [keys, args]),
     ]);
   const shared = [...keysInCommon(fit)].map(([row, text]): [number, number, number] => [

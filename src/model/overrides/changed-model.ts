@@ -173,8 +173,8 @@ function change(model: Model, changes: Change[]): Model {
     ...(model.unkeptScriptCalls ? { unkeptScriptCalls: Math.round(model.unkeptScriptCalls * scripted) } : {}),
     stretch: {
       ...model.stretch,
-      units: model.stretch.units.flatMap(([unit, calls]): Model['stretch']['units'] =>
-        unitOf.has(unit) ? [[unitOf.get(unit)!, calls]] : [],
+      units: model.stretch.units.flatMap(([unit, atUs, calls]): Model['stretch']['units'] =>
+        unitOf.has(unit) ? [[unitOf.get(unit)!, atUs, calls]] : [],
       ),
       ...(model.stretch.shared
         ? {

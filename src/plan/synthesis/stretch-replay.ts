@@ -39,7 +39,7 @@ export class StretchReplay {
       const vocabulary = vocabularyOf({ families: [], scripts: this.model.scripts });
       this.disguise = new Disguise(`repeat ${this.at / units.length}`, vocabulary);
     }
-    const [unit, calls] = units[this.at++ % units.length]!;
+    const [unit, , calls] = units[this.at++ % units.length]!;
     const text = (number: number) => this.text(number);
     return {
       unit,

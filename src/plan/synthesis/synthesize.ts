@@ -1,6 +1,7 @@
 /** Model + seed → a workload of any length and rate; the same bytes on every machine. */
 import { COMMANDS } from '../../capture/commands.ts';
 import type { Caveat } from '../../errors.ts';
+import { joinCurves } from '../../model/fit/arrivals.ts';
 import { KEEPS_UP } from '../../model/fit/fit.ts';
 import { valueIndex } from '../../model/fit/shapes.ts';
 import { labelOfOps } from '../../model/fit/summarize.ts';
@@ -23,6 +24,7 @@ import { speedCaveats } from '../speed.ts';
 import { UNKNOWN_CURSOR, WalkNumbers, type WalkStep, walksOf } from '../walks.ts';
 import type { Workload } from '../workload.ts';
 import { ArrivalProcess, burstsOf, rateCurve, recordedBursts } from './arrivals.ts';
+import { CallArrivals } from './call-arrivals.ts';
 import { type CallContext, type CompiledShape, compileShapes } from './calls.ts';
 import { Deadlines, isExpiry } from './expiries.ts';
 import { type Fill, Fillers, fillingShare } from './fills.ts';
@@ -224,7 +226,27 @@ export class Synthesis implements Workload {
         renames: options.sameNames !== true,
         speed: this.plan.rate / Math.max(1e-9, Synthesis.capturedRate(model)),
       },
-      { sources, arrivals, random: stream(options.seed, 'units', round) },
+      {
+        ...{ sources, arrivals, random: stream(options.seed, 'units', round) },
+        calls: options.independent ? undefined : this.callArrivals(),
+      },
+    );
+  }
+
+  /** When the stretch's calls come; undefined where nobody calls scripts. */
+  private callArrivals(): CallArrivals | undefined {
+    const { stretch, source, clients } = this.model;
+    const curves = clients.streams.flatMap(({ arrivals: { binSeconds, units } }, i) => {
+      const groups = this.classes.flatMap((klass, k) => (clients.classes[k]!.stream === i ? klass.groups : []));
+      const count = (some: Group[]) => some.reduce((sum, group) => sum + group.count, 0);
+      const share = count(groups.filter(({ family }) => family === SCRIPTS)) / Math.max(1, count(groups));
+      return share > 0 ? { binSeconds, units: units.map((n) => n * share) } : [];
+    });
+    if (stretch.units.length === 0 || curves.length === 0) return undefined;
+    return new CallArrivals(
+      stretch.units.map(([, atUs]) => atUs),
+      { ...curves.reduce((a, b) => joinCurves(a, b, 0)), spanSeconds: source.spanSeconds },
+      this.plan.rate / Synthesis.capturedRate(this.model),
     );
   }
 
@@ -420,6 +442,8 @@ class Round {
   private readonly independent: boolean;
   private readonly sources: KeySource[];
   private readonly arrivals: ArrivalProcess[];
+  /** Of the stretch's calls, where they have times of their own. */
+  private readonly calls: CallArrivals | undefined;
   private readonly random: Random;
   /** Classes of each stream. */
   private readonly classesOf: { classes: number[]; alias: Alias }[];
@@ -466,7 +490,12 @@ class Round {
       unitLabels: string[];
     },
     options: { epochSeconds: number; independent: boolean; renames: boolean; speed: number },
-    random: { sources: KeySource[]; arrivals: ArrivalProcess[]; random: Random },
+    random: {
+      sources: KeySource[];
+      arrivals: ArrivalProcess[];
+      calls: CallArrivals | undefined;
+      random: Random;
+    },
   ) {
     this.model = compiled.model;
     this.makers = compiled.makers;
@@ -477,6 +506,7 @@ class Round {
     this.independent = options.independent;
     this.sources = random.sources;
     this.arrivals = random.arrivals;
+    this.calls = random.calls;
     this.random = random.random;
     const { streams, classes } = this.model.clients;
     this.classesOf = streams.map((_, stream) => {
@@ -524,13 +554,19 @@ class Round {
       for (let i = 1; i < this.arrivals.length; i++)
         if (this.arrivals[i]!.nextSeconds < this.arrivals[stream]!.nextSeconds) stream = i;
       const arrival = this.arrivals[stream]!;
-      const atUs = arrival.nextSeconds * 1e6;
+      const isCall = this.calls !== undefined && this.calls.nextSeconds < arrival.nextSeconds;
+      const atUs = (isCall ? this.calls! : arrival).nextSeconds * 1e6;
       this.fill(Math.min(atUs, untilUs));
       if (atUs >= untilUs) break;
-      const klass = arrival.nextClass;
-      arrival.advance();
       this.change(atUs);
-      this.arrive(stream, atUs, klass);
+      if (isCall) {
+        this.calls!.advance();
+        this.call(atUs);
+      } else {
+        const klass = arrival.nextClass;
+        arrival.advance();
+        this.arrive(stream, atUs, klass);
+      }
     }
     const due = this.pending.filter((op) => op.atUs < untilUs);
     this.pending = this.pending.filter((op) => op.atUs >= untilUs);
@@ -568,24 +604,21 @@ class Round {
     const { random } = this;
     const { classes, alias } = this.classesOf[stream]!;
     if (classes.length === 0) return;
-    let klass = this.classes[recordedClass ?? classes[alias.draw(random)]!]!;
-    let connection = this.idleConnection(klass, atUs);
+    const klass = this.classes[recordedClass ?? classes[alias.draw(random)]!]!;
+    const connection = this.idleConnection(klass, atUs);
     const before = klass.after.get(this.lastLabel[connection] ?? '');
     const group = klass.groups[(before?.alias ?? klass.alias).draw(random)]!;
     let unit: number;
     let key: number | undefined;
-    let calls: ScriptArguments[] | undefined;
     let isMiss = false;
     let wasThere = false;
     if (group.family === SCRIPTS && this.stretch.length > 0) {
-      // Whatever the class: scripts hand over to each other, so their order is kept across connections.
-      ({ unit, calls } = this.stretch.next());
-      klass = this.classes[this.model.units[unit]!.class]!;
-      connection = this.toldConnection(klass, calls) ?? this.idleConnection(klass, atUs);
-      key = this.handedKey(unit, calls);
-      const [stored] = key === undefined ? [] : calls[0]!.args;
-      if (stored !== undefined) this.storedBy.set(stored, connection);
-    } else if (group.family < 0) {
+      // The call itself comes at its own time, if it has one.
+      if (!this.calls) this.call(atUs);
+      this.lastLabel[connection] = this.unitLabels[this.choose(group, -1, before?.lift)]!;
+      return;
+    }
+    if (group.family < 0) {
       unit = this.choose(group, -1, before?.lift);
     } else if (group.filling > 0 && random() < group.filling) {
       // Fills come when somebody has asked.
@@ -619,8 +652,19 @@ class Round {
       if (final !== 0 && this.leavesRemoved(unit)) this.ended[group.family]!.add(key);
     }
     this.lastLabel[connection] = this.unitLabels[unit]!;
-    this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
+    this.writeUnit(this.model.units[unit]!, connection, atUs, key, undefined);
     if (isMiss && !this.makesFirst(unit)) this.missed(group.family, key!, wasThere, atUs);
+  }
+
+  /** The stretch's next call. Whatever the class: scripts hand over to each other, so their order is kept across connections. */
+  private call(atUs: number): void {
+    const { unit, calls } = this.stretch.next();
+    const klass = this.classes[this.model.units[unit]!.class]!;
+    const connection = this.toldConnection(klass, calls) ?? this.idleConnection(klass, atUs);
+    const key = this.handedKey(unit, calls);
+    const [stored] = key === undefined ? [] : calls[0]!.args;
+    if (stored !== undefined) this.storedBy.set(stored, connection);
+    this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
   }
 
   /** Who renews keys in time also makes new ones, and comes to some early rather than to others. */
