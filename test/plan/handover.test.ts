@@ -146,3 +146,13 @@ test('a job that is due after a delay is taken when it is due, as often as jobs 
     `${Math.min(...waits)} to ${Math.max(...waits)} µs`,
   );
 });
+
+test('calls of a capture that is one moment come with the arrivals', async () => {
+  const call = (key: string): Line => ({
+    ...{ atUs: START_US, client: '10.0.0.1:1000' },
+    args: ['eval', 'return redis.call("EXISTS", KEYS[1])', '1', key],
+  });
+  const synthesis = new Synthesis(await modelOf([call('a'), call('b')]), { seed: '1', epochSeconds: 0, rate: 10 });
+  const { count } = synthesis.slice(0, 0, 10);
+  assert.ok(count > 80 && count < 120, `${count} calls`);
+});

@@ -233,7 +233,7 @@ export class Synthesis implements Workload {
     );
   }
 
-  /** When the stretch's calls come; undefined where nobody calls scripts. */
+  /** When the stretch's calls come; undefined where nobody calls scripts, or all of the capture is one moment. */
   private callArrivals(): CallArrivals | undefined {
     const { stretch, source, clients } = this.model;
     const curves = clients.streams.flatMap(({ arrivals: { binSeconds, units } }, i) => {
@@ -242,7 +242,7 @@ export class Synthesis implements Workload {
       const share = count(groups.filter(({ family }) => family === SCRIPTS)) / Math.max(1, count(groups));
       return share > 0 ? { binSeconds, units: units.map((n) => n * share) } : [];
     });
-    if (stretch.units.length === 0 || curves.length === 0) return undefined;
+    if (stretch.units.length === 0 || curves.length === 0 || source.spanSeconds <= 0) return undefined;
     return new CallArrivals(
       stretch.units.map(([, atUs]) => atUs),
       { ...curves.reduce((a, b) => joinCurves(a, b, 0)), spanSeconds: source.spanSeconds },
