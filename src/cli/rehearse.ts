@@ -35,6 +35,7 @@ import {
   type MemorySample,
   type Rehearsal,
 } from '../measure/rehearsal.ts';
+import { waitCaveats } from '../measure/waits.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
 import type { Model } from '../model/model.ts';
 import type { Overrides } from '../model/overrides/overrides.ts';
@@ -257,7 +258,9 @@ export async function rehearse(options: RehearseOptions): Promise<StoredRehearsa
     rehearsal.outcome![arm] = rows;
     return rows.filter(({ value, target }) => value > target).map((row) => ({ ...row, aspect: arm }));
   });
-  rehearsal.caveats.push(...fidelityCaveats(missed, { id: 'outcome-missed', speed, whole: isWhole }));
+  const waits = waitCaveats(rehearsal.rounds);
+  const others = waits.map(({ id }) => `that keys expired while an arm waited (${id})`);
+  rehearsal.caveats.push(...fidelityCaveats(missed, { id: 'outcome-missed', speed, whole: isWhole, others }), ...waits);
   if (shard) shard.document.clockOffsetMs = shard.schedule.clockOffsetMs;
   rehearsal.caveats.push(...clusterCaveats(slicesOf(rehearsal)), ...(shard?.workload.sliceCaveats() ?? []));
   rehearsal.caveats.push(...(shard?.schedule.caveats() ?? []));

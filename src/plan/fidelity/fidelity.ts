@@ -87,12 +87,17 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
 const MEMORY_METRIC = 'used_memory per key at first, relative';
 
 /**
- * Missed targets, as the reader of a verdict must know them. Of what was replayed, `speed` is in captured rates, and
- * `whole` says whether it was what the capture shows, not another part of such a workload.
+ * Missed targets, as the reader of a verdict must know them. Of what was replayed, `speed` is in captured rates, `whole`
+ * says whether it was what the capture shows, not another part of such a workload, and `others` are other reasons.
  */
 export function fidelityCaveats(
   missed: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
-  { id = 'fidelity-missed', speed = 1, whole = true }: { id?: string; speed?: number; whole?: boolean } = {},
+  {
+    id = 'fidelity-missed',
+    speed = 1,
+    whole = true,
+    others = [],
+  }: { id?: string; speed?: number; whole?: boolean; others?: string[] } = {},
 ): Caveat[] {
   if (missed.length === 0) return [];
   const list = missed.map(
@@ -105,6 +110,7 @@ export function fidelityCaveats(
       : [
           'that slices were of another part of the workload than the capture: caches that fill are hit more often later',
         ]),
+    ...others,
   ];
   return [
     {
@@ -115,7 +121,7 @@ export function fidelityCaveats(
       advice: missed.every(({ metric }) => metric === MEMORY_METRIC)
         ? 'Capture with a larger --sample where memory decides, or read it as that of other keys.'
         : reasons.length > 0
-          ? `Part of it is ${reasons.join('; and ')}. Rehearse at --rate 1x with a short warm-up, and slices as long as the capture in all, to tell that from what the model gets wrong.`
+          ? `Part of it is ${reasons.join('; and ')}. --mode exact with the same slices shows what the captured ops themselves do there; --rate 1x with a short warm-up, and slices as long as the capture in all, what the model does with the whole.`
           : 'Rehearse with --mode exact as well, or capture for longer; cutover model CAPTURE shows the whole scorecard.',
       numbers: Object.fromEntries(missed.map(({ aspect, metric, value }) => [`${aspect}: ${metric}`, value!])),
     },
