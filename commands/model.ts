@@ -60,7 +60,7 @@ The model holds no keys and no values. Script calls keep their arguments, becaus
       });
     }
     progress.show('comparing a synthesized workload with it');
-    const fidelity = await fidelityApart(model, halves ?? (await buildHalves(names, model, options)));
+    const fidelity = await fidelityApart(model, () => halves ?? buildHalves(names, model, options));
     progress.done();
     this.log(summarizeModel(model, fidelity, caveats));
     if (flags.output) this.log(`\nModel written to ${flags.output}`);

@@ -1,9 +1,13 @@
 /** A slice → a cursor over its ops, as the capture's own: what is planned can be modelled like what was captured. */
+import { ByteTable } from '../capture/byte-table.ts';
 import { hash64, hashHigh, hashLow } from '../capture/key-hash.ts';
-import type { Names } from '../capture/ops.ts';
+import { Names } from '../capture/ops.ts';
 import type { FitOp } from '../model/fit/fit.ts';
 import { NumberList } from '../model/fit/shapes.ts';
 import type { Plan, Slice } from './plan.ts';
+
+/** What there is of a slice's ops besides how they are driven. */
+export type Ops = Pick<Slice, 'count' | 'intendedUs' | 'connection' | 'offset' | 'bytes'>;
 
 const ZERO = 0x30;
 const CR = 0x0d;
@@ -34,37 +38,93 @@ function readPlaces(bytes: Uint8Array, start: number, places: NumberList): numbe
   return count;
 }
 
-/** Ops of a slice whose time 0 is `startUs` (Unix µs); connection c is client c. The same object every time. `names` numbers the commands. */
-export function* plannedOps(plan: Plan, slice: Slice, startUs: number, names: Names): Generator<FitOp> {
-  const bytes = Buffer.from(slice.bytes.buffer);
-  const places = new NumberList();
-  const startOf = (index: number) => places.at[2 * index]!;
-  const endOf = (index: number) => places.at[2 * index + 1]!;
-  const op = {
-    ...{ line: 0, atUs: 0, db: 0, clientId: 0, parentLine: 0, argCount: 0, lineBytes: 0, command: '', commandId: 0 },
-    kind: 'command' as const,
-    arg: (index: number) => bytes.subarray(startOf(index), endOf(index)),
-    argLength: (index: number) => endOf(index) - startOf(index),
-    bytes,
-    isPlain: () => true,
-    argStart: startOf,
-    argEnd: endOf,
-    ...{ keyLow: 0, keyHigh: 0 },
-    hashKey: (index: number) => {
-      hash64(bytes, startOf(index), endOf(index), op.db);
-      op.keyLow = hashLow;
-      op.keyHigh = hashHigh;
-    },
-  };
-  for (let i = 0; i < slice.count; i++) {
-    op.argCount = readPlaces(bytes, slice.offset[i]!, places);
-    op.line = i + 1;
-    op.atUs = startUs + Math.round(slice.intendedUs[i]!);
-    op.clientId = slice.connection[i]!;
-    op.db = plan.connections[op.clientId]!.db;
-    op.lineBytes = slice.offset[i + 1]! - slice.offset[i]!;
-    op.command = bytes.toString('latin1', startOf(0), endOf(0)).toLowerCase();
-    op.commandId = names.id(op.command);
-    yield op;
+/** A cursor over the ops of slices, one after the other; connection c is client c. */
+export class PlannedOps implements FitOp {
+  /** From 1 in each slice. */
+  line = 0;
+  atUs = 0;
+  db = 0;
+  clientId = 0;
+  readonly parentLine = 0;
+  readonly kind = 'command';
+  argCount = 0;
+  lineBytes = 0;
+  command = '';
+  commandId = 0;
+  bytes: Buffer = Buffer.alloc(0);
+  keyLow = 0;
+  keyHigh = 0;
+  private readonly connections: Plan['connections'];
+  private slice: Ops | undefined;
+  private startUs = 0;
+  private readonly places = new NumberList();
+  /** By number of its spelling. */
+  private readonly commands: { name: string; id: number }[] = [];
+  private readonly spellings = new ByteTable();
+  private readonly names = new Names();
+
+  constructor(connections: Plan['connections']) {
+    this.connections = connections;
+  }
+
+  /** Goes before the first op of a slice, whose time 0 is `startUs` (Unix µs). */
+  open(slice: Ops, startUs: number): void {
+    this.slice = slice;
+    this.startUs = startUs;
+    this.bytes = Buffer.from(slice.bytes.buffer, slice.bytes.byteOffset, slice.bytes.byteLength);
+    this.line = 0;
+  }
+
+  /** Goes to the next op; false at the end of the slice. */
+  next(): boolean {
+    const { slice, bytes, places } = this;
+    const i = this.line;
+    if (!slice || i >= slice.count) return false;
+    this.line = i + 1;
+    this.argCount = readPlaces(bytes, slice.offset[i]!, places);
+    this.atUs = this.startUs + Math.round(slice.intendedUs[i]!);
+    this.clientId = slice.connection[i]!;
+    this.db = this.connections[this.clientId]!.db;
+    this.lineBytes = slice.offset[i + 1]! - slice.offset[i]!;
+    const { name, id } = this.commandAt(places.at[0]!, places.at[1]!);
+    this.command = name;
+    this.commandId = id;
+    return true;
+  }
+
+  arg(index: number): Uint8Array {
+    return this.bytes.subarray(this.argStart(index), this.argEnd(index));
+  }
+
+  argLength(index: number): number {
+    return this.argEnd(index) - this.argStart(index);
+  }
+
+  isPlain(): boolean {
+    return true;
+  }
+
+  argStart(index: number): number {
+    return this.places.at[2 * index]!;
+  }
+
+  argEnd(index: number): number {
+    return this.places.at[2 * index + 1]!;
+  }
+
+  hashKey(index: number): void {
+    hash64(this.bytes, this.argStart(index), this.argEnd(index), this.db);
+    this.keyLow = hashLow;
+    this.keyHigh = hashHigh;
+  }
+
+  private commandAt(start: number, end: number): { name: string; id: number } {
+    const { bytes, commands, spellings } = this;
+    const known = spellings.find(bytes, start, end);
+    if (known >= 0) return commands[known]!;
+    const name = bytes.toString('latin1', start, end).toLowerCase();
+    const command = { name, id: this.names.id(name) };
+    commands[spellings.add(bytes, start, end)] = command;
+    return command;
   }
 }

@@ -59,12 +59,17 @@ export class Sampler {
 }
 
 /** 32-bit mix of a few integers: the same identity gives the same bytes everywhere. */
-export function mix(...parts: number[]): number {
-  let h = 0x811c9dc5;
-  for (const part of parts) {
-    h = Math.imul(h ^ (part >>> 0), 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-    h ^= h >>> 16;
-  }
+export function mix(a: number, b?: number, c?: number, d?: number): number {
+  // Not a list of them: it would be made for each call.
+  let h = stir(0x811c9dc5, a);
+  if (b !== undefined) h = stir(h, b);
+  if (c !== undefined) h = stir(h, c);
+  if (d !== undefined) h = stir(h, d);
   return h >>> 0;
+}
+
+function stir(hash: number, part: number): number {
+  let h = Math.imul(hash ^ (part >>> 0), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
 }

@@ -40,6 +40,18 @@ export class RespWriter {
     return this.buffer.subarray(0, this.length);
   }
 
+  /** Copies what stands from `start` to `end` into another array. */
+  copy(start: number, end: number, into: Uint8Array, at: number): void {
+    const { buffer } = this;
+    if (end - start > SHORT) into.set(buffer.subarray(start, end), at);
+    else for (let i = start; i < end; i++) into[at++] = buffer[i]!;
+  }
+
+  /** Moves it within what was written. */
+  move(start: number, end: number, to: number): void {
+    this.buffer.copyWithin(to, start, end);
+  }
+
   /** A type and a length, with room for so many bytes behind them. */
   private header(type: number, length: number, more: number): void {
     this.reserve(MAX_HEADER_BYTES + more);

@@ -1,38 +1,61 @@
-/** A model → its scorecard, by two threads of their own: they take less memory than this one would, and leave none behind. */
-import { once } from 'node:events';
+/** A model → its scorecard: a thread synthesizes, and this one, which has fitted the capture, models what that makes. */
+import { on } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { compareModels, type Difference } from '../../model/difference.ts';
 import { withSmallHeap } from '../../model/heap.ts';
 import type { Model } from '../../model/model.ts';
-import type { SynthesisOptions } from '../synthesis/synthesize.ts';
-import { type FidelityRow, scorecardOf } from './fidelity.ts';
+import { type FidelityRow, type Part, Remodel, scorecardOf } from './fidelity.ts';
 import { collectGarbage } from './garbage.ts';
 
-/** What a thread is given; it answers with the `Difference` of each aspect. */
-export interface FidelityInput {
-  model: Model;
-  options: Partial<SynthesisOptions>;
-}
+/** What the thread says: the next part; undefined where all is synthesized as captured, and again by independent draws. */
+export type FidelityMessage = (Part & { slice: { bytes: Uint8Array<ArrayBuffer> } }) | undefined;
 
-/** What `fidelityOf` says of the same. */
-export async function fidelityApart(model: Model, halves: [Model, Model] | undefined): Promise<FidelityRow[]> {
-  const noise = halves && compareModels(...halves);
+type Halves = [Model, Model] | undefined;
+
+/** What `fidelityOf` says of the same. `halves` is asked for when the thread is at work. */
+export async function fidelityApart(model: Model, halves: () => Halves | Promise<Halves>): Promise<FidelityRow[]> {
   collectGarbage();
-  const [own, naive] = await Promise.all([
-    distancesApart({ model, options: {} }),
-    distancesApart({ model, options: { independent: true } }),
-  ]);
-  return scorecardOf(model, noise, { own, naive });
-}
-
-function distancesApart(input: FidelityInput): Promise<Difference[]> {
-  return withSmallHeap('what is synthesized', async (resourceLimits) => {
-    const worker = new Worker(new URL(`./fidelity-thread${extname(import.meta.filename)}`, import.meta.url), {
-      workerData: input,
+  let known: Promise<Halves> | undefined;
+  const distances = await withSmallHeap('what is synthesized', async (resourceLimits) => {
+    const thread = new Worker(new URL(`./fidelity-thread${extname(import.meta.filename)}`, import.meta.url), {
+      workerData: model,
       resourceLimits,
     });
-    const [differences] = (await once(worker, 'message')) as [Difference[]];
-    return differences;
+    const messages = on(thread, 'message', { close: ['exit'] }) as AsyncIterable<[FidelityMessage]>;
+    try {
+      known ??= Promise.resolve(halves());
+      await known;
+      return await distancesOf(model, messages, (bytes) => thread.postMessage(bytes));
+    } finally {
+      await thread.terminate();
+    }
   });
+  const both = await known;
+  return scorecardOf(model, both && compareModels(...both), distances);
+}
+
+/** `taken` is told the bytes of each part that has been modelled. */
+async function distancesOf(
+  model: Model,
+  messages: AsyncIterable<[FidelityMessage]>,
+  taken: (bytes: number) => void,
+): Promise<Record<'own' | 'naive', Difference[]>> {
+  const found: Difference[][] = [];
+  let again = new Remodel(model);
+  for await (const [part] of messages) {
+    if (part) {
+      const { bytes } = part.slice;
+      again.add(part);
+      taken(bytes.length);
+      // This thread makes so little garbage that nothing would be collected for long.
+      bytes.buffer.transfer(0);
+    } else {
+      found.push(compareModels(model, again.end()));
+      if (found.length === 2) break;
+      again = new Remodel(model);
+    }
+  }
+  const [own, naive] = found;
+  return { own: own!, naive: naive! };
 }

@@ -1,5 +1,4 @@
 /** How faithful a synthesized workload is: it is modelled in its turn, and the two models are compared. */
-import { Names } from '../../capture/ops.ts';
 import type { Caveat } from '../../errors.ts';
 import { compareModels, type Difference } from '../../model/difference.ts';
 import { divergenceOf } from '../../model/fit/clients.ts';
@@ -8,9 +7,9 @@ import { summarize } from '../../model/fit/summarize.ts';
 import type { Model } from '../../model/model.ts';
 import { treatmentOf } from '../../model/replayable.ts';
 import { tally } from '../../model/tally.ts';
-import { plannedOps } from '../planned-ops.ts';
+import { type Ops, PlannedOps } from '../planned-ops.ts';
 import { isSameSpeed } from '../speed.ts';
-import { Synthesis, type SynthesisOptions } from '../synthesis/synthesize.ts';
+import { connectionsOf, Synthesis, type SynthesisOptions } from '../synthesis/synthesize.ts';
 
 export interface FidelityRow extends Difference {
   /** The same difference between the capture's first and second half: no copy can be asked to be closer. */
@@ -62,26 +61,62 @@ export function scorecardOf(
 
 const secondsOf = ({ source }: Model, rate: number) => Math.min(source.spanSeconds, MAX_OPS / rate) || 1;
 
-/** The model of a workload that was synthesized from a model. */
-export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): Model {
+/** A part of what is synthesized, whose time 0 is `startUs` (Unix µs). */
+export interface Part {
+  slice: Ops;
+  startUs: number;
+}
+
+/** What is synthesized from a model for its scorecard, part by part. */
+export function* partsOf(model: Model, options: Partial<SynthesisOptions> = {}): Generator<Part> {
+  const { first } = model.source;
   const synthesis = new Synthesis(model, {
-    ...{ seed: 'fidelity', epochSeconds: Math.floor(model.source.first), sameNames: true },
+    ...{ seed: 'fidelity', epochSeconds: Math.floor(first), sameNames: true },
     ...options,
   });
-  const { first } = model.source;
-  const seconds = secondsOf(model, synthesis.plan.rate);
-  const windowSeconds = WINDOW_OPS / synthesis.plan.rate;
-  const bodies = model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1')));
-  // What needs more memory than this is of no use in a part, see `NEEDS_ALL`.
-  const fit = new Fit({ bodies, parts: seconds < model.source.spanSeconds ? 2 : 1 });
-  const names = new Names();
+  const { rate } = synthesis.plan;
+  const seconds = secondsOf(model, rate);
+  const windowSeconds = WINDOW_OPS / rate;
   for (let from = 0; from < seconds; from += windowSeconds) {
     const slice = synthesis.slice(0, from, Math.min(windowSeconds, seconds - from));
-    const startUs = Math.floor(first) * 1e6 + Math.round(from * 1e6);
-    for (const op of plannedOps(synthesis.plan, slice, startUs, names)) fit.add(op);
+    yield { slice, startUs: Math.floor(first) * 1e6 + Math.round(from * 1e6) };
   }
-  fit.end();
-  return summarize(fit, { ...model.source, last: first + seconds, spanSeconds: seconds });
+}
+
+/** Parts of what was synthesized from a model → its model. */
+export class Remodel {
+  private readonly model: Model;
+  private readonly seconds: number;
+  private readonly ops: PlannedOps;
+  private readonly fit: Fit;
+
+  constructor(model: Model, rate = Synthesis.capturedRate(model)) {
+    this.model = model;
+    this.ops = new PlannedOps(connectionsOf(model));
+    this.seconds = secondsOf(model, rate);
+    const bodies = model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1')));
+    // What needs more memory than this is of no use in a part, see `NEEDS_ALL`.
+    this.fit = new Fit({ bodies, parts: this.seconds < model.source.spanSeconds ? 2 : 1 });
+  }
+
+  add({ slice, startUs }: Part): void {
+    const { ops, fit } = this;
+    ops.open(slice, startUs);
+    while (ops.next()) fit.add(ops);
+  }
+
+  end(): Model {
+    const { model, fit, seconds } = this;
+    fit.end();
+    return summarize(fit, { ...model.source, last: model.source.first + seconds, spanSeconds: seconds });
+  }
+}
+
+/** The model of a workload that was synthesized from a model. */
+export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): Model {
+  const again = new Remodel(model, options.rate);
+  for (const part of partsOf(model, options)) again.add(part);
+  return again.end();
 }
 
 const MEMORY_METRIC = 'used_memory per key at first, relative';

@@ -62,7 +62,7 @@ export function groupsOfFamilies(model: Model): Map<number, string[]> {
   return new Map(usedGroups(model).flatMap(({ family, names, maker }) => (maker < 0 ? [[family, names]] : [])));
 }
 
-interface UsedGroups {
+export interface UsedGroups {
   family: number;
   /** Of groups that calls name. */
   names: string[];

@@ -29,6 +29,7 @@ const ELEMENT_POSITION: Record<string, number> = {
 export function preloadOf(model: Model, makers: KeyMaker[], seed: string, limitBytes?: number): Preload {
   const { families, stretch } = model;
   const scriptKeys = new ScriptKeys(model, makers);
+  const firstTexts = { text: (number: number) => stretch.texts[number]! };
   const groups = groupsOfFamilies(model);
   const contents = families.map((family, number) => contentsOf(model, family, number));
   const touchedOf = (number: number) => touchedKeys(families[number]!, number, groups.has(number));
@@ -45,7 +46,7 @@ export function preloadOf(model: Model, makers: KeyMaker[], seed: string, limitB
       if (family.db !== db || touched[number] === 0) continue;
       const random = stream(seed, 'preload', number);
       for (const { key, existed } of touchedOf(number)) {
-        const name = scriptKeys.nameOf(number, key, (text) => stretch.texts[text]!);
+        const name = scriptKeys.nameOf(number, key, firstTexts);
         const made = existed ? creation(name, contents[number]!(key, random), random) : [];
         yield { name, commands: both(made, groupsFor(number, name)) };
       }

@@ -31,7 +31,7 @@ export interface CallContext {
   /** Expiry that the call was given, in seconds; undefined for none. */
   ttlSeconds?: number | undefined;
   /** How far the writer was when it had written the cursor of a call that continues a walk. */
-  cursorEnd?: number;
+  cursorEnd: number;
 }
 
 type Fill = (writer: RespWriter, context: CallContext) => void;

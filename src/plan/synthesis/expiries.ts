@@ -1,6 +1,7 @@
 /** Which expiry a key has: short-lived keys stay short-lived, whichever command sets it. */
 import { quantileOf, type ValueCounts } from '../../model/histogram.ts';
 import type { Family, Shape } from '../../model/model.ts';
+import { intern } from '../../model/tally.ts';
 import { mix } from '../random.ts';
 import { popularityOf, requestsByRank } from './ranks.ts';
 
@@ -49,18 +50,23 @@ export class KeyExpiries {
   private readonly number: number;
   private readonly requests: Uint32Array;
   private readonly total: number;
+  /** By popularity class. */
+  private readonly classes: ValueCounts[] = [];
+  /** By expiry: how many of the family's are shorter, and as long. */
+  private readonly places = new Map<number, { below: number; equal: number }>();
 
   constructor(family: Family, number: number) {
     this.family = family;
     this.number = number;
     this.requests = requestsByRank(family);
     this.total = family.ttlSeconds.reduce((sum, [, n]) => sum + n, 0);
+    for (const { class: klass, ttlSeconds } of family.classes) this.classes[klass] = ttlSeconds;
   }
 
   /** Expiries of keys as popular as this one, in seconds. */
   ofClass(key: number): ValueCounts {
     const popularity = popularityOf(this.requests[key % this.requests.length] ?? 0);
-    return this.family.classes.find((klass) => klass.class === popularity)?.ttlSeconds ?? [];
+    return this.classes[popularity] ?? NONE;
   }
 
   /** How long such a key lasts without being written, in seconds; undefined where keys like it do not expire. */
@@ -73,12 +79,19 @@ export class KeyExpiries {
   quantile(key: number): number {
     const seconds = this.seconds(key);
     if (seconds === undefined || this.total === 0) return mix(this.number, key, 0x771) / 2 ** 32;
+    const { below, equal } = intern(this.places, seconds, () => this.placeOf(seconds));
+    return (below + equal * (mix(this.number, key, 0x772) / 2 ** 32)) / this.total;
+  }
+
+  private placeOf(seconds: number): { below: number; equal: number } {
     let below = 0;
     let equal = 0;
     for (const [value, n] of this.family.ttlSeconds) {
       if (value < seconds) below += n;
       else if (value === seconds) equal += n;
     }
-    return (below + equal * (mix(this.number, key, 0x772) / 2 ** 32)) / this.total;
+    return { below, equal };
   }
 }
+
+const NONE: ValueCounts = [];

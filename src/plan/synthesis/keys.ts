@@ -16,6 +16,9 @@ const DIGITS: Record<string, string> = {
  */
 export const UNTOUCHED = 2 ** 31;
 
+/** So many keys of a family are not made again each time. */
+const KNOWN_TEXTS = 1024;
+
 /** Keys of one hash tag are as many as this where no family says how many tags there are. */
 const KEYS_PER_TAG = 16;
 
@@ -103,6 +106,9 @@ export class KeyMaker {
   private readonly untouchedPerTag: number;
   /** Which placeholder tells keys apart. */
   private readonly unique: number;
+  /** Of each remainder, the last key that was asked for, and its text: most of a workload is about few keys. */
+  private readonly known: number[] = [];
+  private readonly texts: string[] = [];
 
   constructor(family: Family, number: number, tag?: { group: TagGroup; places: number[] }) {
     this.family = family;
@@ -119,6 +125,16 @@ export class KeyMaker {
 
   /** Key `index` as latin1 text; of keys that the capture never touched, `untouched` says how many there are. */
   key(index: number, untouched = 0): string {
+    if (index >= UNTOUCHED) return this.make(index, untouched);
+    const place = index % KNOWN_TEXTS;
+    if (this.known[place] !== index) {
+      this.known[place] = index;
+      this.texts[place] = this.make(index, untouched);
+    }
+    return this.texts[place]!;
+  }
+
+  private make(index: number, untouched: number): string {
     const { parts, keys } = this.family;
     const isUntouched = index >= UNTOUCHED;
     const many = isUntouched ? keys + Math.max(untouched, index - UNTOUCHED + 1) : Math.max(keys, index + 1);

@@ -3,6 +3,7 @@ import type { Model } from '../../model/model.ts';
 import { intern } from '../../model/tally.ts';
 import type { KeyMaker } from './keys.ts';
 import { requestsByRank } from './ranks.ts';
+import type { StretchReplay } from './stretch-replay.ts';
 
 /** What stands between the first brace and the next: keys that have it in common are in one slot. */
 const HASH_TAG = /\{([^}]+)\}/;
@@ -48,16 +49,16 @@ export class ScriptKeys {
     }
   }
 
-  /** Latin1 text of a key; `textOf`: of a text's number in `Model.stretch`. */
-  nameOf(family: number, key: number, textOf: (text: number) => string): string {
+  /** Latin1 text of a key, among the texts that the stretch has now. */
+  nameOf(family: number, key: number, stretch: Pick<StretchReplay, 'text'>): string {
     const number = key % this.model.families[family]!.keys;
     const own = this.texts.get(family)?.get(number);
-    if (own !== undefined) return textOf(own);
+    if (own !== undefined) return stretch.text(own);
     const maker = this.makers[family]!;
     const name = maker.key(key);
     const tagged = maker.group && this.tagTexts.get(maker.group)?.get(maker.tagOf(number));
     if (tagged === undefined) return name;
-    const tag = HASH_TAG.exec(textOf(tagged))?.[0];
+    const tag = HASH_TAG.exec(stretch.text(tagged))?.[0];
     return tag === undefined ? name : name.replace(HASH_TAG, () => tag);
   }
 

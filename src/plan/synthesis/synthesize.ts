@@ -14,7 +14,7 @@ import { Labels } from '../labels.ts';
 import { lengthCaveats } from '../length.ts';
 import { listenerCaveats, listenersOf } from '../listeners.ts';
 import { OpFlag, type Order, type Plan, type Preload, type Slice, type Subscription } from '../plan.ts';
-import { groupCreation, MadeGroups, NAMES_ENTRIES } from '../preload/consumer-groups.ts';
+import { groupCreation, MadeGroups, NAMES_ENTRIES, type UsedGroups } from '../preload/consumer-groups.ts';
 import { preloadOf } from '../preload/preload.ts';
 import { datasetCaveats } from '../preload/untouched.ts';
 import { Alias, type Random, stream } from '../random.ts';
@@ -111,7 +111,9 @@ interface PendingOp {
   connection: number;
   label: number;
   flags: number;
-  bytes: Uint8Array;
+  /** Where its bytes begin and end in the writer's. */
+  start: number;
+  end: number;
   /** Of a script's call: database and name of each key. */
   scriptKeys: string[] | undefined;
   walk: Omit<WalkStep, 'op'> | undefined;
@@ -141,12 +143,10 @@ export class Synthesis implements Workload {
     this.shapes = compileShapes(model, labels, makes);
     this.handedOver = new Set(model.stretch.units.map(([unit]) => unit));
     this.unitLabels = model.units.map((unit) => labelOfOps(unit.ops, model.shapes, model.families));
-    const connections: Plan['connections'] = [];
-    this.classes = model.clients.classes.map((klass, number) => {
-      const first = connections.length;
-      const { db } = model.clients.streams[klass.stream]!;
-      for (let i = 0; i < klass.peakConnections; i++) connections.push({ db });
-      return { first, connections: klass.peakConnections, ...this.compileClass(number) };
+    let first = 0;
+    this.classes = model.clients.classes.map(({ peakConnections }, number) => {
+      first += peakConnections;
+      return { first: first - peakConnections, connections: peakConnections, ...this.compileClass(number) };
     });
     let ops = 0;
     let units = 0;
@@ -162,7 +162,7 @@ export class Synthesis implements Workload {
       seed: options.seed,
       rate: options.rate ?? Synthesis.capturedRate(model),
       labels: labels.list,
-      connections,
+      connections: connectionsOf(model),
       // Made when it is asked for: it is as large as the dataset, and a scorecard needs none.
       get preload() {
         preload ??= preloadOf(model, makers, options.seed, options.datasetBytes);
@@ -381,6 +381,13 @@ export class Synthesis implements Workload {
   }
 }
 
+/** Connections of a workload: those of each class of clients, one class after the other. */
+export function connectionsOf({ clients: { streams, classes } }: Model): Plan['connections'] {
+  return classes.flatMap(({ stream, peakConnections }) =>
+    Array.from({ length: peakConnections }, () => ({ db: streams[stream]!.db })),
+  );
+}
+
 /** Share of a group's units that are the rule. */
 const MOSTLY = 0.9;
 
@@ -395,6 +402,11 @@ function changesFirst(shapes: CompiledShape[], ops: UnitOp[]): CompiledShape[] {
     .filter(([, slots]) => slots[0] === first && slots.length > 0)
     .map(([shape]) => shapes[shape]!)
     .filter(({ makes, removes }) => makes || removes);
+}
+
+/** Whether a call of a unit removes the key of that slot. */
+function isRemoved(shapes: CompiledShape[], ops: UnitOp[], slot: number): boolean {
+  return ops.some(([shape, slots]) => shapes[shape]!.removes && slots.includes(slot));
 }
 
 /** Keys that are asked for before anybody makes them, and are not there. */
@@ -427,6 +439,66 @@ const PRIOR = 4;
 function smoothed(few: number[], all: number[]): number[] {
   const total = all.reduce((sum, weight) => sum + weight, 0);
   return total === 0 ? all : few.map((weight, i) => weight + (PRIOR * all[i]!) / total);
+}
+
+/** The unit whose calls are being written: one object for all of them, since there are so many. */
+class OpenUnit implements CallContext {
+  readonly random: Random;
+  nowSeconds = 0;
+  /** When the call is sent. */
+  atUs = 0;
+  /** The key that the unit came to, as long as no call has named it. */
+  firstKey: number | undefined;
+  readonly keys: number[] = [];
+  nextKey = 0;
+  named: Set<string> | undefined;
+  stored: string | undefined;
+  ttlSeconds: number | undefined;
+  cursorEnd = 0;
+  /** Of each group of families that share hash tags: the tag of this command or transaction. */
+  readonly tags = new Map<KeyMaker['group'], number>();
+  /** Slots that calls have named so far, of which family, and their keys. */
+  private readonly slots: number[] = [];
+  private readonly families: number[] = [];
+  private readonly slotKeys: number[] = [];
+  private readonly round: Round;
+
+  constructor(round: Round, random: Random) {
+    this.round = round;
+    this.random = random;
+  }
+
+  begin(atUs: number, nowSeconds: number, firstKey: number | undefined): void {
+    this.atUs = atUs;
+    this.nowSeconds = nowSeconds;
+    this.firstKey = firstKey;
+    this.slots.length = 0;
+    this.forgetTags();
+  }
+
+  forgetTags(): void {
+    if (this.tags.size > 0) this.tags.clear();
+  }
+
+  keyOf(slot: number, family: number): number | undefined {
+    const { slots, families } = this;
+    for (let i = 0; i < slots.length; i++) if (slots[i] === slot && families[i] === family) return this.slotKeys[i];
+    return undefined;
+  }
+
+  use(slot: number, family: number, key: number): void {
+    const at = this.slots.push(slot) - 1;
+    this.families[at] = family;
+    this.slotKeys[at] = key;
+  }
+
+  anotherKey(family: number): number {
+    return this.round.draw(this, family);
+  }
+
+  nameOf(family: number, key: number): string {
+    return this.round.nameOf(family, key);
+  }
 }
 
 /** One round's workload as it unfolds: what comes next depends on what came before, so it is made in order. */
@@ -480,6 +552,7 @@ class Round {
   private readonly walks = new WalkNumbers();
   private pending: PendingOp[] = [];
   private readonly writer = new RespWriter();
+  private readonly open: OpenUnit;
 
   constructor(
     compiled: {
@@ -508,6 +581,7 @@ class Round {
     this.arrivals = random.arrivals;
     this.calls = random.calls;
     this.random = random.random;
+    this.open = new OpenUnit(this, this.random);
     const { streams, classes } = this.model.clients;
     this.classesOf = streams.map((_, stream) => {
       const own = classes.flatMap((klass, i) =>
@@ -568,36 +642,59 @@ class Round {
         this.arrive(stream, atUs, klass);
       }
     }
-    const due = this.pending.filter((op) => op.atUs < untilUs);
-    this.pending = this.pending.filter((op) => op.atUs >= untilUs);
+    const due: PendingOp[] = [];
+    const later: PendingOp[] = [];
+    let length = 0;
+    for (const op of this.pending) {
+      (op.atUs < untilUs ? due : later).push(op);
+      if (op.atUs < untilUs) length += op.end - op.start;
+    }
+    this.pending = later;
     // Stable: what was sent together stays together and in order.
     due.sort((a, b) => a.atUs - b.atUs);
     this.atUs = untilUs;
-    const bytes = due.reduce((sum, op) => sum + op.bytes.length, 0);
+    const count = due.length;
     const slice = {
       durationUs: untilUs - fromUs,
-      count: due.length,
-      intendedUs: sharedArray(Float64Array, due.length),
-      connection: sharedArray(Uint16Array, due.length),
-      label: sharedArray(Uint16Array, due.length),
-      flags: sharedArray(Uint8Array, due.length),
-      offset: sharedArray(Uint32Array, due.length + 1),
-      bytes: sharedArray(Uint8Array, bytes),
+      count,
+      intendedUs: sharedArray(Float64Array, count),
+      connection: sharedArray(Uint16Array, count),
+      label: sharedArray(Uint16Array, count),
+      flags: sharedArray(Uint8Array, count),
+      offset: sharedArray(Uint32Array, count + 1),
+      bytes: sharedArray(Uint8Array, length),
     };
-    let offset = 0;
-    due.forEach((op, i) => {
-      slice.intendedUs[i] = op.atUs - fromUs;
-      slice.connection[i] = op.connection;
-      slice.label[i] = op.label;
-      slice.flags[i] = op.flags;
-      slice.offset[i] = offset;
-      slice.bytes.set(op.bytes, offset);
-      offset += op.bytes.length;
-    });
-    slice.offset[due.length] = offset;
+    const { intendedUs, connection, label, flags, offset, bytes } = slice;
+    const { writer } = this;
+    let at = 0;
+    for (let i = 0; i < count; i++) {
+      const op = due[i]!;
+      intendedUs[i] = op.atUs - fromUs;
+      connection[i] = op.connection;
+      label[i] = op.label;
+      flags[i] = op.flags;
+      offset[i] = at;
+      writer.copy(op.start, op.end, bytes, at);
+      at += op.end - op.start;
+    }
+    offset[count] = at;
+    this.keepOnly(later);
     const order = orderOf(due);
     const steps = due.flatMap(({ walk }, op) => (walk ? [{ ...walk, op }] : []));
     return { ...slice, ...(order ? { order } : {}), ...walksOf(steps, (op) => op) };
+  }
+
+  /** Makes room where ops were written that have been taken. */
+  private keepOnly(later: PendingOp[]): void {
+    const { writer } = this;
+    let at = 0;
+    for (const op of later) {
+      writer.move(op.start, op.end, at);
+      op.end += at - op.start;
+      op.start = at;
+      at = op.end;
+    }
+    writer.length = at;
   }
 
   private arrive(stream: number, atUs: number, recordedClass: number | undefined): void {
@@ -712,8 +809,8 @@ class Round {
       : this.scriptKeys.numberOf(family, call.firstKey);
   }
 
-  private nameOf(family: number, key: number): string {
-    return this.scriptKeys.nameOf(family, key, (text) => this.stretch.text(text));
+  nameOf(family: number, key: number): string {
+    return this.scriptKeys.nameOf(family, key, this.stretch);
   }
 
   /** State of a key that the source says to be in `state`, after what was done to it. */
@@ -835,109 +932,119 @@ class Round {
   }
 
   private writeUnit(
-    unit: Pick<Unit, 'ops' | 'steps'>,
+    { ops, steps }: Pick<Unit, 'ops' | 'steps'>,
     connection: number,
     atUs: number,
     firstKey: number | undefined,
     calls: ScriptArguments[] | undefined,
+    open = this.open,
   ): void {
-    const slots = new Map<number, number>();
-    const families = this.sources.length;
-    const { removed, asked } = this;
-    let next = firstKey;
+    open.begin(Math.max(atUs, this.freeFromUs[connection] ?? 0), this.epochSeconds + atUs / 1e6, firstKey);
     let call = 0;
     let step = 0;
-    let at = Math.max(atUs, this.freeFromUs[connection] ?? 0);
-    /** Of each group of families that share hash tags: the tag of this command or transaction. */
-    const tags = new Map<KeyMaker['group'], number>();
-    /** Keys that are used together, in a cluster, are in one slot. */
-    const collocate = (family: number, key: number): number => {
-      const maker = this.makers[family]!;
-      if (!maker.group) return key;
-      return maker.withTag(
-        key,
-        intern(tags, maker.group, () => maker.tagOf(key)),
-      );
-    };
-    const draw = (family: number, accepts?: (state: number) => boolean) => {
-      const source = this.sources[family]!;
-      source.next(accepts);
-      const key = collocate(family, source.key);
-      const now = this.stateOf(family, key, beforeEnd(source.state), at);
-      this.turns[family]!.took(undefined, now + (source.state & KeyState.final));
-      if (now === KeyState.missing) {
-        removed[family]!.add(key);
-        asked[family]!.add(key);
-        this.missed(family, key, false, at);
-      }
-      return key;
-    };
     let inTransaction = false;
-    const context: CallContext = {
-      random: this.random,
-      nowSeconds: this.epochSeconds + atUs / 1e6,
-      keys: [],
-      nextKey: 0,
-      anotherKey: draw,
-      nameOf: (family, key) => this.nameOf(family, key),
-    };
     // Where no script is called, what is stored is for one.
-    const handed = calls && !unit.ops.some(([n]) => this.shapes[n]!.shape.script !== undefined) ? calls[0] : undefined;
-    unit.ops.forEach(([number, keySlots], i) => {
-      if (unit.steps[step]?.[0] === i) at += unit.steps[step++]![1];
+    const handed = calls && !ops.some(([n]) => this.shapes[n]!.shape.script !== undefined) ? calls[0] : undefined;
+    for (let i = 0; i < ops.length; i++) {
+      const [number, keySlots] = ops[i]!;
+      if (step < steps.length && steps[step]![0] === i) open.atUs += steps[step++]![1];
       const compiled = this.shapes[number]!;
+      const { keyFamilies } = compiled;
       const { script, command } = compiled.shape;
       if (command === 'multi' || command === 'exec') inTransaction = command === 'multi';
-      if (!inTransaction) tags.clear();
+      if (!inTransaction) open.forgetTags();
       if (script !== undefined) {
-        this.writeScript(compiled, script, calls?.[call++], connection, at);
-        return;
+        this.writeScript(compiled, script, calls?.[call++], connection, open.atUs);
+        continue;
       }
-      context.keys = compiled.keyFamilies.map((family, k) => {
-        const slot = keySlots[k];
-        if (slot === undefined) return draw(family);
-        const known = intern(slots, slot * families + family, () => {
-          const isRemoved = () => unit.ops.some(([n, named]) => this.shapes[n]!.removes && named.includes(slot));
-          const key = next ?? draw(family, isRemoved() ? isFinal : compiled.makes ? wasNotAsked : isThere);
-          next = undefined;
-          return key;
-        });
-        // A key that the unit has used before decides on the tag, and keeps its own.
-        const maker = this.makers[family]!;
-        if (maker.group) intern(tags, maker.group, () => maker.tagOf(known));
-        return known;
-      });
-      const [family, key] = [compiled.keyFamilies[0], context.keys[0]];
-      if (family !== undefined && this.groups.isDone(number, family, key!)) return;
-      compiled.keyFamilies.forEach((other, k) => {
-        const missing = this.groups.missing(number, other, context.keys[k]!);
-        for (const group of missing?.names ?? []) {
-          const words = groupCreation(this.nameOf(other, context.keys[k]!), group);
-          this.writer.begin(words.length);
-          for (const word of words) this.writer.text(word);
-          this.emit(this.shapes[missing!.maker]!, connection, at, 0, {});
-        }
-      });
-      context.nextKey = 0;
+      const { keys } = open;
+      keys.length = 0;
+      for (let k = 0; k < keyFamilies.length; k++) {
+        keys.push(this.keyAt(open, keyFamilies[k]!, keySlots[k], ops, compiled.makes));
+      }
+      if (keys.length > 0 && this.groups.isDone(number, keyFamilies[0]!, keys[0]!)) continue;
+      for (let k = 0; k < keys.length; k++) {
+        const missing = this.groups.missing(number, keyFamilies[k]!, keys[k]!);
+        if (missing) this.makeGroups(missing, keyFamilies[k]!, keys[k]!, connection, open.atUs);
+      }
+      open.nextKey = 0;
       const stores = handed !== undefined && keySlots[0] === 0 && valueIndex(command) > 0;
-      context.stored = stores ? handed.args[0] : undefined;
+      open.stored = stores ? handed.args[0] : undefined;
       const from = this.writer.length;
-      context.ttlSeconds = undefined;
-      compiled.write(this.writer, context);
-      const { ttlSeconds } = context;
-      if (compiled.removes || compiled.makes || ttlSeconds !== undefined)
-        compiled.keyFamilies.forEach((family, k) => {
-          this.changes.add({ atUs: at, family, key: context.keys[k]!, by: compiled, ttlSeconds });
-        });
+      open.ttlSeconds = undefined;
+      compiled.write(this.writer, open);
+      const { ttlSeconds } = open;
+      if (compiled.removes || compiled.makes || ttlSeconds !== undefined) {
+        for (let k = 0; k < keyFamilies.length; k++)
+          this.changes.add({ atUs: open.atUs, family: keyFamilies[k]!, key: keys[k]!, by: compiled, ttlSeconds });
+      }
       // Who walks over keys asks for one page after the other; pages of one collection are asked for by anybody.
       const walk =
         compiled.walks && !inTransaction
-          ? this.stepOf(number, context.keys[0] ?? connection, context.cursorEnd! - UNKNOWN_CURSOR.length - from)
+          ? this.stepOf(number, keys[0] ?? connection, open.cursorEnd - UNKNOWN_CURSOR.length - from)
           : undefined;
-      this.emit(compiled, connection, at, from, { scriptKeys: stores ? handed.keys : undefined, walk });
-    });
-    this.freeFromUs[connection] = at + TURNAROUND_US;
+      this.emit(compiled, connection, open.atUs, from, stores ? handed.keys : undefined, walk);
+    }
+    this.freeFromUs[connection] = open.atUs + TURNAROUND_US;
     this.change(atUs);
+  }
+
+  /** The key of a call's place: one that the unit has used before, or the next of the family that suits. */
+  private keyAt(open: OpenUnit, family: number, slot: number | undefined, ops: UnitOp[], makes: boolean): number {
+    if (slot === undefined) return this.draw(open, family);
+    let key = open.keyOf(slot, family);
+    if (key === undefined) {
+      key =
+        open.firstKey ??
+        this.draw(open, family, isRemoved(this.shapes, ops, slot) ? isFinal : makes ? wasNotAsked : isThere);
+      open.firstKey = undefined;
+      open.use(slot, family, key);
+    }
+    // A key that the unit has used before decides on the tag, and keeps its own.
+    const maker = this.makers[family]!;
+    if (maker.group) intern(open.tags, maker.group, () => maker.tagOf(key));
+    return key;
+  }
+
+  draw(open: OpenUnit, family: number, accepts?: (state: number) => boolean): number {
+    const source = this.sources[family]!;
+    source.next(accepts);
+    const key = this.collocate(open, family, source.key);
+    const now = this.stateOf(family, key, beforeEnd(source.state), open.atUs);
+    this.turns[family]!.took(undefined, now + (source.state & KeyState.final));
+    if (now === KeyState.missing) {
+      this.removed[family]!.add(key);
+      this.asked[family]!.add(key);
+      this.missed(family, key, false, open.atUs);
+    }
+    return key;
+  }
+
+  /** Keys that are used together, in a cluster, are in one slot. */
+  private collocate({ tags }: OpenUnit, family: number, key: number): number {
+    const maker = this.makers[family]!;
+    if (!maker.group) return key;
+    return maker.withTag(
+      key,
+      intern(tags, maker.group, () => maker.tagOf(key)),
+    );
+  }
+
+  /** Consumer groups that a call is about to need. */
+  private makeGroups(
+    { names, maker }: UsedGroups,
+    family: number,
+    key: number,
+    connection: number,
+    atUs: number,
+  ): void {
+    for (const group of names) {
+      const words = groupCreation(this.nameOf(family, key), group);
+      const from = this.writer.length;
+      this.writer.begin(words.length);
+      for (const word of words) this.writer.text(word);
+      this.emit(this.shapes[maker]!, connection, atUs, from);
+    }
   }
 
   /**
@@ -974,7 +1081,7 @@ class Round {
     if (script.body === null) {
       if (alias) {
         const { ops } = script.effects[alias.draw(this.random)]!;
-        this.writeUnit({ ops, steps: [] }, connection, atUs, undefined, undefined);
+        this.writeUnit({ ops, steps: [] }, connection, atUs, undefined, undefined, new OpenUnit(this, this.random));
       }
       return;
     }
@@ -989,7 +1096,7 @@ class Round {
     this.writer.text(String(keys.length));
     for (const text of keys) this.writer.text(text);
     for (const text of args) this.writer.text(text);
-    this.emit(compiled, connection, atUs, from, { scriptKeys: keys });
+    this.emit(compiled, connection, atUs, from, keys);
   }
 
   /** Every walk goes on to its end, and begins anew: whether clients broke theirs off, no capture tells. */
@@ -1003,13 +1110,11 @@ class Round {
     connection: number,
     atUs: number,
     from: number,
-    { scriptKeys, walk }: Partial<Pick<PendingOp, 'scriptKeys' | 'walk'>>,
+    scriptKeys?: PendingOp['scriptKeys'],
+    walk?: PendingOp['walk'],
   ): void {
-    // From the pool: a buffer of its own for each op would leave the memory in small pieces.
-    const bytes = Buffer.from(this.writer.view().subarray(from));
-    this.writer.length = 0;
     const flags = (shape.blocking ? OpFlag.blocking : OpFlag.none) | (walk ? OpFlag.walk : OpFlag.none);
-    this.pending.push({ atUs, connection, label, flags, bytes, scriptKeys, walk });
+    this.pending.push({ atUs, connection, label, flags, start: from, end: this.writer.length, scriptKeys, walk });
   }
 }
 
