@@ -6,6 +6,8 @@ import { ARMS, type Arm, type Round } from './rehearsal.ts';
 const SAME_RATIO = 0.01;
 /** One arm waited if it did for so much of a slice longer. */
 const MUCH_LONGER = 1 / 2;
+/** Standard errors that chance may make of a difference. */
+const BY_CHANCE = 3;
 
 /**
  * Of each pair of slices, which are the same bytes, one arm may have gone on at once and the other after two slices of the
@@ -32,11 +34,11 @@ export function waitCaveats(rounds: readonly Round[]): Caveat[] {
       }
     }
   }
-  const [waited, others] = [found.waited, found.others].map(({ hits, misses }) => hits / (hits + misses)) as [
-    number,
-    number,
-  ];
-  if (!(others - waited > SAME_RATIO)) return [];
+  const ratio = ({ hits, misses }: { hits: number; misses: number }) => hits / (hits + misses);
+  const variance = ({ hits, misses }: { hits: number; misses: number }) => (hits * misses) / (hits + misses) ** 3;
+  const [waited, others] = [ratio(found.waited), ratio(found.others)];
+  const error = Math.sqrt(variance(found.waited) + variance(found.others));
+  if (!(others - waited > Math.max(SAME_RATIO, BY_CHANCE * error))) return [];
   return [
     {
       id: 'expired-while-waiting',
