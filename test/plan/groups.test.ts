@@ -47,10 +47,15 @@ suite('groups that are made meanwhile', { concurrency: 2 }, () => {
       const synthesis = new Synthesis(model, { seed: '1', epochSeconds: Math.floor(Date.now() / 1000) });
       await using server = await startServer('process:redis-server', {});
       await using driver = await Driver.open(server.address, synthesis.plan, { client: 'raw', workers: 1 });
-      const { errors } = await driver.run(synthesis.slice(0, 0, 4));
-      // Connections race where one is to make what another needs within the same millisecond.
-      const failed = Object.values(errors).reduce((sum, n) => sum + n, 0);
-      assert.ok(failed <= 3, JSON.stringify(errors));
+      const slice = synthesis.slice(0, 0, 4);
+      // On one connection all is done as planned, whatever else the machine does.
+      const { errors } = await driver.run({
+        ...slice,
+        connection: slice.connection.map(() => 0),
+        durationUs: 1e6,
+        intendedUs: slice.intendedUs.map(() => 0),
+      });
+      assert.deepEqual(errors, {});
       const { 'cmdstat_xgroup|create': create = '' } = await server.info('commandstats');
       const calls = Number(/calls=(\d+)/.exec(create)?.[1]);
       assert.ok(Math.abs(calls - made) <= Math.max(1, 0.15 * made), `${calls} groups made, ${made} captured`);
