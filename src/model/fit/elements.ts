@@ -1,17 +1,22 @@
 /** Members, fields and items of a family's collections → how many a key has, and how unequally they are asked for. */
 import { hash64, hashHigh, hashLow } from '../../capture/key-hash.ts';
+import { PairCounts } from './pair-table.ts';
 
 /** Pairs of key and element that are counted; beyond it they are sampled by hash. */
 const MAX_PAIRS = 4096;
 /** Elements, whatever their key, that are told apart; of more, those whose hash is low: their number is right to 3 %. */
 const MAX_DISTINCT = 1024;
+/** A power of two. */
+const RECENT = 64;
 
 export class ElementSample {
-  /** Requests by pair. */
-  private pairs = new Map<number, number>();
+  /** Requests by pair, of those whose first number is below the threshold. */
+  private pairs = new PairCounts(Number.POSITIVE_INFINITY);
   private threshold = 2 ** 32;
   private readonly elements = new Set<number>();
   private elementsBelow = 2 ** 32;
+  /** Elements that were added lately: fields have a few names, which come again and again. */
+  private readonly recent = new Float64Array(RECENT).fill(-1);
 
   /** One request for the element `bytes[start..end)` of the key in `row`. */
   add(row: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
@@ -19,34 +24,37 @@ export class ElementSample {
     const hash = hashHigh >>> 0;
     const order = mixed(hashHigh ^ Math.imul(row, 0x9e3779b1));
     if (order < this.threshold) {
-      const pair = order * 2 ** 20 + (mixed(hashLow + row) >>> 12);
-      const known = this.pairs.get(pair);
-      if (known !== undefined) {
-        // And so is its element.
-        this.pairs.set(pair, known + 1);
-        return;
-      }
-      this.addPair(order, pair);
+      // What is known, its element is as well.
+      if (this.pairs.addKnown(order | 0, mixed(hashLow + row) >>> 12)) return;
+      this.addPair(order, mixed(hashLow + row) >>> 12);
     }
+    if (this.recent[hash & (RECENT - 1)] === hash) return;
+    this.recent[hash & (RECENT - 1)] = hash;
     this.addElement(hash);
   }
 
-  private addPair(order: number, pair: number): void {
+  private addPair(order: number, rest: number): void {
     if (this.pairs.size >= MAX_PAIRS) {
       this.threshold /= 2;
-      for (const key of this.pairs.keys()) if (key >= this.threshold * 2 ** 20) this.pairs.delete(key);
+      this.keepPairs();
       if (order >= this.threshold) return;
     }
-    this.pairs.set(pair, 1);
+    this.pairs.add(order | 0, rest);
   }
 
   addAll(other: ElementSample): void {
     this.threshold = Math.min(this.threshold, other.threshold);
-    for (const [pair, n] of other.pairs) this.pairs.set(pair, (this.pairs.get(pair) ?? 0) + n);
-    for (const pair of this.pairs.keys()) if (pair >= this.threshold * 2 ** 20) this.pairs.delete(pair);
+    for (const [order, rest, n] of other.pairs.entries()) this.pairs.add(order, rest, n);
+    this.keepPairs();
     this.elementsBelow = Math.min(this.elementsBelow, other.elementsBelow);
     for (const hash of other.elements) this.addElement(hash);
     this.keepLowest();
+  }
+
+  private keepPairs(): void {
+    const all = this.pairs;
+    this.pairs = new PairCounts(Number.POSITIVE_INFINITY);
+    for (const [order, rest, n] of all.entries()) if (order >>> 0 < this.threshold) this.pairs.add(order, rest, n);
   }
 
   /** Distinct elements, whatever their key. */
@@ -73,7 +81,7 @@ export class ElementSample {
 
   /** Requests of each sampled pair. */
   requests(): number[] {
-    return [...this.pairs.values()];
+    return Array.from(this.pairs.entries(), ([, , n]) => n);
   }
 }
 

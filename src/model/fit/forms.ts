@@ -15,11 +15,18 @@ const WORDS =
   FORCE FROMLONLAT FROMMEMBER FXX GET GT IDLE INCR INCRBY JUSTID KEEPREF KEEPTTL LASTID LIMIT LT MATCH MAXLEN MINID NOACK
   NOMKSTREAM NOVALUES NX OVERFLOW PERSIST PX PXAT RANK RETRYCOUNT REV SET STORE STOREDIST STREAMS TIME TYPE WEIGHTS
   WITHCOORD WITHDIST WITHHASH WITHSCORES XX`.split(/\s+/);
-/** Options behind which a value stands that could look like an option. */
-const WITH_VALUE = new Set(['MATCH', 'TYPE', 'FROMMEMBER'].map(hashOf));
 const LONGEST = Math.max(...WORDS.map(({ length }) => length));
 const TEXTS = new Map(WORDS.map((word) => [hashOf(word), word]));
+/** The hashes in TEXTS, each at the first free place from that of its lowest bits on: to be looked up for every call. */
+const PLACES = new Int32Array(256);
+for (const hash of TEXTS.keys()) {
+  let place = hash & 255;
+  while (PLACES[place] !== 0) place = (place + 1) & 255;
+  PLACES[place] = hash;
+}
 const [MAXLEN, MINID, LIMIT] = ['MAXLEN', 'MINID', 'LIMIT'].map(hashOf);
+/** Options behind which a value stands that could look like an option. */
+const [MATCH, TYPE, FROMMEMBER] = ['MATCH', 'TYPE', 'FROMMEMBER'].map(hashOf);
 const [EQUAL, TILDE] = [0x3d, 0x7e];
 const [LETTER_A, LETTER_Z] = [0x61, 0x7a];
 
@@ -72,7 +79,7 @@ export class Form {
       if (word === 0 && first) return;
       if (word === 0) continue;
       this.note(i, word, words);
-      if (WITH_VALUE.has(word)) i++;
+      if (word === MATCH || word === TYPE || word === FROMMEMBER) i++;
       if (trims && (word === MAXLEN || word === MINID)) {
         if (isMark(call, i + 1)) this.note(++i, MARK, words);
         i++;
@@ -106,7 +113,9 @@ function wordAt(call: CallBytes, index: number): number {
   if (letter < LETTER_A || letter > LETTER_Z) return 0;
   let hash = 0;
   for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + (bytes[at]! | 0x20)) | 0;
-  return TEXTS.has(hash) ? hash : 0;
+  let place = hash & 255;
+  while (PLACES[place] !== hash && PLACES[place] !== 0) place = (place + 1) & 255;
+  return PLACES[place]!;
 }
 
 function hashOf(word: string): number {

@@ -47,7 +47,7 @@ export class PairTable {
 
 /** Pairs and how often each came. */
 export class PairCounts {
-  readonly pairs = new PairTable();
+  private readonly pairs = new PairTable();
   private counts = new Float64Array(64);
   private readonly maxPairs: number;
 
@@ -56,7 +56,11 @@ export class PairCounts {
     this.maxPairs = maxPairs;
   }
 
-  add(first: number, second: number): void {
+  get size(): number {
+    return this.pairs.size;
+  }
+
+  add(first: number, second: number, count = 1): void {
     const { pairs } = this;
     let number = pairs.find(first, second);
     if (number < 0) {
@@ -64,7 +68,15 @@ export class PairCounts {
       number = pairs.add(first, second);
       if (number === this.counts.length) this.counts = widened(this.counts);
     }
+    this.counts[number]! += count;
+  }
+
+  /** Counts a pair once more, if it is there already. */
+  addKnown(first: number, second: number): boolean {
+    const number = this.pairs.find(first, second);
+    if (number < 0) return false;
     this.counts[number]!++;
+    return true;
   }
 
   /** In the order of their first appearance. */
