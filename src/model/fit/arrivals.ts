@@ -59,7 +59,9 @@ export class Arrivals {
       squares[i]! += count * count;
       current[i] = 0;
       if (i + 1 < widthsUs.length) current[i + 1]! += count;
-      endsUs[i] = (Math.floor(sinceUs / widthsUs[i]!) + 1) * widthsUs[i]!;
+      const width = widthsUs[i]!;
+      const end = endsUs[i]! + width;
+      endsUs[i] = sinceUs < end ? end : (Math.floor(sinceUs / width) + 1) * width;
     }
   }
 

@@ -38,6 +38,7 @@ import {
   type SubscriptionKind,
 } from './subscriptions.ts';
 import {
+  Access,
   ASKED,
   ASKED_REFILLED,
   Calls,
@@ -54,10 +55,12 @@ import {
   type Unit,
   UnitBuilder,
   UnitTable,
+  Watch,
 } from './units.ts';
 
 const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const REMOVES = new Set(['del', 'unlink', 'getdel']);
+const ENDS_WATCH = new Set(['exec', 'unwatch', 'discard']);
 /** Writes that make a key from nothing, as a cache does after a miss. */
 export const CREATES = new Set([
   ...['set', 'setex', 'psetex', 'setnx', 'mset', 'hset', 'hmset', 'hsetnx', 'zadd', 'sadd', 'lpush', 'rpush'],
@@ -135,8 +138,9 @@ interface Command extends CommandTraits {
   count: number;
   treatment: Treatment;
   keepsUp: boolean;
+  isReplayed: boolean;
   /** Opens, ends or gives up a transaction. */
-  transaction: 'none' | 'multi' | 'exec' | 'discard';
+  transaction: 'multi' | 'exec' | 'discard' | undefined;
   callsScript: boolean;
   loadsScripts: boolean;
   findKeys: FindKeys;
@@ -173,8 +177,9 @@ export interface Client {
   calls: number;
   keepsScript: boolean;
   blocking: boolean;
-  /** Kind of the last unit that did not wait for data, -1 for none. */
+  /** Kind of the last unit that did not wait for data, -1 for none; and what such units arrive in, see `streams`. */
   lastKind: number;
+  arrivals: Arrivals | undefined;
 }
 
 interface Stream {
@@ -260,8 +265,6 @@ export class Fit {
   readonly stretch: { startUs: number; kind: number; db: number; calls: number[] }[] = [];
   /** Units that stored a short value under their first key, since there were scripts. */
   stores: { startUs: number; kind: number; row: number; hash: number }[] = [];
-  /** The one that units arrived in last; at first none of `streams`. */
-  private stream: Stream = { db: -1, blocking: false, arrivals: new Arrivals() };
   private readonly calls = new Calls();
   readonly units = new UnitTable(this.calls);
   private readonly builder: UnitBuilder;
@@ -299,7 +302,9 @@ export class Fit {
     this.reuse = new ReuseSample(this.keys, MAX_ACCESSES / parts);
     this.scripts = new ScriptBook(bodies, this.calls);
     this.builder = new UnitBuilder(this.calls, this.commands, {
-      batch: (batch, begins) => this.endBatch(batch, begins),
+      pipeline: (calls) => {
+        this.depthCounts[Math.min(MAX_DEPTH, calls)]!++;
+      },
       unit: (unit) => this.endUnit(unit),
     });
     this.keys.onThin = (map) => {
@@ -322,20 +327,17 @@ export class Fit {
       return;
     }
     command.count++;
-    if (command.treatment !== 'replay') {
+    if (!command.isReplayed) {
       if (command.loadsScripts) this.scripts.noteBodies(op);
       if (command.treatment === 'subscription') this.subscriptions.add(op);
       return;
     }
     const client = this.client(op);
-    if (command.transaction === 'multi') {
+    const { transaction } = command;
+    if (transaction !== undefined && transaction !== 'exec') {
+      if (transaction === 'discard' && client.inTransaction) this.transactions.discarded++;
       this.forget(client);
-      client.inTransaction = true;
-      return;
-    }
-    if (command.transaction === 'discard') {
-      if (client.inTransaction) this.transactions.discarded++;
-      this.forget(client);
+      client.inTransaction = transaction === 'multi';
       return;
     }
     const { calls } = this;
@@ -344,7 +346,7 @@ export class Fit {
     const last = this.lastEntry;
     const blocking = calls.blocking[first] === 1;
     const keepsScript = calls.keepsScript(first);
-    if (command.transaction === 'exec') this.commit(op, command, client, first, last);
+    if (transaction !== undefined) this.commit(op, command, client, first, last);
     else if (client.inTransaction) {
       if (client.first === 0) client.first = first;
       else calls.next[client.last] = first;
@@ -386,7 +388,7 @@ export class Fit {
     const batch = this.builder.append(op.clientId, number, db, op.atUs, op.lineBytes, first, last, count);
     if (blocking) batch.blocking = true;
     if (keepsScript) batch.keepsScript = true;
-    if (watch !== 'none') batch.watch = watch;
+    if (watch !== Watch.none) batch.watch = watch;
   }
 
   /** EXEC: the transaction goes on as one thing, with the MULTI before it. */
@@ -417,7 +419,7 @@ export class Fit {
   private addChild(op: FitOp, command: Command): void {
     if (op.kind === 'module-child') return;
     tally(this.scriptCommands, op.command);
-    if (command.treatment !== 'replay') return;
+    if (!command.isReplayed) return;
     const first = this.learn(op, command, false);
     this.scripts.learnChild(op.parentLine, first, this.lastEntry);
   }
@@ -436,6 +438,7 @@ export class Fit {
             firstUs: atUs,
             lastUs: atUs,
             lastKind: -1,
+            arrivals: undefined,
           },
           ...{ inTransaction: false, first: 0, last: 0, calls: 0, keepsScript: false, blocking: false },
         };
@@ -606,23 +609,20 @@ export class Fit {
     return numbers[local];
   }
 
-  private endBatch(batch: Unit, begins: boolean): void {
-    this.depthCounts[Math.min(MAX_DEPTH, batch.calls)]!++;
-    if (!begins) return;
-    const { db, blocking } = batch;
-    if (this.stream.db !== db || this.stream.blocking !== blocking)
-      this.stream = this.streams.get(2 * db + (blocking ? 1 : 0)) ?? this.newStream(db, blocking);
-    this.stream.arrivals.add(batch.startUs, batch.client);
-  }
-
-  private newStream(db: number, blocking: boolean): Stream {
-    const stream = { db, blocking, arrivals: new Arrivals() };
-    this.streams.set(2 * db + (blocking ? 1 : 0), stream);
-    return stream;
+  /** When units arrive of the client's database, those that wait for data or the others. */
+  private arrivals(client: Client, blocking: boolean): Arrivals {
+    if (!blocking && client.arrivals) return client.arrivals;
+    const { db } = client;
+    const { arrivals } = intern(this.streams, 2 * db + (blocking ? 1 : 0), () => ({
+      ...{ db, blocking, arrivals: new Arrivals() },
+    }));
+    if (!blocking) client.arrivals = arrivals;
+    return arrivals;
   }
 
   private endUnit(unit: Unit): void {
     const { calls } = this;
+    this.arrivals(this.clients[unit.client]!, unit.blocking).add(unit.startUs, unit.client);
     const kind = this.units.add(unit);
     if (kind >= 0) this.noteKind(unit, kind, unit.blocking);
     else {
@@ -672,7 +672,7 @@ export class Fit {
     if (this.beginUs < 0) this.beginUs = startUs;
     while (this.changes.nextUs <= startUs) this.noteLater();
     const now = this.hundredths(startUs);
-    const askedAt = Math.min(NEVER - 1, Math.round(Math.max(0, startUs - this.beginUs) / READ_TIME_US));
+    const askedAt = whole(Math.max(0, startUs - this.beginUs) / READ_TIME_US);
     let atUs = startUs;
     let primary = kind >= 0;
     let call = first;
@@ -689,12 +689,12 @@ export class Fit {
       if (row === 0) this.clock++;
       else {
         const command = commands[calls.command[call]!]!;
-        if (command.access === 'none' && this.comesAgain(entry, row)) continue;
+        if (command.access === Access.none && this.comesAgain(entry, row)) continue;
         // However often a unit names a key, it is one access: what follows at once is part of it.
         const isFirst = !keys.wasIn(number, row);
         if (isFirst) keys.setBatch(row, number);
         const stats = this.templates[keys.templateOf(row)]!;
-        const reads = command.access === 'read' && isFirst;
+        const reads = command.access === Access.read && isFirst;
         const refilled = reads && this.isFilled(calls.next[entry]!, row);
         const presence = keys.get(row, Fact.presence);
         const known = presence === Presence.written && keys.get(row, Fact.expires) > now;
@@ -716,7 +716,7 @@ export class Fit {
         }
         if (reads) this.noteRead(row, at, askedAt, known, found, refilled, asked, calls.command[call]!);
         if (gap === FIRST_ACCESS) {
-          const asks = command.access === 'read' || (command.access === 'write' && command.keepsUp);
+          const asks = command.access === Access.read || (command.access === Access.write && command.keepsUp);
           keys.set(row, Fact.birth, !asks ? Birth.written : refilled ? Birth.refilled : Birth.read);
         } else if (refilled && presence === Presence.unknown && keys.get(row, Fact.birth) === Birth.read) {
           // Nothing has made it since it was asked for first.
@@ -739,13 +739,13 @@ export class Fit {
             if (presence !== Presence.unknown) tally(stats.refillGaps, gap);
           } else if (presence === Presence.unknown && !found) state = UNPROVEN;
           this.starts.add(row, kind * STATES + state, at);
-          if (command.access === 'write' && presence === Presence.written)
+          if (command.access === Access.write && presence === Presence.written)
             this.noteRenewal(stats, now, keys.get(row, Fact.expires), calls.ttlSeconds[call]!);
         }
         const ttlSeconds = calls.ttlSeconds[call]!;
-        const changes = command.access === 'write' || command.access === 'remove';
+        const changes = command.access === Access.write || command.access === Access.remove;
         if (changes && step > 0) this.changes.add({ atUs, row, command, ttlSeconds });
-        else if (command.access === 'remove') this.noteRemoval(row);
+        else if (command.access === Access.remove) this.noteRemoval(row);
         else if (changes) this.noteWrite(row, now, known, command, ttlSeconds);
       }
       primary = false;
@@ -768,13 +768,13 @@ export class Fit {
     if (row === 0) return;
     const now = this.hundredths(atUs);
     const known = keys.get(row, Fact.presence) === Presence.written && keys.get(row, Fact.expires) > now;
-    if (command.access === 'remove') this.noteRemoval(row);
+    if (command.access === Access.remove) this.noteRemoval(row);
     else this.noteWrite(row, now, known, command, ttlSeconds);
   }
 
   /** Of a second, since the first unit. */
   private hundredths(atUs: number): number {
-    return Math.min(NEVER - 1, Math.round(Math.max(0, atUs - this.beginUs) / 10_000));
+    return whole(Math.max(0, atUs - this.beginUs) / 10_000);
   }
 
   /** A call that says nothing of the key leaves it to a later one of the unit to be what accesses it. */
@@ -894,10 +894,13 @@ export class Fit {
     if ((keepsUp || (expires && !creates)) && !known) return;
     keys.set(row, Fact.presence, Presence.written);
     if (!keepsUp) keys.set(row, Fact.readAt, 0);
-    if (expires) keys.set(row, Fact.expires, Math.min(NEVER - 1, now + Math.round(ttlSeconds * 100)));
+    if (expires) keys.set(row, Fact.expires, whole(now + ttlSeconds * 100));
     else if (creates || !known) keys.set(row, Fact.expires, NEVER);
   }
 }
+
+/** Of a time, rounded: no later than what never comes. */
+const whole = (time: number) => Math.min(NEVER - 1, time + 0.5) >>> 0;
 
 /** Of two commands (their numbers, and one) that read a key and did nothing else, the one that others follow by filling it. */
 const mostTelling = ({ filledAfter }: KeyStats, before: number, now: number) =>
@@ -918,13 +921,14 @@ function traitsOf(name: string): Omit<Command, 'name' | 'number' | 'count'> {
   const info = COMMANDS.get(name);
   return {
     treatment: treatmentOf(name),
-    transaction: name === 'multi' || name === 'exec' || name === 'discard' ? name : 'none',
-    watch: name === 'watch' ? 'begins' : name === 'exec' || name === 'unwatch' || name === 'discard' ? 'ends' : 'none',
+    isReplayed: treatmentOf(name) === 'replay',
+    transaction: name === 'multi' || name === 'exec' || name === 'discard' ? name : undefined,
+    watch: name === 'watch' ? Watch.begins : ENDS_WATCH.has(name) ? Watch.ends : Watch.none,
     callsScript: SCRIPT_CALLS.has(name),
     loadsScripts: name === 'script' || name === 'function',
     findKeys: keyFinderOf(name),
     blocks: info?.blocking === true,
-    access: REMOVES.has(name) ? 'remove' : info?.write ? 'write' : info?.readonly ? 'read' : 'none',
+    access: REMOVES.has(name) ? Access.remove : info?.write ? Access.write : info?.readonly ? Access.read : Access.none,
     creates: CREATES.has(name),
     keepsUp: KEEPS_UP.has(name),
     blocksOnWord: info?.group === 'stream',

@@ -166,6 +166,11 @@ export class KeyTable {
     return (this.highOf(row) * 2 ** 20 + (this.lowOf(row) >>> 12)) / 2 ** 52;
   }
 
+  /** Whether its order is below the share, which is a power of two. */
+  isBelow(row: number, share: number): boolean {
+    return this.highOf(row) < share * 2 ** 32;
+  }
+
   /** Another such number, which says nothing of which keys are kept. */
   chance(row: number): number {
     return this.lowOf(row) / 2 ** 32;

@@ -26,7 +26,7 @@ export class ReuseSample {
   }
 
   add(row: number): void {
-    if (this.share < 1 && this.table.order(row) >= this.share) return;
+    if (!this.table.isBelow(row, this.share)) return;
     if (this.length === this.rows.length) {
       if (this.length >= this.maxAccesses) {
         this.thin();

@@ -5,14 +5,20 @@ import { intern } from '../tally.ts';
 import { PairTable, widened } from './pair-table.ts';
 import { NumberList } from './shapes.ts';
 
+/** What a command does to its keys. Numbers, as they are compared for every call. */
+export const Access = { none: 0, read: 1, write: 2, remove: 3 } as const;
+/** What it does to its connection's watch. */
+export const Watch = { none: 0, begins: 1, ends: 2 } as const;
+
 /** What follows from a command's name. */
 export interface CommandTraits {
   name: string;
-  access: 'none' | 'read' | 'write' | 'remove';
+  /** One of `Access`. */
+  access: number;
   /** Creates its first key as a whole, as a cache fill does. */
   creates: boolean;
-  /** What it does to its connection's watch. */
-  watch: 'none' | 'begins' | 'ends';
+  /** One of `Watch`. */
+  watch: number;
 }
 
 /** Instead of a gap: the key's first access, or none that is known. */
@@ -140,7 +146,7 @@ export class Unit {
   /** Whether any call is kept in the book of scripts. */
   keepsScript = false;
   /** What the last of its calls that has to do with a watch did to it. */
-  watch: CommandTraits['watch'] = 'none';
+  watch: number = Watch.none;
   /** Where later steps begin (index of the call), and how long after the step before. */
   readonly stepAt = new NumberList(MAX_STEPS);
   readonly stepGapUs = new NumberList(MAX_STEPS);
@@ -159,16 +165,19 @@ const WATCH_US = 1_000_000;
 /** Units that wait for what may continue them, or those before them; of more the first does not wait any longer. */
 const MAX_WAITING = 8192;
 
+/** So many are emitted one behind the other: code that is new to the processor's cache each time costs more than it does. */
+const AT_ONCE = 32;
+
 /** From when on nothing continues the unit. */
-const endsUs = ({ watch, lastUs }: Unit) => lastUs + (watch === 'begins' ? WATCH_US : IDIOM_US);
+const endsUs = ({ watch, lastUs }: Unit) => lastUs + (watch === Watch.begins ? WATCH_US : IDIOM_US);
 
 /** Calls that begin with the same row share a bit; others seldom do. */
 const bitOf = (row: number) => 1 << (row & 31);
 const ALL_BITS = 0xffffffff;
 
 export interface UnitSink {
-  /** A pipeline ended, which begins a unit or continues one. In file order. */
-  batch(batch: Unit, begins: boolean): void;
+  /** A pipeline of so many calls ended. */
+  pipeline(calls: number): void;
   /** A unit is complete. They come in the order in which they began. It is not to be kept. */
   unit(unit: Unit): void;
 }
@@ -180,13 +189,15 @@ export class UnitBuilder {
   private batches = 0;
   /**
    * Units by their place, which counts up: a ring, so long as there were ever waiting at once. From `first` to before
-   * `end` they wait. What one client finds of a key depends on what others did: their order is kept.
+   * `end` they wait; before `emitted` they are gone. What one client finds of a key depends on what others did: their
+   * order is kept.
    */
   private ring: Unit[] = Array.from({ length: 16 }, () => new Unit());
   /** Of the units in the ring: the place of the one that its client began before, -1 for none. */
   private before = new Float64Array(16);
   /** Of the units in the ring: a bit for each row that a call begins with, all of them for one that a watch holds open. */
   private rowBits = new Uint32Array(16);
+  private emitted = 0;
   private first = 0;
   private end = 0;
   /** By `clientId`: one more than the place of the unit that it began last. */
@@ -242,14 +253,15 @@ export class UnitBuilder {
     batch.calls = count;
     batch.blocking = false;
     batch.keepsScript = false;
-    batch.watch = 'none';
+    batch.watch = Watch.none;
     this.isOpen = true;
     return batch;
   }
 
   finish(): void {
     this.closeBatch();
-    while (this.first < this.end) this.emit();
+    this.first = this.end;
+    this.emit();
   }
 
   private closeBatch(): void {
@@ -257,7 +269,7 @@ export class UnitBuilder {
     this.isOpen = false;
     const { batch } = this;
     const place = this.continued(batch);
-    this.sink.batch(batch, place < 0);
+    this.sink.pipeline(batch.calls);
     if (place < 0) this.wait(batch);
     else this.join(place, batch);
   }
@@ -272,13 +284,13 @@ export class UnitBuilder {
     unit.lastUs = batch.lastUs;
     unit.blocking ||= batch.blocking;
     unit.keepsScript ||= batch.keepsScript;
-    if (batch.watch !== 'none') unit.watch = batch.watch;
+    if (batch.watch !== Watch.none) unit.watch = batch.watch;
     this.rowBits[place & (this.ring.length - 1)] = this.bitsOf(unit);
   }
 
   /** What a next step must share with the unit. */
   private bitsOf({ watch, first }: Unit): number {
-    if (watch === 'begins') return ALL_BITS;
+    if (watch === Watch.begins) return ALL_BITS;
     const { calls } = this;
     let bits = 0;
     for (let entry = first; entry !== 0; entry = calls.next[entry]!)
@@ -298,8 +310,9 @@ export class UnitBuilder {
     this.before[index] = this.latest[clientId]! - 1;
     this.rowBits[index] = this.bitsOf(batch);
     this.latest[clientId] = place + 1;
-    while (this.end - this.first > MAX_WAITING || startUs > endsUs(this.at(this.first))) this.emit();
-    if (this.end - this.first === this.ring.length) this.grow();
+    while (this.end - this.first > MAX_WAITING || startUs > endsUs(this.at(this.first))) this.first++;
+    if (this.first - this.emitted >= AT_ONCE) this.emit();
+    if (this.end - this.emitted === this.ring.length) this.grow();
   }
 
   private at(place: number): Unit {
@@ -311,7 +324,7 @@ export class UnitBuilder {
     const { ring, before } = this;
     this.ring = Array.from({ length: ring.length * 2 }, () => new Unit());
     this.before = new Float64Array(this.ring.length);
-    for (let place = this.first; place < this.end; place++) {
+    for (let place = this.emitted; place < this.end; place++) {
       this.ring[place & (this.ring.length - 1)] = ring[place & (ring.length - 1)]!;
       this.before[place & (this.ring.length - 1)] = before[place & (ring.length - 1)]!;
     }
@@ -325,13 +338,15 @@ export class UnitBuilder {
       this.rowBits[place & (this.ring.length - 1)] = this.bitsOf(this.at(place));
   }
 
-  /** The first of those that wait. */
+  /** Those that do not wait any longer. */
   private emit(): void {
-    const unit = this.at(this.first++);
-    this.sink.unit(unit);
-    this.calls.release(unit.first, unit.last);
-    unit.stepAt.length = 0;
-    unit.stepGapUs.length = 0;
+    while (this.emitted < this.first) {
+      const unit = this.at(this.emitted++);
+      this.sink.unit(unit);
+      this.calls.release(unit.first, unit.last);
+      unit.stepAt.length = 0;
+      unit.stepGapUs.length = 0;
+    }
   }
 
   /** Place of the unit of its client that a pipeline is the next step of, -1 for none. */
@@ -349,7 +364,7 @@ export class UnitBuilder {
       if ((rowBits[index]! & bit) !== 0) {
         const unit = this.ring[index]!;
         const goesOn =
-          unit.watch === 'begins'
+          unit.watch === Watch.begins
             ? startUs - unit.lastUs <= WATCH_US && unit.calls + batch.calls <= MAX_UNIT_CALLS
             : namesKey && this.goesOn(unit, batch, row);
         if (goesOn && unit.db === db) return place;
@@ -376,7 +391,7 @@ export class UnitBuilder {
     const next = commands[calls.command[batch.first]!]!;
     const ended = commands[calls.command[last]!]!;
     if (next === ended || next.name === 'watch') return false;
-    return ended.access === 'read' || next.access !== 'read';
+    return ended.access === Access.read || next.access !== Access.read;
   }
 }
 
