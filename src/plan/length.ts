@@ -12,7 +12,7 @@ export function lengthCaveats({ source: { spanSeconds } }: Pick<Model, 'source'>
   return [
     {
       id: 'longer-than-captured',
-      message: `A round goes through ${capturedSeconds.toPrecision(3)} s of captured time, ${times.toPrecision(2)} times the capture (${spanSeconds.toPrecision(3)} s): keys that came and went in it are followed by others of their kind at the same pace, for a capture does not show which would have come again.`,
+      message: `A round goes through ${capturedSeconds.toPrecision(3)} s of captured time, ${times.toPrecision(2)} times the capture (${spanSeconds.toPrecision(3)} s): new keys are taken to come up ever more slowly, by the law that they followed in it, for a capture does not show which would have come again.`,
       advice:
         'Commands, sizes and hit ratios hold; how many different keys there are in the end, and so memory at the end, may be off by a factor. Capture for as long as a round where that decides.',
       numbers: { times, spanSeconds },

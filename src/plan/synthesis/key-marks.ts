@@ -4,14 +4,13 @@
 const MIN_MARKS = 1024;
 
 /**
- * A key's number is below the family's number of keys where it stays over a long workload, or so many times that more for
- * the one that takes its place each time that the captured length has passed (see `KeyTrace`). Those never come again
- * when their time is over, so marks do not grow with the workload.
+ * A key's number is below the family's number of keys, or a multiple of that more for one that takes its place when the
+ * captured length has passed (see `KeyTrace`). What was in its place before never comes again, so marks do not grow with
+ * the workload.
  */
 export class KeyMarks {
   private readonly marked = new Set<number>();
   private readonly keys: number;
-  private latest = 0;
   private most = MIN_MARKS;
 
   constructor(keys: number) {
@@ -28,7 +27,6 @@ export class KeyMarks {
 
   add(key: number): void {
     this.marked.add(key);
-    this.latest = Math.max(this.latest, key);
     if (this.marked.size > this.most) this.forget();
   }
 
@@ -38,9 +36,10 @@ export class KeyMarks {
 
   private forget(): void {
     const { keys, marked } = this;
+    const latest = new Map<number, number>();
+    for (const key of marked) latest.set(key % keys, Math.max(key, latest.get(key % keys) ?? 0));
     // One time back, for keys of several families that share a tag are numbered by another one's.
-    const begins = (Math.floor(this.latest / keys) - 1) * keys;
-    for (const key of marked) if (key >= keys && key < begins) marked.delete(key);
+    for (const key of marked) if (key < latest.get(key % keys)! - keys) marked.delete(key);
     this.most = Math.max(MIN_MARKS, 2 * marked.size);
   }
 }

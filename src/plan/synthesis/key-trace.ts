@@ -13,7 +13,8 @@ import type { Family } from '../../model/model.ts';
 import { mulberry32 } from '../../model/random.ts';
 import { Alias, mix, type Random, Sampler } from '../random.ts';
 import { KeyExpiries } from './expiries.ts';
-import { popularityOf, requestsByRank } from './ranks.ts';
+import { KeyGrowth } from './key-growth.ts';
+import { existedBefore, popularityOf, requestsByRank } from './ranks.ts';
 
 const BIRTH_BINS = 32;
 /** First stretch of time that is made at once, in key accesses; later ones double. */
@@ -31,6 +32,9 @@ const RECENT = 64;
 /** The same for those who have something else to do. */
 const NEAR = 32;
 
+/** Whether others follow a key when a capture's length has passed, those that stay only where more keys come up than go. */
+const Follows = { never: 1, atLast: 2, mayBe: 3, always: 4 } as const;
+
 /** Whether an access suits, which comes to a key in such a state. */
 export type Accepts = (state: number, key: number) => boolean;
 
@@ -44,9 +48,10 @@ export interface KeySource {
   popularity: number;
   /**
    * Goes to the next access that is accepted, as far as there is one soon; else to any but the first of a key that somebody
-   * is to make, or again to a key that is there.
+   * is to make, or again to a key that is there. `now`: state of a key that the source says to be in some state, after what
+   * was done to it.
    */
-  next(accepts?: Accepts, isThere?: (key: number) => boolean): void;
+  next(accepts?: Accepts, now?: (state: number, key: number) => number): void;
   /** The same, but only if there is one. */
   find(accepts: Accepts): boolean;
   /** Goes to an access of this key: its next one comes now. */
@@ -73,6 +78,10 @@ export class KeyTrace implements KeySource {
   private readonly requests: Uint32Array;
   private readonly classes: (ClassSamplers | undefined)[] = [];
   private readonly expired: ReadonlyMap<number, number>;
+  private readonly growth: KeyGrowth;
+  /** By key, one of `Follows`, 0 for keys that nobody comes to; and by time over, which share of such keys is followed. */
+  private readonly follows: Uint8Array;
+  private readonly shares: Float64Array[] = [];
   /** The time over that goes on in the next stretch, and sums of gaps in it by key. */
   private openRepeat = -1;
   private readonly lengths = new Map<number, number>();
@@ -106,11 +115,14 @@ export class KeyTrace implements KeySource {
       this.classes[klass] = { births: new Sampler(births, 0), gaps: new Sampler(gaps, 0), readFirst };
     }
     this.expired = new Map(family.expired);
+    this.growth = new KeyGrowth(family.classes);
+    this.follows = new Uint8Array(this.requests.length);
   }
 
-  next(accepts?: Accepts, isThere?: (key: number) => boolean): void {
+  next(accepts?: Accepts, now?: (state: number, key: number) => number): void {
+    const isMade: Accepts = (state, key) => beforeEnd(now?.(state, key) ?? state) !== KeyState.absent;
     if (!this.takeLeft(accepts) && !this.takeInTime(accepts, LOOKAHEAD) && !this.takeLeft(isMade)) {
-      const again = isThere && this.recentKey(isThere);
+      const again = now && this.recentKey((key) => now(KeyState.old, key) === KeyState.old);
       if (again !== undefined) {
         this.take(again);
         return;
@@ -231,10 +243,12 @@ export class KeyTrace implements KeySource {
     const length = this.lengthOf(key, repeat, klass.gaps, gapSeed);
     const room = this.span - 1 - birth;
     const squeeze = length > room ? room / length : 1;
-    // Over a longer time, what came and went is followed by others of its kind; what stayed, stays.
-    const lasts = (readFirst || length * squeeze > this.span / 2) && !this.isShortLived(key);
-    const name = lasts ? key : key + repeat * this.family.keys;
-    const first = repeat > 0 && lasts ? KeyState.old : readFirst && repeat === 0 ? KeyState.present : KeyState.absent;
+    if (repeat === 0) this.follows[key] = this.followedBy(key, requests, length * squeeze);
+    const generation = repeat === 0 ? 0 : this.generationOf(key, repeat);
+    const name = key + generation * this.family.keys;
+    // What follows a key that was there at first has to be made.
+    const isAsked = readFirst && (repeat === 0 || !existedBefore(this.family, this.number, key, requests));
+    const first = generation < repeat ? KeyState.old : isAsked ? KeyState.present : KeyState.absent;
     let time = start + birth;
     emit(time, name, first + (requests === 1 ? KeyState.final : 0));
     const drawn = mulberry32(gapSeed);
@@ -245,6 +259,43 @@ export class KeyTrace implements KeySource {
       const state = this.isExpired(gap, mix(gapSeed, i) / 2 ** 32) ? KeyState.gone : KeyState.old;
       emit(time, name, state + (i === requests - 1 ? KeyState.final : 0));
     }
+  }
+
+  /** Over a longer time, what came and went is followed by others of its kind; what stayed, stays. */
+  private followedBy(key: number, requests: number, length: number): number {
+    if (this.isShortLived(key)) return Follows.always;
+    if (existedBefore(this.family, this.number, key, requests)) return Follows.never;
+    return length > this.span / 2 ? Follows.atLast : Follows.mayBe;
+  }
+
+  /** Which of those that follow each other it is then: so many are followed each time that keys grow as they did. */
+  private generationOf(key: number, repeat: number): number {
+    const follows = this.follows[key]!;
+    let generation = repeat;
+    while (
+      generation > 0 &&
+      mix(this.seed, this.number, key, generation, 3) / 2 ** 32 >= this.share(follows, generation)
+    )
+      generation--;
+    return generation;
+  }
+
+  /** Of the keys that may be followed like that, which are followed then. */
+  private share(follows: number, repeat: number): number {
+    let shares = this.shares[repeat];
+    if (!shares) {
+      const keys = new Float64Array(Follows.always + 1);
+      for (const kind of this.follows) keys[kind]!++;
+      shares = new Float64Array(Follows.always + 1);
+      shares[Follows.always] = 1;
+      let left = this.growth.between(repeat, repeat + 1) - keys[Follows.always]!;
+      for (const kind of [Follows.mayBe, Follows.atLast]) {
+        shares[kind] = Math.min(1, Math.max(0, left / Math.max(1, keys[kind]!)));
+        left -= keys[kind]!;
+      }
+      this.shares[repeat] = shares;
+    }
+    return shares[follows]!;
   }
 
   /** Sum of the gaps of a key; that of a popular one is kept for the next stretch, if the same time over goes on in it. */
@@ -274,9 +325,6 @@ export class KeyTrace implements KeySource {
     return share !== undefined && chance < share;
   }
 }
-
-/** Whether nobody has to make the key first. */
-const isMade: Accepts = (state) => beforeEnd(state) !== KeyState.absent;
 
 /** A gap that is about as long as a captured one. */
 const nextGap = (gaps: Sampler, random: Random) => Math.floor(2 ** ((gaps.draw(random) + random()) / 4));

@@ -728,7 +728,7 @@ class Round {
       this.comeTo(
         source,
         turns.areShared ? (state, at) => turns.suits(group, stateNow(state, at)) : undefined,
-        (at) => stateNow(KeyState.old, at) === KeyState.old,
+        stateNow,
         group.renews ? this.renewals[group.family] : undefined,
         atUs,
       );
@@ -768,16 +768,16 @@ class Round {
   private comeTo(
     source: KeySource,
     suits: Accepts | undefined,
-    isThere: (key: number) => boolean,
+    now: (state: number, key: number) => number,
     renewals: Renewals | undefined,
     atUs: number,
   ): void {
     const due = renewals?.take(atUs);
-    if (!renewals) source.next(suits, isThere);
+    if (!renewals) source.next(suits, now);
     else if (due !== undefined) source.take(due);
     else if (!source.find((state, key) => !renewals.has(key) && (suits?.(state, key) ?? true))) {
       const early = renewals.take(Number.POSITIVE_INFINITY);
-      if (early === undefined) source.next(suits, isThere);
+      if (early === undefined) source.next(suits, now);
       else source.take(early);
     }
   }
