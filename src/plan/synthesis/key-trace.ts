@@ -271,6 +271,7 @@ export class KeyTrace implements KeySource {
   /** Which of those that follow each other it is then: so many are followed each time that keys grow as they did. */
   private generationOf(key: number, repeat: number): number {
     const follows = this.follows[key]!;
+    if (follows === Follows.never) return 0;
     let generation = repeat;
     while (
       generation > 0 &&
