@@ -297,6 +297,13 @@ export class OpView {
     return argLength[i] === argEnd[i]! - argStart[i]!;
   }
 
+  /** What `hashKey(1)` would leave in `keyLow`, for all ops of the batch; 0 where that is not known yet. */
+  get keyLows(): Int32Array {
+    const { batch } = this;
+    if (!batch.keysHashed) batch.hashKeys();
+    return batch.keyLow.subarray(0, batch.count);
+  }
+
   /** Leaves the hash of argument `index` as a key of the op's database in `keyLow` and `keyHigh`. */
   hashKey(index: number): void {
     const { batch, record } = this;

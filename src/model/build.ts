@@ -144,7 +144,7 @@ async function readWhole(names: string[], known: Sidecar[], options: BuildOption
   const capture = openCaptures(names, options);
   const fit = new Fit(await fitOptions(options));
   for await (const op of capture.batches()) {
-    while (op.next()) fit.add(op);
+    fit.addAll(op);
     options.onProgress?.(op.line);
   }
   fit.end();

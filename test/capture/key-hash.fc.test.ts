@@ -23,11 +23,12 @@ test('the hash of a key does not depend on where it was computed', () => {
       batch.hashKeys();
       byProgram += batch.keyHigh.subarray(0, batch.count).filter((half) => half !== 0).length;
       const op = new OpView(batch, new OpState());
-      for (const expected of keys) {
+      for (const [i, expected] of keys.entries()) {
         assert.ok(op.next());
         hash64(expected, 0, expected.length, db);
         op.hashKey(1);
         assert.deepEqual([op.keyLow, op.keyHigh], [hashLow, hashHigh]);
+        assert.ok(op.keyLows[i] === hashLow || (batch.keyLow[i] === 0 && batch.keyHigh[i] === 0));
         // As argument 0 is no key, its hash is always computed.
         hash64(Buffer.from('get'), 0, 3, db);
         op.hashKey(0);

@@ -219,7 +219,7 @@ export interface FitOptions {
 const MAX_KEYS = 1 << 19;
 const MAX_ACCESSES = 1 << 19;
 
-/** Learns op by op: `add` each op in file order, then `end`; `summarize` turns what was learnt into a model. */
+/** Learns op by op: `add` each op in file order, or `addAll` of a batch, then `end`; `summarize` turns what was learnt into a model. */
 export class Fit {
   readonly keys: KeyTable;
   /** Key accesses by clients so far: one for each key of a unit. */
@@ -318,6 +318,14 @@ export class Fit {
       for (const change of this.changes.waiting) change.row = map[change.row]!;
       this.stores = this.stores.flatMap((store) => (map[store.row] ? { ...store, row: map[store.row]! } : []));
     };
+  }
+
+  /** A cursor's ops, which stands before the first of them. */
+  addAll(ops: OpView): void {
+    if (!ops.next()) return;
+    this.keys.touch(ops.keyLows);
+    do this.add(ops);
+    while (ops.next());
   }
 
   add(op: FitOp): void {

@@ -69,6 +69,8 @@ export class KeyTable {
   private threshold = 2 ** 32;
   private heavy = 0;
   private readonly maxRows: number;
+  /** Of no use, but that compilers do not leave out what it was made from. */
+  protected touched = 0;
 
   /** A row takes 72 bytes. `maxRows`: a power of two; beyond it keys are sampled by hash. */
   constructor(maxRows: number) {
@@ -115,6 +117,18 @@ export class KeyTable {
       row = slots[slot]!;
     }
     return row;
+  }
+
+  /**
+   * Looks at the rows of many keys, by the first halves of their hashes, soon before they are asked for one by one: the
+   * processor waits for many of them at once, and finds them in its cache then.
+   */
+  touch(lows: Int32Array): void {
+    const { slots, numbers } = this;
+    const mask = slots.length - 1;
+    let seen = 0;
+    for (let i = 0; i < lows.length; i++) seen ^= numbers[slots[lows[i]! & mask]! * WIDTH]!;
+    this.touched = seen;
   }
 
   /** Row of a key, or 0. */

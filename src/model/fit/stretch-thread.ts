@@ -18,7 +18,7 @@ try {
   const fit = new Fit(learning);
   let toldMs = 0;
   for await (const op of capture.batches()) {
-    while (op.next()) fit.add(op);
+    fit.addAll(op);
     const nowMs = performance.now();
     // To say it of every batch would take a twelfth of the time.
     if (nowMs - toldMs < TELL_EVERY_MS) continue;
