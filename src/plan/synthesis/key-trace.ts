@@ -275,7 +275,7 @@ export class KeyTrace implements KeySource {
     let generation = repeat;
     while (
       generation > 0 &&
-      mix(mix(this.seed, this.number, key, generation), 3) / 2 ** 32 >= this.share(follows, generation)
+      mix(this.seed ^ 3, this.number, key, generation) / 2 ** 32 >= this.share(follows, generation)
     )
       generation--;
     return generation;
