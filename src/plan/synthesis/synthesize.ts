@@ -553,6 +553,14 @@ class Round {
   private pending: PendingOp[] = [];
   private readonly writer = new RespWriter();
   private readonly open: OpenUnit;
+  /** Who is about to come to a key of its family, and when: what follows is there once, not for each arrival. */
+  private comer: Group | undefined;
+  private comesUs = 0;
+  private readonly suits: Accepts = (state, key) =>
+    this.turns[this.comer!.family]!.suits(this.comer!, this.stateNow(state, key));
+  /** State of one of the comer's keys that the source says to be in `state`. */
+  private readonly stateNow = (state: number, key: number) =>
+    this.stateOf(this.comer!.family, key, beforeEnd(state), this.comesUs) + (state & KeyState.final);
 
   constructor(
     compiled: {
@@ -680,7 +688,8 @@ class Round {
     offset[count] = at;
     this.keepOnly(later);
     const order = orderOf(due);
-    const steps = due.flatMap(({ walk }, op) => (walk ? [{ ...walk, op }] : []));
+    const steps: WalkStep[] = [];
+    for (let op = 0; op < count; op++) if (due[op]!.walk) steps.push({ ...due[op]!.walk!, op });
     return { ...slice, ...(order ? { order } : {}), ...walksOf(steps, (op) => op) };
   }
 
@@ -723,15 +732,9 @@ class Round {
     } else {
       const source = this.sources[group.family]!;
       const turns = this.turns[group.family]!;
-      const stateNow = (state: number, at: number) =>
-        this.stateOf(group.family, at, beforeEnd(state), atUs) + (state & KeyState.final);
-      this.comeTo(
-        source,
-        turns.areShared ? (state, at) => turns.suits(group, stateNow(state, at)) : undefined,
-        stateNow,
-        group.renews ? this.renewals[group.family] : undefined,
-        atUs,
-      );
+      this.comer = group;
+      this.comesUs = atUs;
+      this.comeTo(source, turns.areShared, group.renews ? this.renewals[group.family] : undefined, atUs);
       key = source.key;
       const final = source.state & KeyState.final;
       const now = this.stateOf(group.family, key, source.state - final, atUs);
@@ -765,19 +768,15 @@ class Round {
   }
 
   /** Who renews keys in time also makes new ones, and comes to some early rather than to others. */
-  private comeTo(
-    source: KeySource,
-    suits: Accepts | undefined,
-    now: (state: number, key: number) => number,
-    renewals: Renewals | undefined,
-    atUs: number,
-  ): void {
+  private comeTo(source: KeySource, inTurns: boolean, renewals: Renewals | undefined, atUs: number): void {
+    const { stateNow } = this;
+    const suits = inTurns ? this.suits : undefined;
     const due = renewals?.take(atUs);
-    if (!renewals) source.next(suits, now);
+    if (!renewals) source.next(suits, stateNow);
     else if (due !== undefined) source.take(due);
     else if (!source.find((state, key) => !renewals.has(key) && (suits?.(state, key) ?? true))) {
       const early = renewals.take(Number.POSITIVE_INFINITY);
-      if (early === undefined) source.next(suits, now);
+      if (early === undefined) source.next(suits, stateNow);
       else source.take(early);
     }
   }
@@ -1091,7 +1090,7 @@ class Round {
     this.writer.begin(3 + keys.length + args.length);
     this.writer.text(compiled.shape.command);
     if (compiled.shape.command.startsWith('eval') && !compiled.shape.command.startsWith('evalsha'))
-      this.writer.bytes(Buffer.from(script.body, 'latin1'));
+      this.writer.text(script.body);
     else this.writer.text(script.sha1);
     this.writer.text(String(keys.length));
     for (const text of keys) this.writer.text(text);

@@ -30,6 +30,7 @@ export class Turns<P extends Party> {
   /** Whether some parties keep the keys that others only use. */
   private readonly areKept: boolean;
   private readonly visits = new Map<P, Visits>();
+  private readonly all: readonly Visits[];
   /** Visits of units that begin with another key: share that is to missing ones, of the visits of all parties; and so far. */
   private readonly missingShare: number;
   private missing = 0;
@@ -47,6 +48,7 @@ export class Turns<P extends Party> {
       all += total;
       this.visits.set(party, { shares, byState: new Float64Array(ALL_STATES), all: 0 });
     }
+    this.all = [...this.visits.values()];
     // Commands with many keys miss some that nobody makes, more often than those with one do.
     this.missingShare = Math.max(0, missing - own) / Math.max(1, all);
     this.areKept = parties.some(({ keeps }) => keeps) && parties.some(({ keeps }) => !keeps);
@@ -60,7 +62,7 @@ export class Turns<P extends Party> {
     let expected = 0;
     let found = isMissing ? this.missing : 0;
     let all = 0;
-    for (const visits of this.visits.values()) {
+    for (const visits of this.all) {
       expected += visits.shares[s]! * visits.all;
       found += visits.byState[s]!;
       all += visits.all;
