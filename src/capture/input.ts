@@ -47,6 +47,7 @@ export class Input {
           yield;
         }
         const item: IteratorResult<Buffer> = await this.source.stream.next();
+        if (chunk !== this.head) giveBack(chunk);
         chunk = item.done ? undefined : item.value;
       }
       return;
@@ -155,6 +156,7 @@ async function fill(decompressor: Decompressor, rest: Buffer, chunks: AsyncItera
       });
       const taken = decompressor.bytesWritten - before;
       if (taken < chunk.length) return chunk.subarray(taken);
+      giveBack(chunk);
       const item = await chunks.next();
       chunk = item.done ? undefined : item.value;
     }
@@ -164,6 +166,14 @@ async function fill(decompressor: Decompressor, rest: Buffer, chunks: AsyncItera
     decompressor.destroy(error as Error);
   }
   return Buffer.alloc(0);
+}
+
+/**
+ * The memory of a chunk that has been read, and with which a buffer of the stream ends. Outside of the heap garbage waits
+ * for long until it is collected: of a compressed capture, 20 MB of it.
+ */
+function giveBack({ buffer, byteOffset, length }: Buffer): void {
+  if (buffer.byteLength === STREAM_BYTES && byteOffset + length === STREAM_BYTES) (buffer as ArrayBuffer).transfer(0);
 }
 
 async function* readable(name: string, raw: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
