@@ -8,27 +8,20 @@ export class AccessLog {
   /** Number of the access. */
   at = new Uint32Array(1 << 12);
   private seen = 0;
-  /** One in so many is kept. */
-  stride = 1;
+  /** One in so many is kept. Set twice: code takes what was set once for a constant, and is compiled again when it changes. */
+  stride = 0;
   private readonly maxEntries: number;
 
   /** `maxEntries`: a power of two, 4096 or more. */
   constructor(maxEntries: number) {
     this.maxEntries = maxEntries;
+    this.stride = 1;
   }
 
   add(row: number, value: number, at = 0): void {
     // The stride is a power of two.
     if ((this.seen++ & (this.stride - 1)) !== 0) return;
-    if (this.length === this.row.length) {
-      if (this.length >= this.maxEntries) this.decimate();
-      else {
-        // At once: what is not written to yet takes no memory, and what was outgrown would leave holes in it.
-        this.row = extended(this.row, this.maxEntries);
-        this.value = extended(this.value, this.maxEntries);
-        this.at = extended(this.at, this.maxEntries);
-      }
-    }
+    if (this.length === this.row.length) this.makeRoom();
     this.row[this.length] = row;
     this.value[this.length] = value;
     this.at[this.length++] = at;
@@ -45,6 +38,17 @@ export class AccessLog {
       this.at[kept++] = this.at[i]!;
     }
     this.length = kept;
+  }
+
+  private makeRoom(): void {
+    if (this.length >= this.maxEntries) {
+      this.decimate();
+      return;
+    }
+    // At once: what is not written to yet takes no memory, and what was outgrown would leave holes in it.
+    this.row = extended(this.row, this.maxEntries);
+    this.value = extended(this.value, this.maxEntries);
+    this.at = extended(this.at, this.maxEntries);
   }
 
   private decimate(): void {

@@ -16,7 +16,11 @@ export type HitRatioCurve = [keys: number, hitRatio: number][];
 export class ReuseSample {
   private length = 0;
   private rows = new Uint32Array(1 << 12);
-  private share = 1;
+  /**
+   * In an array: code for a field that has held whole numbers only is thrown away when there is a fraction, with all that
+   * accesses keys, and compiled again.
+   */
+  private readonly share = Float64Array.of(1);
   private readonly table: KeyTable;
   private readonly maxAccesses: number;
 
@@ -26,16 +30,8 @@ export class ReuseSample {
   }
 
   add(row: number): void {
-    if (!this.table.isBelow(row, this.share)) return;
-    if (this.length === this.rows.length) {
-      if (this.length >= this.maxAccesses) {
-        this.thin();
-        this.add(row);
-        return;
-      }
-      // At once, as in `AccessLog`.
-      this.rows = extended(this.rows, this.maxAccesses);
-    }
+    if (!this.table.isBelow(row, this.share[0]!)) return;
+    if (this.length === this.rows.length && !this.makeRoom(row)) return;
     this.rows[this.length++] = row;
   }
 
@@ -44,7 +40,7 @@ export class ReuseSample {
     for (let i = 0; i < this.length; i++) if (map[this.rows[i]!]! !== 0) this.rows[kept++] = map[this.rows[i]!]!;
     this.length = kept;
     // Heavy keys stay in the table whatever their hash; here they would bias the sample.
-    while (this.share > this.table.sampledShare) this.thin();
+    while (this.share[0]! > this.table.sampledShare) this.thin();
   }
 
   /** The curve of all keys, or of those of one family, given the family of each row; empty without accesses. */
@@ -54,14 +50,25 @@ export class ReuseSample {
       const row = this.rows[i]!;
       if (familyOfRow === undefined || familyOfRow[row] === family) distances.add(row);
     }
-    return distances.curve(this.share);
+    return distances.curve(this.share[0]!);
+  }
+
+  /** Whether the row is still one of the sample. */
+  private makeRoom(row: number): boolean {
+    // At once, as in `AccessLog`.
+    if (this.length < this.maxAccesses) this.rows = extended(this.rows, this.maxAccesses);
+    while (this.length === this.rows.length) {
+      this.thin();
+      if (!this.table.isBelow(row, this.share[0]!)) return false;
+    }
+    return true;
   }
 
   private thin(): void {
-    this.share /= 2;
+    this.share[0]! /= 2;
     let kept = 0;
     for (let i = 0; i < this.length; i++)
-      if (this.table.order(this.rows[i]!) < this.share) this.rows[kept++] = this.rows[i]!;
+      if (this.table.order(this.rows[i]!) < this.share[0]!) this.rows[kept++] = this.rows[i]!;
     this.length = kept;
   }
 }
