@@ -17,6 +17,11 @@ const STEPS_PER_OCTAVE = 9;
 
 type Summary = Pick<Model['clients']['streams'][number], 'units' | 'arrivals' | 'dispersion' | 'recorded'>;
 
+interface Arrival {
+  startUs: number;
+  client: number;
+}
+
 export class Arrivals {
   private units = 0;
   private firstUs = -1;
@@ -35,8 +40,8 @@ export class Arrivals {
   private readonly current = new Float64Array(this.widthsUs.length);
   private readonly squares = new Float64Array(this.widthsUs.length);
 
-  /** One arrival, in order of time; `client` is any number of the client that sent it. */
-  add(atUs: number, client: number): void {
+  /** One arrival, in order of time; `client` is any number of the client that sent it. An object: numbers would be boxed. */
+  add({ startUs: atUs, client }: Arrival): void {
     if (this.firstUs < 0) this.firstUs = atUs;
     if (++this.units <= MAX_RECORDED) {
       this.gaps.push(this.units === 1 ? 0 : stepOf(atUs - this.lastUs));

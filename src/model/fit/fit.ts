@@ -619,18 +619,19 @@ export class Fit {
 
   /** When units arrive of the client's database, those that wait for data or the others. */
   private arrivals(client: Client, blocking: boolean): Arrivals {
-    if (!blocking && client.arrivals) return client.arrivals;
-    const { db } = client;
-    const { arrivals } = intern(this.streams, 2 * db + (blocking ? 1 : 0), () => ({
-      ...{ db, blocking, arrivals: new Arrivals() },
-    }));
-    if (!blocking) client.arrivals = arrivals;
-    return arrivals;
+    if (blocking) return this.stream(client.db, true).arrivals;
+    client.arrivals ??= this.stream(client.db, false).arrivals;
+    return client.arrivals;
+  }
+
+  /** Apart from the above, whose every call would else make what the function in it refers to. */
+  private stream(db: number, blocking: boolean): Stream {
+    return intern(this.streams, 2 * db + (blocking ? 1 : 0), () => ({ db, blocking, arrivals: new Arrivals() }));
   }
 
   private endUnit(unit: Unit): void {
     const { calls } = this;
-    this.arrivals(this.clients[unit.client]!, unit.blocking).add(unit.startUs, unit.client);
+    this.arrivals(this.clients[unit.client]!, unit.blocking).add(unit);
     const kind = this.units.add(unit);
     if (kind >= 0) this.noteKind(unit, kind, unit.blocking);
     else {

@@ -37,10 +37,10 @@ export interface ScriptState {
   effects: Map<number, { count: number; ops: [shape: number, slots: number[]][] }>;
 }
 
-/** The call whose children come. */
+/** The call whose children come, if there is a script. */
 interface OpenCall {
   line: number;
-  script: ScriptState;
+  script: ScriptState | undefined;
   /** Chain of what it did so far. */
   first: number;
   last: number;
@@ -67,7 +67,7 @@ export class ScriptBook {
   /** Scripts by the hash of how a call names them: their bodies are long. */
   private readonly named = new PairTable();
   private readonly numberOfNamed: number[] = [];
-  private open: OpenCall | undefined;
+  private readonly open: OpenCall = { line: 0, script: undefined, first: 0, last: 0, count: 0 };
   private readonly chain: Calls;
   private readonly hash: ChainHash;
 
@@ -87,7 +87,8 @@ export class ScriptBook {
     const isOwn = this.unkeptCalls === unkeptCalls;
     const script = this.scripts[number]!;
     script.calls++;
-    this.open = { line: op.line, script, first: 0, last: 0, count: 0 };
+    this.open.line = op.line;
+    this.open.script = script;
     this.kept = this.full || !isOwn ? -1 : this.keep(op, number);
     return number;
   }
@@ -96,7 +97,7 @@ export class ScriptBook {
   learnChild(parentLine: number, first: number, last: number): void {
     const { open, chain } = this;
     // What a script does whose body is known need not be remembered.
-    if (open?.line !== parentLine || open.script.body || open.count === MAX_EFFECT_CALLS) {
+    if (!open.script || open.line !== parentLine || open.script.body || open.count === MAX_EFFECT_CALLS) {
       chain.release(first, last);
       return;
     }
@@ -125,9 +126,12 @@ export class ScriptBook {
   }
 
   closeCall(): void {
-    if (!this.open) return;
-    const { script, first, last, count } = this.open;
-    this.open = undefined;
+    const { open } = this;
+    const { script, first, last, count } = open;
+    if (!script) return;
+    open.script = undefined;
+    open.first = 0;
+    open.count = 0;
     if (!script.body) {
       this.hash.of(first, count, NO_STEPS);
       const hash = (this.hash.low >>> 0) * 2 ** 20 + this.hash.high;
