@@ -51,6 +51,14 @@ export class ValueHistogram {
     return this.count === 0 ? 0 : sum / this.count;
   }
 
+  /** Standard deviation. */
+  deviation(): number {
+    const mean = this.mean();
+    let sum = 0;
+    for (const [value, count] of this.values) sum += (value - mean) ** 2 * count;
+    return this.count === 0 ? 0 : Math.sqrt(sum / this.count);
+  }
+
   private bucketTail(): void {
     const byCount = [...this.values].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
     this.values = new Map(byCount.slice(0, ATOMS));

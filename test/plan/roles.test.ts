@@ -162,6 +162,11 @@ function ratesSetAgain(production: Production): void {
   renewed(production, (atUs, key) => production.say(atUs, writer(0), 'set', key, BODY, 'EX', '3'), '3', 2e6);
 }
 
+/** Who asks in between finds nothing, but it is not for that that it is made again. */
+function ratesSetLate(production: Production): void {
+  renewed(production, (atUs, key) => production.say(atUs, writer(0), 'set', key, BODY, 'EX', '2'), '2', 2.5e6);
+}
+
 /** Workers handle what was made seconds ago, and then remove it. */
 function handledLater(production: Production): void {
   let made = 5000;
@@ -190,7 +195,7 @@ function handledTooLate(production: Production): void {
 
 const SERVICES = [
   ...[filledByOthers, filledByJobs, sharedByServices, removedMeanwhile],
-  ...[leasesProlonged, ratesSetAgain, handledLater, handledTooLate],
+  ...[leasesProlonged, ratesSetAgain, ratesSetLate, handledLater, handledTooLate],
 ];
 
 suite('roles', () => {

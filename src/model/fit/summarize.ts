@@ -339,8 +339,8 @@ function describeKeys(
       stats[number]!,
       sum((cell) => cell.missing),
     );
-    if (fills) family.fills = fills;
     const renewals = renewalsOf(stats[number]!);
+    if (fills && !(renewals && isTimed(stats[number]!))) family.fills = fills;
     if (renewals) family.renewals = renewals;
     family.classes = cells[number]!.flatMap((cell, at) =>
       cell.keys === 0
@@ -398,6 +398,19 @@ function renewalsOf({ renewals, renewalTimes, renewalSquares, asks, askedFills }
   if (variance > (REGULAR * mean) ** 2) return undefined;
   const times = Math.round(renewalTimes * 1000) / 1000;
   return { count: renewals, times, lapsed: Math.max(0, asks - askedFills) };
+}
+
+/** What follows from reads comes no more regularly after the expiry than after the read. */
+const MORE_REGULAR = 1 / 2;
+
+/**
+ * Whether it is timers that make again what others have asked for: a time L after it was made, whenever it is asked for.
+ * Where a read at a time w makes others fill it d later, L = w + d, and L varies as d does or more; with timers d = L - w.
+ */
+function isTimed({ renewals, renewalTimes, renewalSquares, ttls, fillDelays }: FamilyStats): boolean {
+  const mean = renewalTimes / renewals;
+  const spread = Math.sqrt(Math.max(0, renewalSquares / renewals - mean * mean)) * ttls.mean();
+  return spread < MORE_REGULAR * fillDelays.deviation();
 }
 
 /** Numbers of the accesses that found a key gone if misses are filled like this. */
