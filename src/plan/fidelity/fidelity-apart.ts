@@ -53,7 +53,7 @@ async function distancesOf(
     } else {
       found.push(compareModels(model, again.end()));
       if (found.length === 2) break;
-      again = new Remodel(model);
+      again = new Remodel(model, { independent: true });
     }
   }
   const [own, naive] = found;
