@@ -26,7 +26,7 @@ export async function fidelityApart(model: Model, halves: () => Halves | Promise
     try {
       known ??= Promise.resolve(halves());
       await known;
-      return await distancesOf(model, messages, (bytes) => thread.postMessage(bytes));
+      return await distancesApart(model, messages, (bytes) => thread.postMessage(bytes));
     } finally {
       await thread.terminate();
     }
@@ -36,7 +36,7 @@ export async function fidelityApart(model: Model, halves: () => Halves | Promise
 }
 
 /** `taken` is told the bytes of each part that has been modelled. */
-async function distancesOf(
+async function distancesApart(
   model: Model,
   messages: AsyncIterable<[FidelityMessage]>,
   taken: (bytes: number) => void,

@@ -41,7 +41,7 @@ export function fidelityOf(
 }
 
 /** How far a workload that was synthesized from a model is from it. */
-export function distancesOf(model: Model, options: Partial<SynthesisOptions>): Difference[] {
+function distancesOf(model: Model, options: Partial<SynthesisOptions>): Difference[] {
   return compareModels(model, remodel(model, options));
 }
 
