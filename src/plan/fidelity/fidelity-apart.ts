@@ -53,7 +53,7 @@ async function distancesApart(
     } else {
       found.push(compareModels(model, again.end()));
       if (found.length === 2) break;
-      again = new Remodel(model, { independent: true });
+      again = new Remodel(model);
     }
   }
   const [own, naive] = found;

@@ -21,8 +21,6 @@ export interface FidelityRow extends Difference {
 
 /** As much is synthesized as was captured, but not more than this. */
 const MAX_OPS = 1 << 18;
-/** The same of independent draws, if they are of a part anyway: no outcome depends on them. */
-const MAX_INDEPENDENT_OPS = 1 << 16;
 /** Made and modelled at a time, so that memory does not grow with the capture. */
 const WINDOW_OPS = 1000;
 /** What a part of a long workload cannot show: how its keys come again. */
@@ -61,11 +59,7 @@ export function scorecardOf(
   });
 }
 
-/** How much is synthesized. */
-function secondsOf({ source }: Model, rate: number, independent = false): number {
-  const isPart = source.spanSeconds * rate > MAX_OPS;
-  return (isPart ? (independent ? MAX_INDEPENDENT_OPS : MAX_OPS) / rate : source.spanSeconds) || 1;
-}
+const secondsOf = ({ source }: Model, rate: number) => Math.min(source.spanSeconds, MAX_OPS / rate) || 1;
 
 /** A part of what is synthesized, whose time 0 is `startUs` (Unix µs). */
 export interface Part {
@@ -81,7 +75,7 @@ export function* partsOf(model: Model, options: Partial<SynthesisOptions> = {}):
     ...options,
   });
   const { rate } = synthesis.plan;
-  const seconds = secondsOf(model, rate, options.independent);
+  const seconds = secondsOf(model, rate);
   const windowSeconds = WINDOW_OPS / rate;
   for (let from = 0; from < seconds; from += windowSeconds) {
     const slice = synthesis.slice(0, from, Math.min(windowSeconds, seconds - from));
@@ -96,10 +90,10 @@ export class Remodel {
   private readonly ops: PlannedOps;
   private readonly fit: Fit;
 
-  constructor(model: Model, { rate, independent }: Partial<SynthesisOptions> = {}) {
+  constructor(model: Model, rate = Synthesis.capturedRate(model)) {
     this.model = model;
     this.ops = new PlannedOps(connectionsOf(model));
-    this.seconds = secondsOf(model, rate ?? Synthesis.capturedRate(model), independent);
+    this.seconds = secondsOf(model, rate);
     const bodies = model.scripts.flatMap(({ body }) => (body === null ? [] : Buffer.from(body, 'latin1')));
     // What needs more memory than this is of no use in a part, see `NEEDS_ALL`.
     this.fit = new Fit({ bodies, parts: this.seconds < model.source.spanSeconds ? 2 : 1 });
@@ -120,7 +114,7 @@ export class Remodel {
 
 /** The model of a workload that was synthesized from a model. */
 export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): Model {
-  const again = new Remodel(model, options);
+  const again = new Remodel(model, options.rate);
   for (const part of partsOf(model, options)) again.add(part);
   return again.end();
 }
