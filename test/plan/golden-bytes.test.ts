@@ -42,7 +42,7 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
     const row = fidelityOf(model).find(({ metric }) => metric === 'hit ratios, mean error')!;
     assert.ok(row.value! <= MAX_ERROR, `${row.value}`);
     // Units know what fills a miss, and independent draws have the same units: caches are hardly worse for those.
-    assert.ok(row.naive! > 2 * row.value! && row.naive! > 0.015, `naive ${row.naive}, modelled ${row.value}`);
+    assert.ok(row.naive! > 2.5 * row.value! && row.naive! > 0.015, `naive ${row.naive}, modelled ${row.value}`);
   });
 }
 

@@ -42,18 +42,21 @@ async function distancesApart(
   taken: (bytes: number) => void,
 ): Promise<Record<'own' | 'naive', Difference[]>> {
   const found: Difference[][] = [];
-  let again = new Remodel(model);
+  let again: Remodel | undefined;
   for await (const [part] of messages) {
     if (part) {
       const { bytes } = part.slice;
+      again ??= new Remodel(model);
       again.add(part);
       taken(bytes.length);
       // This thread makes so little garbage that nothing would be collected for long.
       bytes.buffer.transfer(0);
     } else {
-      found.push(compareModels(model, again.end()));
+      found.push(compareModels(model, again!.end()));
       if (found.length === 2) break;
-      again = new Remodel(model);
+      // Its tables are outside of the heap: nobody would miss the memory before the next one's are there as well.
+      again = undefined;
+      collectGarbage();
     }
   }
   const [own, naive] = found;
