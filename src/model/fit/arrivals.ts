@@ -24,8 +24,9 @@ interface Arrival {
 
 export class Arrivals {
   private units = 0;
-  private firstUs = -1;
-  private lastUs = 0;
+  /** No whole numbers to begin with: code for these is thrown away, with all that it is part of, when they exceed 31 bits. */
+  private firstUs = Number.NaN;
+  private lastUs = Number.NaN;
   /** Of each arrival: gap to the one before, as a step, and the client. */
   private readonly gaps: number[] = [];
   private readonly clients: number[] = [];
@@ -33,16 +34,16 @@ export class Arrivals {
   private bins: number[] = [];
   /** Number of the current bin, and when it ends. */
   private bin = -1;
-  private binEndUs = 0;
+  private binEndUs = Number.NEGATIVE_INFINITY;
   /** Of each window: its width, when it ends, its arrivals that the shorter one before has not got, and squared counts of those that ended. */
-  private readonly widthsUs = Object.values(WINDOWS_US);
-  private readonly endsUs = Float64Array.from(this.widthsUs);
+  private readonly widthsUs = Float64Array.from(Object.values(WINDOWS_US));
+  private readonly endsUs = this.widthsUs.slice();
   private readonly current = new Float64Array(this.widthsUs.length);
   private readonly squares = new Float64Array(this.widthsUs.length);
 
   /** One arrival, in order of time; `client` is any number of the client that sent it. An object: numbers would be boxed. */
   add({ startUs: atUs, client }: Arrival): void {
-    if (this.firstUs < 0) this.firstUs = atUs;
+    if (this.units === 0) this.firstUs = atUs;
     if (++this.units <= MAX_RECORDED) {
       this.gaps.push(this.units === 1 ? 0 : stepOf(atUs - this.lastUs));
       this.clients.push(client);

@@ -665,7 +665,7 @@ export class Fit {
     // What waits for data is replayed on a connection of its own: what comes after it follows what came before.
     if (blocking) return;
     // All of the first, then some: only proportions matter.
-    if (client.lastKind >= 0 && (this.pairs < EVERY_PAIR || unit.number % 8 === 0)) {
+    if (client.lastKind >= 0 && (unit.number % 8 === 0 || this.pairs < EVERY_PAIR)) {
       this.pairs++;
       const known = this.successions.find(client.lastKind, kind);
       if (known >= 0) this.neighbours.add(unit.client, known);

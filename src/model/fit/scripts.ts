@@ -52,8 +52,8 @@ export class ScriptBook {
   /** Arguments of the calls that are kept, each once; latin1. */
   readonly texts: string[] = [];
   readonly calls: ScriptCall[] = [];
-  /** No further call is kept: what comes later would be out of order. */
-  full = false;
+  /** No further call is kept: what comes later would be out of order. Set twice, see `AccessLog`. */
+  full = true;
   /** Set by `learnCall`: number of the call if it is kept, else -1. */
   kept = -1;
   /** Calls of scripts that the book has no room for; they count as calls of the one that came into it last. */
@@ -75,6 +75,7 @@ export class ScriptBook {
   constructor(bodies: Uint8Array[], chain: Calls) {
     this.chain = chain;
     this.hash = new ChainHash(chain);
+    this.full = false;
     for (const body of bodies) this.scripts[this.write(sha1(body), 'script')]!.body = body;
   }
 
