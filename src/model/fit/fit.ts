@@ -386,14 +386,14 @@ export class Fit {
   private append(
     op: FitOp,
     { watch }: Command,
-    { number, db }: Client,
+    { number }: Client,
     first: number,
     last: number,
     count: number,
     blocking: boolean,
     keepsScript: boolean,
   ): void {
-    const batch = this.builder.append(op.clientId, number, db, op.atUs, op.lineBytes, first, last, count);
+    const batch = this.builder.append(op, number, first, last, count);
     if (blocking) batch.blocking = true;
     if (keepsScript) batch.keepsScript = true;
     if (watch !== Watch.none) batch.watch = watch;

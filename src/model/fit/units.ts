@@ -175,6 +175,14 @@ const endsUs = ({ watch, lastUs }: Unit) => lastUs + (watch === Watch.begins ? W
 const bitOf = (row: number) => 1 << (row & 31);
 const ALL_BITS = 0xffffffff;
 
+/** An object: its time would be boxed. */
+interface SentLine {
+  clientId: number;
+  db: number;
+  atUs: number;
+  lineBytes: number;
+}
+
 export interface UnitSink {
   /** A pipeline of so many calls ended. */
   pipeline(calls: number): void;
@@ -213,17 +221,8 @@ export class UnitBuilder {
     this.sink = sink;
   }
 
-  /** Adds a chain of `count` calls that the client sent together. */
-  append(
-    clientId: number,
-    client: number,
-    db: number,
-    atUs: number,
-    lineBytes: number,
-    first: number,
-    last: number,
-    count: number,
-  ): Unit {
+  /** Adds a chain of `count` calls that the client sent together, the last of them as that line. */
+  append({ clientId, db, atUs, lineBytes }: SentLine, client: number, first: number, last: number, count: number): Unit {
     const before = this.batch;
     if (
       this.isOpen &&
