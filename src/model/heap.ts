@@ -8,7 +8,7 @@ import { CutoverError } from '../errors.ts';
  * old one (V8's default is gigabytes), the less it grows before it is. What is learnt stands in typed arrays, outside of
  * both; clients, of which a capture may have millions, do not.
  */
-const YOUNG_MB = 4;
+const YOUNG_MB = 2;
 const OLD_MB = 256;
 const GROWTH = 4;
 /** Share of the machine's memory that one thread may take. */
