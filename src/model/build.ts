@@ -16,7 +16,7 @@ import { mergeModels } from './merge.ts';
 import type { Model } from './model.ts';
 import { forcedGlobs, type Overrides } from './overrides/overrides.ts';
 import { sourceOf } from './source.ts';
-import { tally } from './tally.ts';
+import { intern, tally } from './tally.ts';
 
 export interface BuildOptions extends CaptureOptions {
   /** Folder with Lua files, for scripts whose body the capture does not hold. */
@@ -321,7 +321,7 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
   }
   const samples = sidecars.flatMap(({ dataset }) => dataset ?? []);
   return {
-    ...(counted ? { keys } : {}),
+    ...(counted ? { keys, ...expiringOf(sidecars) } : {}),
     ...(Number.isFinite(lookups.hits + lookups.misses) ? { lookups } : {}),
     ...(Number.isFinite(usedBytes) ? { usedBytes: Math.max(0, usedBytes) } : {}),
     samples,
@@ -342,7 +342,34 @@ function listsAllKeys({ bursts, dataset }: Sidecar): boolean {
 }
 
 /** Of one database, as INFO says them. */
-const keysOf = (fields: string) => Number(/\bkeys=(\d+)/.exec(fields)?.[1] ?? 0);
+const keysOf = (fields: string) => keyspaceField(fields, 'keys');
+
+function keyspaceField(fields: string, name: 'keys' | 'expires' | 'avg_ttl'): number {
+  return Number(new RegExp(`\\b${name}=(\\d+)`).exec(fields)?.[1] ?? 0);
+}
+
+/** Keys with an expiry; of databases that several nodes have, all of them and the mean of what they have left. */
+function expiringOf(sidecars: Sidecar[]): Pick<Dataset, 'expiring'> {
+  const all = new Map<number, { keys: number; seconds: number }>();
+  for (const { bursts } of sidecars) {
+    const keyspace = bursts[0]?.before?.keyspace;
+    if (!keyspace) return {};
+    for (const [db, fields] of Object.entries(keyspace)) {
+      const keys = Math.min(keysOf(fields), keyspaceField(fields, 'expires'));
+      const sum = intern(all, Number(db.replace('db', '')), () => ({ keys: 0, seconds: 0 }));
+      sum.keys += keys;
+      sum.seconds += keys * Math.min(MAX_SECONDS, keyspaceField(fields, 'avg_ttl') / 1000);
+    }
+  }
+  const expiring = [...all].map(([db, { keys, seconds }]): [number, number, number] => [
+    ...([db, keys] as const),
+    seconds / Math.max(1, keys),
+  ]);
+  return { expiring: expiring.sort((a, b) => a[0] - b[0]) };
+}
+
+/** Longer lives are as long: a sidecar may say anything. */
+const MAX_SECONDS = 1e9;
 
 /**
  * What servers spend on the latencies of each command that somebody sent, which is much for a small dataset: HDR counts

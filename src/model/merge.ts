@@ -97,6 +97,7 @@ function mergePair(a: Model, b: Model): Model {
     shapes,
     keyAccesses: a.keyAccesses + b.keyAccesses,
     keysAtStart: mergeKeysAtStart(a, b, placement, families.areShared),
+    ...mergeExpiringAtStart(a, b, placement, families.areShared),
     ...mergeSampled(families.sidesAtStart.map((side) => (side === 'a' ? a : b))),
     lookups: mergeLookups(a, b, placement, families.areShared),
     hitRatio: wholeCurve(a, b, placement, families),
@@ -300,6 +301,26 @@ function mergeKeysAtStart(a: Model, b: Model, { consecutive }: Placement, areSha
   for (const [db, n] of b.keysAtStart)
     keys.set(db, areShared ? Math.max(n, keys.get(db) ?? 0) : n + (keys.get(db) ?? 0));
   return [...keys].sort((x, y) => x[0] - y[0]);
+}
+
+/** Likewise; of several nodes, the mean is that of all keys. */
+function mergeExpiringAtStart(
+  a: Model,
+  b: Model,
+  { consecutive }: Placement,
+  areShared: boolean,
+): Pick<Model, 'expiringAtStart'> {
+  const [own, other] = [a.expiringAtStart, b.expiringAtStart];
+  if (!own || (!other && !consecutive)) return {};
+  if (consecutive || areShared) return { expiringAtStart: own };
+  const all = new Map(own.map(([db, keys, seconds]) => [db, { keys, seconds }]));
+  for (const [db, keys, seconds] of other!) {
+    const known = all.get(db) ?? { keys: 0, seconds: 0 };
+    const sum = known.keys + keys;
+    all.set(db, { keys: sum, seconds: (known.keys * known.seconds + keys * seconds) / Math.max(1, sum) });
+  }
+  const merged = [...all].map(([db, { keys, seconds }]): [number, number, number] => [db, keys, seconds]);
+  return { expiringAtStart: merged.sort((x, y) => x[0] - y[0]) };
 }
 
 /** What the servers counted; recorders that saw the same keys asked the same server. */

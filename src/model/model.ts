@@ -198,6 +198,8 @@ export const modelSchema = z.strictObject({
   keyAccesses: count,
   /** Keys by database when the capture began, touched or not; null where nobody counted them. */
   keysAtStart: z.array(z.tuple([count, count])).nullable(),
+  /** Of these, by database, those that expire, and their mean of seconds left, 0 where the server said none; left out where nobody counted. */
+  expiringAtStart: z.array(z.tuple([count, count, z.number().nonnegative()])).optional(),
   /** How many keys were looked at then, and whether these were all; left out where nobody looked. */
   sampledAtStart: z.strictObject({ keys: count, complete: z.boolean() }).optional(),
   /** Bytes that keys and values took then, with what the server spends on them; left out where nobody asked it. */

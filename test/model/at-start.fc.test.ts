@@ -23,21 +23,19 @@ import { type Line, monitorLine } from '../support/workload.ts';
 
 const START_US = 1_700_000_000e6;
 
-/** A capture with the sidecar of one that looked at so many keys of as many as `keys` says. */
+/** A capture with the sidecar of one that looked at so many keys of as many as `keys` says; of none, it did not look. */
 async function modelWith(
   lines: Line[],
   keys: Record<string, number>,
   sampled: SampledKey[],
-  complete = false,
+  { complete = false, expiring = 'expires=0,avg_ttl=0' } = {},
 ): Promise<Model> {
   const path = temporaryFile('app.monitor', `OK\n${lines.map(monitorLine).join('')}`);
-  const keyspace = Object.fromEntries(
-    Object.entries(keys).map(([db, n]) => [`db${db}`, `keys=${n},expires=0,avg_ttl=0`]),
-  );
+  const keyspace = Object.fromEntries(Object.entries(keys).map(([db, n]) => [`db${db}`, `keys=${n},${expiring}`]));
   const startedAt = new Date(START_US / 1000).toISOString();
   const sidecar: Sidecar = {
     ...{ schema: 'cutover/capture@1', recordedAt: startedAt, server: { product: 'redis', version: '7.0.15' } },
-    dataset: { takenAt: startedAt, keys, complete, sampled },
+    ...(sampled.length > 0 ? { dataset: { takenAt: startedAt, keys, complete, sampled } } : {}),
     bursts: [{ startedAt, before: { keyspace, memory: { used_memory: '9000000', used_memory_startup: '1000000' } } }],
   };
   writeFileSync(sidecarPath(path), JSON.stringify(sidecar));
@@ -236,6 +234,37 @@ test('a list of all keys says which were there, if it was made right before the 
     assert.deepEqual((await builtWith(changes)).existed, read);
 });
 
+test('where nobody looked at a key, as many expire as the server counted, and have as long to live as it said', async () => {
+  const lines = many(100, (i): Line[] => {
+    const at = (offset: number, ...args: string[]): Line => ({ atUs: START_US + i * 100_000 + offset, args });
+    return [
+      at(0, 'incr', `limit:ip:${1000 + i}`),
+      at(30, 'expire', `limit:ip:${1000 + i}`, '60'),
+      at(60, 'hset', `user:${1000 + i}:profile`, 'name', 'x'),
+    ];
+  }).flat();
+  for (const [keys, expiring, seconds] of [
+    [1000, 0, 0],
+    [1000, 400, 20],
+    [1000, 400, 50],
+    [1000, 1000, 0],
+  ] as const) {
+    const model = await modelWith(lines, { 0: keys }, [], {
+      expiring: `expires=${expiring},avg_ttl=${seconds * 1000}`,
+    });
+    const { commands } = preloadOf(model).databases[0]!;
+    const names = namesOf(commands);
+    assert.equal(names.length, keys);
+    const lives = commands.flatMap((words) =>
+      words[0] === 'expire' || words.includes('EX') ? [[words[1]!, Number(words.at(-1))] as const] : [],
+    );
+    assert.equal(lives.length, expiring);
+    assert.ok(lives.every(([name, left]) => name.startsWith('limit:') && left <= 60));
+    const mean = lives.reduce((sum, [, left]) => sum + left, 0) / Math.max(1, lives.length);
+    assert.ok(Math.abs(mean - (expiring === 0 ? 0 : seconds || 60)) <= 2, `${mean} of ${seconds}`);
+  }
+});
+
 test('memory at first is that of keys, without what a server spends on itself', async () => {
   const own = {
     used_memory: '9000000',
@@ -348,12 +377,12 @@ test('whatever was sampled: the model is valid, holds as many keys, and makes di
         model.families.map(() => 0),
       );
       const makers = keyMakers(model.families);
-      for (const [number, count] of counts.entries()) {
+      for (const [number, { keys: count }] of counts.entries()) {
         const names = new Set(many(count, (i) => makers[number]!.key(2 ** 31 + i, count)));
         assert.equal(names.size, count, model.families[number]!.template);
       }
       const total = (db: number) =>
-        counts.reduce((sum, count, number) => sum + (model.families[number]!.db === db ? count : 0), 0);
+        counts.reduce((sum, { keys }, number) => sum + (model.families[number]!.db === db ? keys : 0), 0);
       for (const [db, n] of model.keysAtStart!) assert.ok(total(db) <= n + 1, `${total(db)} of ${n}`);
       preloadOf(model);
     }),

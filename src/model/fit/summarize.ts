@@ -50,6 +50,8 @@ const MAX_LABELS = 48;
 export interface Dataset {
   /** Keys by database when the capture began; databases that are not in it were empty. */
   keys?: ReadonlyMap<number, number>;
+  /** By database, those of them that expire, and their mean of seconds left; 0: not known. */
+  expiring?: Model['expiringAtStart'];
   /** Reads that found their key and that did not, as the server counted them during the capture. */
   lookups?: { hits: number; misses: number };
   /** What was looked at when the capture began, by each node's recorder. */
@@ -109,6 +111,7 @@ export function summarize(fit: Fit, source: Model['source'], dataset: Dataset = 
     keyAccesses: fit.clock,
     lookups: dataset.lookups ?? null,
     keysAtStart: dataset.keys ? [...dataset.keys].sort((a, b) => a[0] - b[0]) : null,
+    ...(dataset.expiring ? { expiringAtStart: dataset.expiring } : {}),
     ...sampledOf(dataset),
     hitRatio: fit.reuse.curve(),
     units,

@@ -235,7 +235,7 @@ function preloadOf(recording: Recording, options: ExactOptions): Preload {
       () => ({ type: family.type, elements: new Map(), ...sizes[number]! }),
   );
   const counts = untouchedKeys(model, touched, datasetBytes);
-  const names = counts.some((count) => count > 0) ? sentNames(recording, disguise) : new Set<string>();
+  const names = counts.some(({ keys }) => keys > 0) ? sentNames(recording, disguise) : new Set<string>();
   const isTaken = (db: number, name: string) => names.has(`${db} ${name}`);
   const makers = keyMakers(families);
   const kinds = new Map<string, StoredKinds | undefined>();

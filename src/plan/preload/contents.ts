@@ -22,7 +22,7 @@ export interface Contents {
   type: Family['type'];
   valueBytes: Sampler;
   /** Undefined: without expiry. */
-  ttlSeconds: Sampler | undefined;
+  ttlSeconds: Pick<Sampler, 'draw'> | undefined;
   /** Names that a collection has, latin1; true where a number stands under the name. Empty: nobody named any. */
   elements: ReadonlyMap<string, boolean>;
   /** What a sample shows of such keys; undefined where there is none. */

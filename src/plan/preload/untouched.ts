@@ -1,6 +1,7 @@
 /** What there was when the capture began → the keys of it that the workload never touches, and what to say of them. */
 import type { Caveat } from '../../errors.ts';
 import { canBeMany } from '../../model/fit/at-start.ts';
+import { ValueHistogram } from '../../model/histogram.ts';
 import type { Family, Model } from '../../model/model.ts';
 import { rounded } from '../../model/rounding.ts';
 import { tally } from '../../model/tally.ts';
@@ -22,13 +23,20 @@ const KEYS_A_TURN = 64;
 /** What a key of a family of which nothing was looked at holds. */
 export type KeyContents = (key: number, random: Random) => Contents;
 
+/** Untouched keys of a family. */
+export interface Untouched {
+  keys: number;
+  /** How many of them expire; undefined where nobody counted: all, if the capture gives such keys an expiry. */
+  expiring: number | undefined;
+}
+
 export interface UntouchedOptions {
   makers: readonly KeyMaker[];
   /** By family. */
   contents: readonly KeyContents[];
   seed: string;
-  /** How many, by family: see `untouchedKeys`. */
-  counts: readonly number[];
+  /** By family: see `untouchedKeys`. */
+  counts: readonly Untouched[];
   /** Whether the workload has a key of this name. */
   isTaken?: (db: number, name: string) => boolean;
   /** Commands that give a key of the family its consumer groups. */
@@ -37,24 +45,27 @@ export interface UntouchedOptions {
 
 /** The untouched keys of a database, the same each time. */
 export function* makeUntouched(
-  { families }: Pick<Model, 'families'>,
+  model: Pick<Model, 'families' | 'expiringAtStart'>,
   db: number,
   { makers, contents, seed, counts, isTaken = () => false, groupsFor = () => [] }: UntouchedOptions,
 ): Generator<MadeKey> {
-  const own = families.flatMap((family, number) =>
-    family.db === db && counts[number]! > 0
-      ? {
-          ...{ number, count: counts[number]!, made: 0, next: UNTOUCHED },
-          random: stream(seed, 'untouched', number),
-          kinds: StoredKinds.of(family.atStart?.kinds),
-        }
-      : [],
-  );
+  const { families } = model;
+  const lives = livesLeft(model, db, counts);
+  const own = families.flatMap((family, number) => {
+    const { keys: count, expiring } = counts[number]!;
+    if (family.db !== db || count === 0) return [];
+    return {
+      ...{ number, count, expiring, made: 0, next: UNTOUCHED },
+      random: stream(seed, 'untouched', number),
+      kinds: StoredKinds.of(family.atStart?.kinds),
+      life: lives(family),
+    };
+  });
   const all = own.reduce((sum, { count }) => sum + count, 0);
   const turns = Math.ceil(all / KEYS_A_TURN);
   for (let turn = 1; turn <= turns; turn++) {
     for (const family of own) {
-      const { number, count, random, kinds } = family;
+      const { number, count, expiring, life, random, kinds } = family;
       for (const until = Math.floor((count * turn) / turns); family.made < until; family.made++) {
         let name = makers[number]!.key(family.next, count);
         while (isTaken(db, name) && canBeMany(families[number]!)) name = makers[number]!.key(++family.next, count);
@@ -68,6 +79,10 @@ export function* makeUntouched(
               stored,
             }
           : contents[number]!(family.next, random);
+        // Those that expire come in between the others.
+        const passing = (keys: number) => Math.floor((expiring! * keys) / count);
+        if (expiring !== undefined)
+          held.ttlSeconds = passing(family.made + 1) > passing(family.made) ? life : undefined;
         const groups = held.type === 'stream' ? groupsFor(number, name) : [];
         yield {
           name,
@@ -82,13 +97,14 @@ export function* makeUntouched(
 const NO_SIZES = new Sampler([], 0);
 const NO_ELEMENTS: Contents['elements'] = new Map();
 
-type AtStart = Pick<Model, 'families' | 'keysAtStart' | 'usedBytesAtStart' | 'sampledAtStart'>;
+type AtStart = Pick<Model, 'families' | 'keysAtStart' | 'expiringAtStart' | 'usedBytesAtStart' | 'sampledAtStart'>;
 
 /**
  * By family, how many keys there are besides the `touched` ones: as many as the server counted in each database, divided
- * as the sample was. In a database of which nothing was looked at, they are like the touched ones.
+ * as the sample was. In a database of which nothing was looked at, they are like the touched ones, and as many expire as
+ * the server counted.
  */
-export function untouchedKeys(model: AtStart, touched: readonly number[], limitBytes = DATASET_BYTES): number[] {
+export function untouchedKeys(model: AtStart, touched: readonly number[], limitBytes = DATASET_BYTES): Untouched[] {
   const missing = new Map(keysAtStart(model));
   touched.forEach((keys, number) => {
     tally(missing, model.families[number]!.db, -keys);
@@ -96,22 +112,110 @@ export function untouchedKeys(model: AtStart, touched: readonly number[], limitB
   const all = [...missing.values()].reduce((sum, keys) => sum + Math.max(0, keys), 0);
   const room = mostKeys(model, limitBytes) - touched.reduce((sum, keys) => sum + keys, 0);
   const share = Math.min(1, Math.max(0, room / Math.max(1, all)));
-  const counts = model.families.map(() => 0);
+  const counts = model.families.map((): Untouched => ({ keys: 0, expiring: undefined }));
   for (const [db, keys] of missing) {
     const own = model.families.flatMap((family, number) => (family.db === db ? number : []));
     const weights = weightsIn(model.families, own, touched);
-    const single = own.filter((number) => weights.get(number)! > 0 && !canBeMany(model.families[number]!));
-    let left = Math.max(0, Math.round(keys * share));
-    for (const number of single) {
-      counts[number] = Math.min(left, Math.round(weights.get(number)! * share));
-      left -= counts[number];
-      weights.set(number, 0);
+    const left = Math.max(0, Math.round(keys * share));
+    const expiring = expiringIn(model, db, touched);
+    if (expiring === undefined) {
+      for (const [number, n] of divided(left, weights, share, model.families)) counts[number]!.keys = n;
+      continue;
     }
-    const sum = [...weights.values()].reduce((total, weight) => total + weight, 0);
-    const round = rounded();
-    for (const [number, weight] of weights) if (weight > 0) counts[number] = round((left * weight) / sum);
+    // Keys that expire are like those that are given an expiry, the others like the others.
+    const passing = Math.min(left, Math.round(expiring * share));
+    const expiry = new Map(own.map((number) => [number, expiringShare(model.families[number]!)]));
+    const passed = divided(
+      passing,
+      weighed(weights, (number) => expiry.get(number)!),
+      share,
+      model.families,
+    );
+    const lasting = weighed(weights, (number) => 1 - expiry.get(number)!);
+    for (const [number, n] of divided(left - passing, lasting, share, model.families)) {
+      const own = passed.get(number) ?? 0;
+      counts[number] = { keys: n + own, expiring: own };
+    }
   }
   return counts;
+}
+
+/** So many keys, divided among families in proportion; such as are one key by name are one. */
+function divided(
+  keys: number,
+  weights: ReadonlyMap<number, number>,
+  share: number,
+  families: Family[],
+): Map<number, number> {
+  const counts = new Map<number, number>();
+  let left = keys;
+  let sum = 0;
+  for (const [number, weight] of weights) {
+    if (canBeMany(families[number]!)) {
+      sum += weight;
+      continue;
+    }
+    const n = Math.min(left, Math.round(weight * share));
+    counts.set(number, n);
+    left -= n;
+  }
+  const round = rounded();
+  for (const [number, weight] of weights)
+    if (!counts.has(number)) counts.set(number, weight > 0 ? round((left * weight) / sum) : 0);
+  return counts;
+}
+
+/** Weights times a factor, or as they are where it leaves none. */
+function weighed(weights: ReadonlyMap<number, number>, factor: (number: number) => number): Map<number, number> {
+  const by = new Map([...weights].map(([number, weight]) => [number, weight * factor(number)]));
+  return [...by.values()].some((weight) => weight > 0) ? by : new Map(weights);
+}
+
+/** Untouched keys of a database that expire, of which nothing was looked at; undefined where nobody counted them. */
+function expiringIn(
+  { families, expiringAtStart }: AtStart,
+  db: number,
+  touched: readonly number[],
+): number | undefined {
+  const counted = expiringAtStart?.find((entry) => entry[0] === db);
+  if (!counted || families.some((family) => family.db === db && family.atStart)) return undefined;
+  const found = touched.reduce(
+    (sum, keys, number) => sum + (families[number]!.db === db ? keys * expiringShare(families[number]!) : 0),
+    0,
+  );
+  return Math.max(0, counted[1] - Math.round(found));
+}
+
+/** Share of a family's keys that are given an expiry. */
+function expiringShare({ ttlSeconds, keys }: Family): number {
+  return Math.min(1, ttlSeconds.reduce((sum, [, n]) => sum + n, 0) / Math.max(1, keys));
+}
+
+/**
+ * Seconds left to untouched keys of a database, by family: any part of the lives that such keys are given, so large that
+ * the mean is the server's own, where it says one; undefined where nothing tells.
+ */
+function livesLeft(
+  { families, expiringAtStart }: Pick<Model, 'families' | 'expiringAtStart'>,
+  db: number,
+  counts: readonly Untouched[],
+): (family: Family) => Contents['ttlSeconds'] {
+  const seconds = expiringAtStart?.find((entry) => entry[0] === db)?.[2] ?? 0;
+  let [expiring, given] = [0, 0];
+  families.forEach((family, number) => {
+    if (family.db !== db || family.ttlSeconds.length === 0) return;
+    const keys = counts[number]!.expiring ?? 0;
+    expiring += keys;
+    given += keys * ValueHistogram.from(family.ttlSeconds).mean();
+  });
+  const part = seconds > 0 && given > 0 ? Math.min(1, (seconds * expiring) / given) : 1;
+  const least = Math.max(0, 2 * part - 1);
+  const most = Math.min(1, 2 * part);
+  return ({ ttlSeconds }) => {
+    if (ttlSeconds.length === 0) return seconds > 0 ? new Sampler([[seconds, 1]], seconds) : undefined;
+    const lives = new Sampler(ttlSeconds, 0);
+    return { draw: (random) => lives.draw(random) * (least + (most - least) * random()) };
+  };
 }
 
 /** How many keys of each family are untouched, in proportion. */
