@@ -529,7 +529,43 @@ function mergeStretches(
       entry[1] += requests;
     }
   }
-  return { disguised, texts, units, ...(shared.size > 0 ? { shared: [...shared.values()] } : {}) };
+  const sides = consecutive && !isWhole(a) ? [a.stretch] : [a.stretch, b.stretch];
+  const left = mergeLeft(sides, consecutive, (text) => intern(known, text, () => texts.push(text) - 1));
+  return { disguised, texts, units, ...(shared.size > 0 ? { shared: [...shared.values()] } : {}), ...left };
+}
+
+/** Keys that one or two stretches left, one behind the other or side by side. */
+function mergeLeft(
+  stretches: Model['stretch'][],
+  consecutive: boolean,
+  textOf: (text: string) => number,
+): Pick<Model['stretch'], 'left'> {
+  const calling = stretches.filter(({ units }) => units.length > 0);
+  const all = calling.flatMap(({ left }) => left ?? []);
+  // Where one left too many, nothing is known of both.
+  if (all.length === 0 || all.length < calling.length) return {};
+  const keys = calling.flatMap(({ left, texts }) =>
+    left!.keys.map(([db, text]): [number, number] => [db, textOf(texts[text]!)]),
+  );
+  const lengths = calling.map(({ units }) => units.length);
+  const sum = lengths.reduce((a, b) => a + b, 0);
+  const countAt = (share: number) => {
+    let before = 0;
+    return all.reduce((count, { counts }, i) => {
+      const own = consecutive ? (share * sum - before) / lengths[i]! : share;
+      before += lengths[i]!;
+      return count + leftAt(counts, own);
+    }, 0);
+  };
+  return { left: { keys, counts: [countAt(1 / 4), countAt(1 / 2), countAt(1)] } };
+}
+
+/** Keys that were left after a share of the calls, in a straight line between the counts. */
+function leftAt([quarter, half, end]: [number, number, number], share: number): number {
+  if (share <= 0) return 0;
+  if (share <= 1 / 4) return Math.round(4 * share * quarter);
+  if (share <= 1 / 2) return Math.round(quarter + (4 * share - 1) * (half - quarter));
+  return Math.round(half + (2 * Math.min(1, share) - 1) * (end - half));
 }
 
 /** Whether the stretch holds every call of a script. */

@@ -239,6 +239,16 @@ export const modelSchema = z.strictObject({
     units: z.array(z.tuple([count, count, z.array(z.tuple([z.array(count), z.array(count)]))])),
     /** Keys of these calls that other commands use as well: family, requests by those, text. */
     shared: z.array(z.tuple([count, count, count])).optional(),
+    /**
+     * Keys without an expiry that these calls made and did not remove: database and text; and how many there were after a
+     * quarter of the calls, after half, and in the end. Left out where there are none, or too many.
+     */
+    left: z
+      .strictObject({
+        counts: z.tuple([count, count, count]),
+        keys: z.array(z.tuple([count, count])),
+      })
+      .optional(),
   }),
   transactions: z.strictObject({ committed: count, empty: count, discarded: count, sizes: counts }),
   pipelines: z.strictObject({ depths: counts }),

@@ -14,7 +14,7 @@ import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
  */
 const GOLDEN = {
   sessions: '2819a61ebc23e4f2992e0c35cbc849f2cb30846ef3ab1d857ed0df6f7ae66842',
-  queue: 'b187c66a190e7f2d2f495562ce3be64e7e776614149cc1086c37317ac480a771',
+  queue: '95c9d4fdda07965094e0211ebb204613fa6632d1a66890e872d63026df5b911f',
   mixed: 'ca98757fb894f7faca54e61e741a016f843be379d1a92e65b2236ef0ecfb6317',
 };
 /** Mean error of the hit ratio curve. */

@@ -1,6 +1,7 @@
 /** What scripts and other commands do to the same keys fits together in a synthesized workload, however long it is. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { mergeModels } from '../../src/model/merge.ts';
 import { mulberry32 } from '../../src/model/random.ts';
 import { readCommand } from '../../src/plan/planned-ops.ts';
 import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
@@ -77,6 +78,70 @@ test('other commands use the keys that scripts use, under the same names', async
   }
   assert.ok(filled.size > 3, 'scripts that come again have other queues');
   assert.ok(found / asked > 0.98, `${found} of ${asked} found what scripts had made`);
+});
+
+const ADD = `local id = redis.call("INCR", KEYS[1] .. ":id") redis.call("HSET", KEYS[1] .. ":" .. id, "at", ARGV[1])
+if id > tonumber(ARGV[2]) then redis.call("DEL", KEYS[1] .. ":" .. id - ARGV[2]) end`;
+
+/** Calls of a script that adds jobs to two queues, which keep the last of them, and what a server shows of that. */
+function adding(keep: number): Line[] {
+  return Array.from({ length: 600 }, (_, i): Line[] => {
+    const [queue, id] = [`queue:${['mails', 'images'][i % 2]}`, Math.floor(i / 2) + 1];
+    const atUs = START_US + i * 10_000;
+    const child = (...args: string[]): Line => ({ atUs, client: 'lua', args });
+    return [
+      { atUs, client: '10.0.0.1:1000', args: ['eval', ADD, '1', queue, `${i}`, `${keep}`] },
+      child('INCR', `${queue}:id`),
+      child('HSET', `${queue}:${id}`, 'at', `${i}`),
+      ...(id > keep ? [child('DEL', `${queue}:${id - keep}`)] : []),
+    ];
+  }).flat();
+}
+
+test('jobs that a queue keeps are as many however often the stretch comes again; only a queue that keeps all has more', async () => {
+  for (const [keep, least, most] of [
+    [25, 50, 56],
+    [100_000, 2900, 3100],
+  ] as const) {
+    const model = await modelOf(adding(keep));
+    const slice = new Synthesis(model, { seed: '1', epochSeconds: 1_700_000_000 }).slice(
+      0,
+      0,
+      5 * model.source.spanSeconds,
+    );
+    const ids = new Map<string, number>();
+    const jobs = new Set<string>();
+    let [calls, removals] = [0, 0];
+    for (let i = 0; i < slice.count; i++) {
+      const [command, ...args] = readCommand(slice.bytes, slice.offset[i]!).map((word) => Buffer.from(word).toString());
+      if (command === 'unlink') {
+        removals++;
+        for (const name of args) jobs.delete(name);
+        continue;
+      }
+      calls++;
+      const [, , queue, , kept] = args as [string, string, string, string, string];
+      const id = (ids.get(queue) ?? 0) + 1;
+      ids.set(queue, id);
+      jobs.add(`${queue}:${id}`);
+      jobs.delete(`${queue}:${id - Number(kept)}`);
+    }
+    assert.ok(Math.abs(calls - 3000) <= 30, `${calls} calls`);
+    assert.ok(jobs.size >= least && jobs.size <= most, `${jobs.size} of ${keep}`);
+    assert.ok(removals <= calls / 100, `${removals} removals`);
+  }
+});
+
+test('parts of a capture leave what they left together, one behind the other or side by side', async () => {
+  const lines = adding(100_000);
+  const middle = lines.findIndex(({ atUs }) => atUs >= START_US + 300 * 10_000);
+  const parts = [await modelOf(lines.slice(0, middle)), await modelOf(lines.slice(middle))];
+  const { left } = mergeModels(parts).stretch;
+  // Queues have a counter each, in both parts: words are disguised for each on its own.
+  assert.deepEqual([left!.keys.length, left!.counts], [604, [152, 302, 604]]);
+  const beside = lines.map((line) => ({ ...line, atUs: line.atUs + 1 }));
+  const both = mergeModels([await modelOf(lines), await modelOf(beside)]).stretch.left!;
+  assert.deepEqual([both.keys.length, both.counts], [1204, [304, 604, 1204]]);
 });
 
 test('locks in hash tags are released, and what shares their tags goes on sharing them', async () => {

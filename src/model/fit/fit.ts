@@ -429,7 +429,21 @@ export class Fit {
     tally(this.scriptCommands, op.command);
     if (!command.isReplayed) return;
     const first = this.learn(op, command, false);
+    if (this.scripts.keeps(op.parentLine)) this.noteLeft(op, command, this.calls.ttlSeconds[first]!);
     this.scripts.learnChild(op.parentLine, first, this.lastEntry);
+  }
+
+  /** What a kept call does to the keys of `learn`. */
+  private noteLeft(op: FitOp, { access, keepsUp, value }: Command, ttlSeconds: number): void {
+    if (access !== Access.remove && access !== Access.write) return;
+    const { keyIndexes } = this;
+    const { left } = this.scripts;
+    const expires = !Number.isNaN(ttlSeconds);
+    for (let i = 0; i < keyIndexes.length; i++) {
+      const name = latin1(op.arg(keyIndexes.at[i]!));
+      if (access === Access.remove) left.remove(op.db, name);
+      else left.write(op.db, name, !keepsUp, expires || value > 0 ? expires : undefined);
+    }
   }
 
   private client(op: FitOp): Client {

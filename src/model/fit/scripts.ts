@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { hash64, hashHigh, hashLow } from '../../capture/key-hash.ts';
 import { intern } from '../tally.ts';
 import type { FitOp } from './fit.ts';
+import { LeftKeys } from './left-keys.ts';
 import { PairTable } from './pair-table.ts';
 import { latin1 } from './roles.ts';
 import { NumberList } from './shapes.ts';
@@ -52,6 +53,8 @@ export class ScriptBook {
   /** Arguments of the calls that are kept, each once; latin1. */
   readonly texts: string[] = [];
   readonly calls: ScriptCall[] = [];
+  /** What the kept calls left. */
+  readonly left = new LeftKeys();
   /** No further call is kept: what comes later would be out of order. Set twice, see `AccessLog`. */
   full = true;
   /** Set by `learnCall`: number of the call if it is kept, else -1. */
@@ -92,6 +95,11 @@ export class ScriptBook {
     this.open.script = script;
     this.kept = this.full || !isOwn ? -1 : this.keep(op, number);
     return number;
+  }
+
+  /** Whether what a script's call does is done by one of the kept ones. */
+  keeps(parentLine: number): boolean {
+    return this.kept >= 0 && this.open.line === parentLine;
   }
 
   /** What a script's call did: the chain of one call, which is the book's from now on. */
@@ -184,10 +192,12 @@ export class ScriptBook {
       return -1;
     }
     const texts = Array.from({ length: op.argCount - 3 }, (_, i) => this.text(latin1(op.arg(3 + i))));
+    this.left.nextCall();
     return this.calls.push({ script, keys: texts.slice(0, keys), args: texts.slice(keys) }) - 1;
   }
 
-  private text(text: string): number {
+  /** Number of a text. */
+  text(text: string): number {
     this.bytes += 4;
     return intern(this.textNumbers, text, () => {
       this.bytes += text.length;

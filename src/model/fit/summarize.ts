@@ -629,7 +629,14 @@ function stretchOf(
     ...([familyOf[fit.keys.templateOf(row)]!, fit.keys.get(row, Fact.requests)] as const),
     text,
   ]);
-  return { disguised: false, texts, units, ...(shared.length > 0 ? { shared } : {}) };
+  const left = fit.scripts.left.summary();
+  return {
+    ...{ disguised: false, texts, units },
+    ...(shared.length > 0 ? { shared } : {}),
+    ...(left
+      ? { left: { counts: left.counts, keys: left.keys.map(({ db, name }) => [db, fit.scripts.text(name)]) } }
+      : {}),
+  };
 }
 
 /** Shapes whose templates have become one family are one shape. */

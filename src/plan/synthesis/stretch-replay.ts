@@ -3,6 +3,7 @@ import { Disguise } from '../../model/disguise.ts';
 import { latin1 } from '../../model/fit/roles.ts';
 import type { Model } from '../../model/model.ts';
 import { vocabularyOf } from '../../model/vocabulary.ts';
+import { type Leaving, LeftBehind } from './left-behind.ts';
 
 /** Latin1 texts of one script call, or of one that stores what a script is told later. */
 export interface ScriptArguments {
@@ -17,6 +18,10 @@ export class StretchReplay {
   private at = 0;
   /** Undefined the first time over. */
   private disguise: Disguise | undefined;
+  /** That of the last time over; and what that left and has yet to go. */
+  private lastDisguise: Disguise | undefined;
+  private leaving: Leaving[] = [];
+  private left: LeftBehind | undefined;
 
   private readonly renames: boolean;
 
@@ -30,26 +35,41 @@ export class StretchReplay {
     return this.model.stretch.units.length;
   }
 
-  /** Number of the next unit, and what its script calls say. */
-  next(): { unit: number; calls: ScriptArguments[] } {
+  /** Number of the next unit, what its script calls say, and keys of the last time over that go before it. */
+  next(): { unit: number; calls: ScriptArguments[]; gone: { db: number; names: string[] }[] } {
     const { units } = this.model.stretch;
-    if (this.renames && this.at > 0 && this.at % units.length === 0) {
+    const place = this.at % units.length;
+    if (this.renames && this.at > 0 && place === 0) {
       // Whatever was done has been done: jobs are finished, locks are taken. Queues and ids of another name are new,
       // and scripts that never saw them do what they did.
       const vocabulary = vocabularyOf({ families: [], scripts: this.model.scripts });
+      this.lastDisguise = this.disguise;
       this.disguise = new Disguise(`repeat ${this.at / units.length}`, vocabulary);
+      this.left ??= new LeftBehind(this.model.stretch);
+      this.leaving = this.left.leaving(this.at / units.length);
     }
-    const [unit, , calls] = units[this.at++ % units.length]!;
+    const [unit, , calls] = units[place]!;
+    this.at++;
     const text = (number: number) => this.text(number);
+    const gone: { db: number; names: string[] }[] = [];
+    while (this.leaving.length > 0 && this.leaving.at(-1)!.place <= place) {
+      const { db, texts } = this.leaving.pop()!;
+      gone.push({ db, names: texts.map((number) => this.textAs(number, this.lastDisguise)) });
+    }
     return {
       unit,
       calls: calls.map(([keys, args]) => ({ keys: keys.map(text), args: args.map(text), firstKey: keys[0] })),
+      gone,
     };
   }
 
   /** What text `number` of the stretch is this time over. */
   text(number: number): string {
+    return this.textAs(number, this.disguise);
+  }
+
+  private textAs(number: number, disguise: Disguise | undefined): string {
     const text = this.model.stretch.texts[number]!;
-    return this.disguise ? latin1(this.disguise.apply(Buffer.from(text, 'latin1'))) : text;
+    return disguise ? latin1(disguise.apply(Buffer.from(text, 'latin1'))) : text;
   }
 }

@@ -10,7 +10,7 @@ import type { Model, Unit, UnitOp } from '../../model/model.ts';
 import { intern, tally } from '../../model/tally.ts';
 import { TimeQueue } from '../../model/time-queue.ts';
 import { Precedence } from '../exact/precedence.ts';
-import { Labels } from '../labels.ts';
+import { Labels, NO_FAMILY } from '../labels.ts';
 import { lengthCaveats } from '../length.ts';
 import { listenerCaveats, listenersOf } from '../listeners.ts';
 import { OpFlag, type Order, type Plan, type Preload, type Slice, type Subscription } from '../plan.ts';
@@ -128,6 +128,8 @@ export class Synthesis implements Workload {
   private readonly shapes: CompiledShape[];
   private readonly classes: CompiledClass[];
   private readonly unitLabels: string[];
+  /** Label of what removes keys that a time over the stretch left. */
+  private readonly removal: number;
   /** Units that are only taken from the stretch of calls. */
   private readonly handedOver: ReadonlySet<number>;
   private readonly opsPerUnit: number;
@@ -141,6 +143,7 @@ export class Synthesis implements Workload {
     const labels = new Labels();
     const makes = (command: string) => COMMANDS.get(command)?.write === true && !KEEPS_UP.has(command);
     this.shapes = compileShapes(model, labels, makes);
+    this.removal = model.stretch.left ? labels.number(NO_FAMILY, 'unlink') : -1;
     this.handedOver = new Set(model.stretch.units.map(([unit]) => unit));
     this.unitLabels = model.units.map((unit) => labelOfOps(unit.ops, model.shapes, model.families));
     let first = 0;
@@ -219,7 +222,10 @@ export class Synthesis implements Workload {
       return new ArrivalProcess(rate, curve, burstsOf(captured, model.source.spanSeconds, curve), random);
     });
     return new Round(
-      { model, makers: this.makers, shapes: this.shapes, classes: this.classes, unitLabels: this.unitLabels },
+      {
+        ...{ model, makers: this.makers, shapes: this.shapes, classes: this.classes },
+        ...{ unitLabels: this.unitLabels, removal: this.removal },
+      },
       {
         epochSeconds: options.epochSeconds + laterSeconds,
         independent: options.independent === true,
@@ -510,6 +516,7 @@ class Round {
   private readonly shapes: CompiledShape[];
   private readonly classes: CompiledClass[];
   private readonly unitLabels: string[];
+  private readonly removal: number;
   private readonly epochSeconds: number;
   private readonly independent: boolean;
   private readonly sources: KeySource[];
@@ -569,6 +576,7 @@ class Round {
       shapes: CompiledShape[];
       classes: CompiledClass[];
       unitLabels: string[];
+      removal: number;
     },
     options: { epochSeconds: number; independent: boolean; renames: boolean; speed: number },
     random: {
@@ -583,6 +591,7 @@ class Round {
     this.shapes = compiled.shapes;
     this.classes = compiled.classes;
     this.unitLabels = compiled.unitLabels;
+    this.removal = compiled.removal;
     this.epochSeconds = options.epochSeconds;
     this.independent = options.independent;
     this.sources = random.sources;
@@ -758,13 +767,31 @@ class Round {
 
   /** The stretch's next call. Whatever the class: scripts hand over to each other, so their order is kept across connections. */
   private call(atUs: number): void {
-    const { unit, calls } = this.stretch.next();
+    const { unit, calls, gone } = this.stretch.next();
+    for (const { db, names } of gone) this.remove(db, names, atUs);
     const klass = this.classes[this.model.units[unit]!.class]!;
     const connection = this.toldConnection(klass, calls) ?? this.idleConnection(klass, atUs);
     const key = this.handedKey(unit, calls);
     const [stored] = key === undefined ? [] : calls[0]!.args;
     if (stored !== undefined) this.storedBy.set(stored, connection);
     this.writeUnit(this.model.units[unit]!, connection, atUs, key, calls);
+  }
+
+  /** Removes what an earlier time over the stretch left; a client that calls scripts does it. */
+  private remove(db: number, names: string[], atUs: number): void {
+    const { streams, classes } = this.model.clients;
+    const klass = this.classes.find(
+      ({ groups }, i) => streams[classes[i]!.stream]!.db === db && groups.some(({ family }) => family === SCRIPTS),
+    );
+    if (!klass) return;
+    const connection = this.idleConnection(klass, atUs);
+    const from = this.writer.length;
+    this.writer.begin(1 + names.length);
+    this.writer.text('unlink');
+    for (const name of names) this.writer.text(name);
+    const sentUs = Math.max(atUs, this.freeFromUs[connection] ?? 0);
+    this.emit({ label: this.removal, shape: { blocking: false } }, connection, sentUs, from);
+    this.freeFromUs[connection] = sentUs + TURNAROUND_US;
   }
 
   /** Who renews keys in time also makes new ones, and comes to some early rather than to others. */
@@ -1105,7 +1132,7 @@ class Round {
   }
 
   private emit(
-    { label, shape }: CompiledShape,
+    { label, shape }: { label: number; shape: { blocking: boolean } },
     connection: number,
     atUs: number,
     from: number,
