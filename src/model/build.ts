@@ -361,10 +361,8 @@ function expiringOf(sidecars: Sidecar[]): Pick<Dataset, 'expiring'> {
       sum.seconds += keys * Math.min(MAX_SECONDS, keyspaceField(fields, 'avg_ttl') / 1000);
     }
   }
-  const expiring = [...all].map(([db, { keys, seconds }]): [number, number, number] => [
-    ...([db, keys] as const),
-    seconds / Math.max(1, keys),
-  ]);
+  const expiring: NonNullable<Dataset['expiring']> = [];
+  for (const [db, { keys, seconds }] of all) expiring.push([db, keys, seconds / Math.max(1, keys)]);
   return { expiring: expiring.sort((a, b) => a[0] - b[0]) };
 }
 

@@ -222,7 +222,13 @@ export class UnitBuilder {
   }
 
   /** Adds a chain of `count` calls that the client sent together, the last of them as that line. */
-  append({ clientId, db, atUs, lineBytes }: SentLine, client: number, first: number, last: number, count: number): Unit {
+  append(
+    { clientId, db, atUs, lineBytes }: SentLine,
+    client: number,
+    first: number,
+    last: number,
+    count: number,
+  ): Unit {
     const before = this.batch;
     if (
       this.isOpen &&

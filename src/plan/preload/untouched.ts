@@ -124,17 +124,13 @@ export function untouchedKeys(model: AtStart, touched: readonly number[], limitB
     }
     // Keys that expire are like those that are given an expiry, the others like the others.
     const passing = Math.min(left, Math.round(expiring * share));
-    const expiry = new Map(own.map((number) => [number, expiringShare(model.families[number]!)]));
-    const passed = divided(
-      passing,
-      weighed(weights, (number) => expiry.get(number)!),
-      share,
-      model.families,
-    );
-    const lasting = weighed(weights, (number) => 1 - expiry.get(number)!);
-    for (const [number, n] of divided(left - passing, lasting, share, model.families)) {
-      const own = passed.get(number) ?? 0;
-      counts[number] = { keys: n + own, expiring: own };
+    const expiry = (number: number) => expiringShare(model.families[number]!);
+    const likeExpiring = weighed(weights, expiry);
+    const likeOthers = weighed(weights, (number) => 1 - expiry(number));
+    const expiringBy = divided(passing, likeExpiring, share, model.families);
+    for (const [number, n] of divided(left - passing, likeOthers, share, model.families)) {
+      const expiring = expiringBy.get(number)!;
+      counts[number] = { keys: n + expiring, expiring };
     }
   }
   return counts;
