@@ -25,6 +25,8 @@ export interface Leaving {
  */
 export class LeftBehind {
   private readonly keys: [db: number, text: number][];
+  /** Keys that other commands use as well and that were not there at first: their families tell how many there are. */
+  private readonly shared: [db: number, text: number][] = [];
   private readonly texts: string[];
   private readonly units: number;
   private readonly gained: number;
@@ -33,7 +35,7 @@ export class LeftBehind {
   /** Whether a cluster could have run the calls. */
   private readonly isOfSlots: boolean;
 
-  constructor({ left, texts, units }: Model['stretch']) {
+  constructor({ stretch: { left, shared = [], texts, units }, families }: Pick<Model, 'stretch' | 'families'>) {
     const [quarter, half, all] = left?.counts ?? [0, 0, 0];
     this.keys = left?.keys ?? [];
     this.texts = texts;
@@ -41,6 +43,12 @@ export class LeftBehind {
     this.gained = Math.max(0, all - half);
     const pace = (this.gained / 2 + PRIOR) / (Math.max(0, half - quarter) + PRIOR);
     this.half = Math.min(1, pace) ** (4 / 3);
+    const known = new Set(this.keys.map(([, text]) => text));
+    for (const [number, , text] of shared) {
+      const { db, classes, existing, ttlSeconds } = families[number]!;
+      const wasThere = existing > 0 || classes.some(({ found = 0 }) => found > 0);
+      if (!known.has(text) && !wasThere && ttlSeconds.length === 0) this.shared.push([db, text]);
+    }
     const declared = new Set(units.flatMap(([, , calls]) => calls.flatMap(([keys]) => keys)));
     this.isOfSlots =
       this.keys.every(([, text]) => declared.has(text) || hashTag(this.bytes(text))) &&
@@ -54,13 +62,13 @@ export class LeftBehind {
     const { keys, units, half } = this;
     const kept = Math.min(keys.length, this.gained * (half + half ** 2) * half ** (2 * (times - 1)));
     const share = 1 - kept / Math.max(1, keys.length);
+    const going = keys.filter((_, i) => Math.floor(share * (i + 1)) > Math.floor(share * i));
     const groups = new Map<string, Leaving[]>();
-    keys.forEach(([db, text], i) => {
-      if (Math.floor(share * (i + 1)) === Math.floor(share * i)) return;
+    for (const [db, text] of [...going, ...this.shared]) {
       const batches = intern(groups, `${db} ${this.groupOf(text)}`, (): Leaving[] => []);
       if (batches.length === 0 || batches.at(-1)!.texts.length === BATCH) batches.push({ place: 0, db, texts: [] });
       batches.at(-1)!.texts.push(text);
-    });
+    }
     const all = [...groups.values()].flat();
     all.forEach((batch, i) => {
       batch.place = Math.floor(((i + 1) * units) / (all.length + 1));

@@ -14,7 +14,7 @@ export interface ScriptArguments {
 }
 
 export class StretchReplay {
-  private readonly model: Pick<Model, 'stretch' | 'scripts'>;
+  private readonly model: Pick<Model, 'families' | 'stretch' | 'scripts'>;
   private at = 0;
   /** Undefined the first time over. */
   private disguise: Disguise | undefined;
@@ -26,7 +26,7 @@ export class StretchReplay {
   private readonly renames: boolean;
 
   /** `renames`: whether each time over is about other things. */
-  constructor(model: Pick<Model, 'stretch' | 'scripts'>, renames: boolean) {
+  constructor(model: Pick<Model, 'families' | 'stretch' | 'scripts'>, renames: boolean) {
     this.model = model;
     this.renames = renames;
   }
@@ -45,7 +45,7 @@ export class StretchReplay {
       const vocabulary = vocabularyOf({ families: [], scripts: this.model.scripts });
       this.lastDisguise = this.disguise;
       this.disguise = new Disguise(`repeat ${this.at / units.length}`, vocabulary);
-      this.left ??= new LeftBehind(this.model.stretch);
+      this.left ??= new LeftBehind(this.model);
       this.leaving = this.left.leaving(this.at / units.length);
     }
     const [unit, , calls] = units[place]!;

@@ -143,7 +143,7 @@ export class Synthesis implements Workload {
     const labels = new Labels();
     const makes = (command: string) => COMMANDS.get(command)?.write === true && !KEEPS_UP.has(command);
     this.shapes = compileShapes(model, labels, makes);
-    this.removal = model.stretch.left ? labels.number(NO_FAMILY, 'unlink') : -1;
+    this.removal = model.stretch.left || model.stretch.shared ? labels.number(NO_FAMILY, 'unlink') : -1;
     this.handedOver = new Set(model.stretch.units.map(([unit]) => unit));
     this.unitLabels = model.units.map((unit) => labelOfOps(unit.ops, model.shapes, model.families));
     let first = 0;
