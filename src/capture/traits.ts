@@ -2,7 +2,7 @@
 import { COMMANDS } from './commands.ts';
 import { Role, roleOf } from './dialect.ts';
 
-const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
+export const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 /** While a script keeps the server busy, others may still send these between its children. */
 const ALLOWED_WHILE_BUSY = new Set([
   'watch',

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { addServerCounts, type ServerCounts } from '../capture/server-counts.ts';
 import { hasExpired } from '../compare/allowances.ts';
 import { type Budget, memoryProtocolFor, parseBudget } from '../compare/budget.ts';
 import { calibrate } from '../compare/calibration.ts';
@@ -39,7 +40,8 @@ import { waitCaveats } from '../measure/waits.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
 import type { Model } from '../model/model.ts';
 import type { Overrides } from '../model/overrides/overrides.ts';
-import { type Done, fidelityCaveats, fidelityOf, outcomeOf } from '../plan/fidelity/fidelity.ts';
+import { fidelityCaveats, fidelityOf } from '../plan/fidelity/fidelity.ts';
+import { type Done, outcomeOf } from '../plan/fidelity/outcome.ts';
 import { isWholeCapture } from '../plan/length.ts';
 import { capturedRateOf, checkMode, openWorkload, type WorkloadRequest } from '../plan/mode.ts';
 import { reportHtml } from '../report/html.ts';
@@ -365,8 +367,8 @@ function bytesPerKey({ arms, rounds }: Rehearsal, arm: Arm, { source }: Model): 
   if (!source.server.startsWith(`${product} ${release}.`)) return undefined;
   const own = rounds.flatMap((round) => {
     const { preload, memory } = round.arms[arm];
-    const used = ({ usedBytes, clientBytes, replicationBytes }: MemorySample) =>
-      usedBytes - (clientBytes ?? 0) - (replicationBytes ?? 0);
+    const used = ({ usedBytes, clientBytes = 0, replicationBytes = 0, latencyBytes = 0 }: MemorySample) =>
+      usedBytes - clientBytes - replicationBytes - latencyBytes;
     if (!memory.start || !memory.fill || preload.keys === 0) return [];
     return (used(memory.fill) - used(memory.start)) / preload.keys;
   });
@@ -375,10 +377,15 @@ function bytesPerKey({ arms, rounds }: Rehearsal, arm: Arm, { source }: Model): 
 
 /** What one arm did in all slices of all rounds. */
 function doneBy({ rounds }: Rehearsal, arm: Arm): Done {
-  const done: Done = { commands: {}, hits: 0, misses: 0, committed: 0, aborted: 0 };
+  // An error that only the other arm had is one that this arm had no time.
+  const words = rounds.flatMap(({ arms }) => ARMS.flatMap((each) => Object.keys(arms[each].errors ?? {})));
+  const none = Object.fromEntries(words.map((word) => [word, 0]));
+  const counts = rounds.flatMap(({ arms }): ServerCounts[] => {
+    const { commands, failed, errors } = arms[arm];
+    return commands ? [{ calls: commands, failed, errors: errors && { ...none, ...errors } }] : [];
+  });
+  const done: Done = { ...addServerCounts(counts), hits: 0, misses: 0, committed: 0, aborted: 0 };
   for (const { arms } of rounds) {
-    for (const [name, n] of Object.entries(arms[arm].commands ?? {}))
-      done.commands[name] = (done.commands[name] ?? 0) + n;
     for (const { hits, misses, transactions } of arms[arm].slices) {
       done.hits += hits;
       done.misses += misses;

@@ -1,10 +1,10 @@
 /** One round: fresh servers, preload, warm-up and slices in ABBA order → its measurements, kept as they come. */
+import { countsSince, type ServerCounts, serverCounts } from '../capture/server-counts.ts';
 import { messageOf } from '../errors.ts';
 import { hostLoss, readHostCounters } from '../measure/host.ts';
 import type { JitterProbe } from '../measure/jitter-probe.ts';
 import { type LabelledHistograms, summarize, writeLatencyLog } from '../measure/latency-log.ts';
 import { ARMS, type Arm, type ArmRound, type Rehearsal, type Round, type SliceResult } from '../measure/rehearsal.ts';
-import { callsSince, commandCalls } from '../measure/server-commands.ts';
 import { spoiledBy } from '../measure/spoiled.ts';
 import { findStalls } from '../measure/stalls.ts';
 import { timelineOf, writeTimeline } from '../measure/timeline.ts';
@@ -189,12 +189,15 @@ class RunningRound implements AsyncDisposable {
   /** All slices; from here on the round is in the rehearsal, and marked invalid where it does not come to its end. */
   async measure(): Promise<void> {
     const { rehearsal, signal, save } = this.options;
-    const calls = {} as Record<Arm, Map<string, number>>;
-    for (const arm of ARMS) calls[arm] = await this.calls(arm);
+    const before = {} as Record<Arm, ServerCounts>;
+    for (const arm of ARMS) before[arm] = await this.counts(arm);
     rehearsal.rounds.push(this.round);
     try {
       for (let pair = 0; pair < rehearsal.settings.slicePairs; pair++) await this.measurePair(pair);
-      for (const arm of ARMS) this.arms[arm].result.commands = callsSince(calls[arm], await this.calls(arm));
+      for (const arm of ARMS) {
+        const { calls, ...failures } = countsSince(before[arm], await this.counts(arm)) ?? { calls: {} };
+        Object.assign(this.arms[arm].result, { commands: calls, ...failures });
+      }
       await this.finish();
       await save(rehearsal);
     } catch (error) {
@@ -203,8 +206,9 @@ class RunningRound implements AsyncDisposable {
     }
   }
 
-  private async calls(arm: Arm): Promise<Map<string, number>> {
-    return commandCalls(await this.arms[arm].server.info('commandstats'));
+  private async counts(arm: Arm): Promise<ServerCounts> {
+    const { server } = this.arms[arm];
+    return serverCounts(await server.info('commandstats'), await server.info('errorstats'));
   }
 
   /** The same bytes to both arms; once more, with the next seconds of the workload, where generator or host spoiled it. */

@@ -225,6 +225,7 @@ const Memory = z.object({
   scriptBytes: total.exactOptional(),
   clientBytes: total.exactOptional(),
   replicationBytes: total.exactOptional(),
+  latencyBytes: total.exactOptional(),
 });
 
 const CoursePhase = z.literal([...COURSE_PHASES]);
@@ -298,6 +299,8 @@ const ArmRoundSchema = z.object({
   slices: z.array(Slice),
   serverPriority: Priority.exactOptional(),
   commands: counts.exactOptional(),
+  failed: counts.exactOptional(),
+  errors: counts.exactOptional(),
 });
 
 export const RehearsalSchema = z.object({
@@ -371,7 +374,12 @@ export const RehearsalSchema = z.object({
     )
     .exactOptional(),
   outcome: per(
-    z.array(z.object({ aspect: z.string(), metric: z.string(), value: total, target: total })),
+    z.array(
+      z.object({
+        ...{ aspect: z.string(), metric: z.string(), value: total, target: total },
+        ...{ captured: total.exactOptional(), replayed: total.exactOptional() },
+      }),
+    ),
   ).exactOptional(),
   fidelity: z
     .array(

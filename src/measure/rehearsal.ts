@@ -74,12 +74,16 @@ export interface LintSummary {
 interface OutcomeRow {
   aspect: string;
   metric: string;
+  /** How far the two are apart. */
   value: number;
   target: number;
+  /** The figures themselves, where the distance is their difference. */
+  captured?: number;
+  replayed?: number;
 }
 
 /** One line of the scorecard; see `plan/fidelity.ts`. What could not be had is left out. */
-interface FidelityRow extends Omit<OutcomeRow, 'value'> {
+interface FidelityRow extends Pick<OutcomeRow, 'aspect' | 'metric' | 'target'> {
   value?: number | undefined;
   /** The same difference between the capture's own halves, and with independent draws. */
   noise?: number | undefined;
@@ -167,6 +171,12 @@ export interface ArmRound {
   serverPriority?: Priority;
   /** Calls by command from the first slice to the last, scripts' own included: differences of INFO commandstats. */
   commands?: Record<string, number>;
+  /**
+   * Of these, the calls that ended in an error; and error replies by first word meanwhile, those that scripts caught and those
+   * to no call included: differences of INFO errorstats.
+   */
+  failed?: Record<string, number>;
+  errors?: Record<string, number>;
 }
 
 export type MemoryPhase = 'start' | 'fill' | 'end';
@@ -188,6 +198,8 @@ export interface MemorySample {
   scriptBytes?: number;
   clientBytes?: number;
   replicationBytes?: number;
+  /** Histograms of latency that the server keeps by command, from Redis 7 on. */
+  latencyBytes?: number;
 }
 
 /** Phases of the full protocol in their order; `…Idle`: some seconds after, with nothing sent. See docs/memory.md. */

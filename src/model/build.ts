@@ -1,10 +1,12 @@
 /** Files → model: a capture is read and fitted, a saved model is checked and taken as it is. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { latencyBytes } from '../capture/latency-bytes.ts';
 import { openCaptures } from '../capture/merge.ts';
 import type { CaptureOptions } from '../capture/read.ts';
 import type { Sidecar } from '../capture/record/sidecar.ts';
 import { readSidecar } from '../capture/record/sidecar-file.ts';
+import { addServerCounts, countsSince, serverCounts } from '../capture/server-counts.ts';
 import { type CaptureSummary, joinSummaries } from '../capture/summary.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
 import type { Existence } from './fit/existence.ts';
@@ -15,6 +17,7 @@ import { type Dataset, existenceOf, summarize } from './fit/summarize.ts';
 import { mergeModels } from './merge.ts';
 import type { Model } from './model.ts';
 import { forcedGlobs, type Overrides } from './overrides/overrides.ts';
+import { treatmentOf } from './replayable.ts';
 import { sourceOf } from './source.ts';
 import { intern, tally } from './tally.ts';
 
@@ -109,7 +112,8 @@ async function fitCaptures(names: string[], options: BuildOptions): Promise<Buil
   const isWhole = names.length === 1 && (known[0]?.bursts.length ?? 0) < 2;
   const ranges = isWhole && !options.keepKeys ? await stretchesOf(names[0]!, options.minStretchBytes) : undefined;
   const read = ranges ? await readStretches(names[0]!, ranges, known, options) : await readWhole(names, known, options);
-  const { model, summary, halves, captured } = read;
+  const { summary, halves, captured } = read;
+  const model: Model = { ...read.model, ...countedBy(known) };
   if (model.units.length === 0) {
     throw new CutoverError(
       'usage',
@@ -329,6 +333,24 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
   };
 }
 
+/** What servers said of their own calls and errors while they were captured. */
+function countedBy(sidecars: Sidecar[]): Pick<Model, 'counted'> {
+  const bursts = sidecars.flatMap((sidecar) =>
+    sidecar.bursts.map(({ before, after }) => {
+      if (!before?.commandstats || !after?.commandstats) return undefined;
+      return countsSince(
+        serverCounts(before.commandstats, before.errorstats),
+        serverCounts(after.commandstats, after.errorstats),
+      );
+    }),
+  );
+  if (bursts.length === 0 || !bursts.every((counts) => counts !== undefined)) return {};
+  const { calls, failed, errors } = addServerCounts(bursts);
+  const replayed = (counts: Record<string, number>) =>
+    Object.fromEntries(Object.entries(counts).filter(([command]) => treatmentOf(command) === 'replay'));
+  return failed ? { counted: { calls: replayed(calls), failed: replayed(failed), ...(errors ? { errors } : {}) } } : {};
+}
+
 /** Keys that may have come between the list and the first line. */
 const MAX_UNLISTED = 0.01;
 
@@ -369,11 +391,6 @@ function expiringOf(sidecars: Sidecar[]): Pick<Dataset, 'expiring'> {
 /** Longer lives are as long: a sidecar may say anything. */
 const MAX_SECONDS = 1e9;
 
-/**
- * What servers spend on the latencies of each command that somebody sent, which is much for a small dataset: HDR counts
- * (3072 of 8 bytes, for 1 ns to 1 s in two digits) and their header.
- */
-const LATENCY_BYTES = 24_688;
 const OTHER_BYTES = [
   'mem_clients_normal',
   'mem_clients_slaves',
@@ -385,8 +402,7 @@ const OTHER_BYTES = [
 /** INFO → bytes of keys and values, and what is spent on them; NaN where a server does not say. */
 function bytesOfData({ memory = {}, latencystats = {} }: NonNullable<Sidecar['bursts'][number]['before']>): number {
   const other = OTHER_BYTES.reduce((sum, name) => sum + Number(memory[name] ?? 0), 0);
-  const latencies = LATENCY_BYTES * Object.keys(latencystats).length;
-  return Number(memory.used_memory) - Number(memory.used_memory_startup) - other - latencies;
+  return Number(memory.used_memory) - Number(memory.used_memory_startup) - other - latencyBytes(latencystats);
 }
 
 /** Seconds that were recorded: bursts have pauses between them. */

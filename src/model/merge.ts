@@ -1,5 +1,6 @@
 /** Saved models of one workload → one model: of a capture's consecutive parts, of several nodes, of several recorders. */
 import { COMMANDS } from '../capture/commands.ts';
+import { addServerCounts } from '../capture/server-counts.ts';
 import { CutoverError } from '../errors.ts';
 import { addAtStart } from './fit/at-start.ts';
 import { CREATES, MAX_STORES } from './fit/fit.ts';
@@ -100,6 +101,7 @@ function mergePair(a: Model, b: Model): Model {
     ...mergeExpiringAtStart(a, b, placement, families.areShared),
     ...mergeSampled(families.sidesAtStart.map((side) => (side === 'a' ? a : b))),
     lookups: mergeLookups(a, b, placement, families.areShared),
+    ...mergeCounted(a, b, placement, families.areShared),
     hitRatio: wholeCurve(a, b, placement, families),
     units: merged.units,
     transitions: mergeTransitions(a, b, classes),
@@ -328,6 +330,13 @@ function mergeLookups(a: Model, b: Model, { consecutive }: Placement, areShared:
   if (!a.lookups || !b.lookups) return null;
   if (!consecutive && areShared) return a.lookups;
   return { hits: a.lookups.hits + b.lookups.hits, misses: a.lookups.misses + b.lookups.misses };
+}
+
+function mergeCounted(a: Model, b: Model, { consecutive }: Placement, areShared: boolean): Pick<Model, 'counted'> {
+  if (!a.counted || !b.counted) return {};
+  if (!consecutive && areShared) return { counted: a.counted };
+  const { calls, failed = {}, errors } = addServerCounts([a.counted, b.counted]);
+  return { counted: { calls, failed, ...(errors ? { errors } : {}) } };
 }
 
 /** Shapes are the same if what tells them apart in one capture is: command, script, width and families of keys. */

@@ -206,6 +206,17 @@ export const modelSchema = z.strictObject({
   usedBytesAtStart: count.optional(),
   /** Reads that found their key and that did not, as the server counted them; null where nobody asked it. */
   lookups: z.strictObject({ hits: count, misses: count }).nullable(),
+  /**
+   * What the server counted meanwhile: calls of commands that are replayed, scripts' own included, how many of them failed, and
+   * all error replies by first word; left out where nobody asked it.
+   */
+  counted: z
+    .strictObject({
+      calls: z.record(z.string(), count),
+      failed: z.record(z.string(), count),
+      errors: z.record(z.string(), count).optional(),
+    })
+    .optional(),
   /** Hit ratio of a least-recently-used cache of all keys by its size in keys. */
   hitRatio: curve,
   /** What one client sends as one thing: a single command, a pipeline, a transaction, an idiom. */

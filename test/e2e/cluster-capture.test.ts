@@ -32,7 +32,9 @@ async function fill(client: Cluster): Promise<void> {
   await Promise.all(sent);
 }
 
-/** Reads of pages, one in four of which misses, and carts of few users. */
+const REFUSES = "return redis.error_reply('QUOTA of ' .. KEYS[1])";
+
+/** Reads of pages, one in four of which misses, and carts of few users; some calls fail. */
 async function use(client: Cluster, until: Promise<unknown>): Promise<void> {
   const random = mulberry32(8);
   let over = false;
@@ -46,6 +48,9 @@ async function use(client: Cluster, until: Promise<unknown>): Promise<void> {
       client.get(page < PAGES ? `page:${page}` : `page:none:${page}`),
       client.lrange(`{user:${user}}:cart`, 0, -1),
       client.hget(`{user:${user}}:profile`, 'name'),
+      // Errors are what they are for.
+      ...(random() < 0.3 ? [client.llen(`page:${Math.floor(random() * PAGES)}`).catch(() => {})] : []),
+      ...(random() < 0.3 ? [client.eval(REFUSES, 1, `{user:${user}}:cart`).catch(() => {})] : []),
     ]);
     await sleep(2);
   }
@@ -93,8 +98,14 @@ test('a captured cluster and the clusters that rehearse it hold the same', async
     const { preload, slices } = rounds[0]!.arms[arm];
     assert.deepEqual([preload.keys, preload.errors], [KEYS, {}]);
     const [{ cluster, errors }] = slices as [Rehearsal['rounds'][number]['arms'][Arm]['slices'][number]];
-    assert.deepEqual([cluster!.moved, cluster!.asked, cluster!.crossSlot, errors], [0, 0, 0, {}]);
+    assert.deepEqual([cluster!.moved, cluster!.asked, cluster!.crossSlot], [0, 0, 0]);
+    assert.deepEqual(Object.keys(errors).sort(), ['QUOTA', 'WRONGTYPE']);
     const found = outcome![arm];
+    for (const metric of ['failed calls', 'failed script calls', 'WRONGTYPE errors', 'QUOTA errors']) {
+      const row = found.find((one) => one.metric.startsWith(metric))!;
+      t.diagnostic(`${arm}: ${row.metric} ${row.replayed!.toFixed(1)}, captured ${row.captured!.toFixed(1)}`);
+      assert.ok(row.value <= row.target && row.target < row.captured!, JSON.stringify(row));
+    }
     for (const [metric, most] of [
       ['commands executed', 0.02],
       ['hit ratio', 0.03],

@@ -1,6 +1,7 @@
 /** One pass over a capture's ops → everything that a model is made of, in bounded memory. */
 import { COMMANDS } from '../../capture/commands.ts';
 import type { OpView } from '../../capture/ops.ts';
+import { SCRIPT_CALLS } from '../../capture/traits.ts';
 import { type ValueCounts, ValueHistogram } from '../histogram.ts';
 import { type Treatment, treatmentOf } from '../replayable.ts';
 import { intern, tally } from '../tally.ts';
@@ -58,7 +59,6 @@ import {
   Watch,
 } from './units.ts';
 
-const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const REMOVES = new Set(['del', 'unlink', 'getdel']);
 const ENDS_WATCH = new Set(['exec', 'unwatch', 'discard']);
 /** Writes that make a key from nothing, as a cache does after a miss. */

@@ -145,8 +145,10 @@ function change(model: Model, changes: Change[]): Model {
     familyOf.has(number) ? [changedFamily(family, changes[number]!, requestsOf[number]!, scripted)] : [],
   );
   const requests = families.reduce((sum, family) => sum + family.requests, 0);
+  // What the captured server did is no measure of another workload.
+  const { counted: _, ...rest } = model;
   return {
-    ...model,
+    ...rest,
     commands: changedCommands(model, kept),
     scriptCommands: Object.fromEntries(
       Object.entries(model.scriptCommands).flatMap(([name, n]): [string, number][] => {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { CommandInfo, KeyPosition } from '../../capture/commands.ts';
 import type { OpView } from '../../capture/ops.ts';
+import { SCRIPT_CALLS } from '../../capture/traits.ts';
 import { type CapturedKeys, LEFT_OUT } from '../../model/build.ts';
 import { latin1 } from '../../model/fit/roles.ts';
 import { describe, expiryPlace, ttlSeconds } from '../../model/fit/shapes.ts';
@@ -21,7 +22,6 @@ import type { ArgumentDisguise } from './disguise.ts';
 import { type Access, Precedence } from './precedence.ts';
 import { Presence } from './presence.ts';
 
-const SCRIPT_CALLS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const PUBLISHES = new Set(['publish', 'spublish']);
 /** A client that sends a script's body so soon after a call of it did nothing had been told NOSCRIPT. */
 const RETRY_US = 1_000_000;

@@ -1,12 +1,9 @@
 /** How faithful a synthesized workload is: it is modelled in its turn, and the two models are compared. */
 import type { Caveat } from '../../errors.ts';
 import { compareModels, type Difference } from '../../model/difference.ts';
-import { divergenceOf } from '../../model/fit/clients.ts';
 import { Fit } from '../../model/fit/fit.ts';
 import { summarize } from '../../model/fit/summarize.ts';
 import type { Model } from '../../model/model.ts';
-import { treatmentOf } from '../../model/replayable.ts';
-import { tally } from '../../model/tally.ts';
 import { type Ops, PlannedOps } from '../planned-ops.ts';
 import { isSameSpeed } from '../speed.ts';
 import { connectionsOf, Synthesis, type SynthesisOptions } from '../synthesis/synthesize.ts';
@@ -119,14 +116,15 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
   return again.end();
 }
 
-const MEMORY_METRIC = 'used_memory per key at first, relative';
+export const MEMORY_METRIC = 'used_memory per key at first, relative';
+const ERRORS_METRIC = /^\S+ errors per/;
 
 /**
  * Missed targets, as the reader of a verdict must know them. Of what was replayed, `speed` is in captured rates, `whole`
  * says whether it was what the capture shows, not another part of such a workload, and `others` are other reasons.
  */
 export function fidelityCaveats(
-  missed: Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'>[],
+  missed: (Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'> & { captured?: number; replayed?: number })[],
   {
     id = 'fidelity-missed',
     speed = 1,
@@ -135,8 +133,10 @@ export function fidelityCaveats(
   }: { id?: string; speed?: number; whole?: boolean; others?: string[] } = {},
 ): Caveat[] {
   if (missed.length === 0) return [];
-  const list = missed.map(
-    ({ aspect, metric, value, target }) => `${aspect}: ${metric} ${value!.toFixed(3)} (target ${target})`,
+  const list = missed.map(({ aspect, metric, value, target, captured, replayed }) =>
+    captured === undefined || replayed === undefined
+      ? `${aspect}: ${metric} ${value!.toFixed(3)} (target ${target})`
+      : `${aspect}: ${metric} ${replayed.toFixed(3)}, captured ${captured.toFixed(3)} (target: ${Number(target.toFixed(3))} apart)`,
   );
   const reasons = [
     ...(isSameSpeed(speed) ? [] : ['the rate: expiries and delays last as long as they did']),
@@ -145,6 +145,11 @@ export function fidelityCaveats(
       : [
           'that slices were of another part of the workload than the capture: caches that fill are hit more often later',
         ]),
+    ...(missed.some(({ metric, captured = 0, replayed = 0 }) => ERRORS_METRIC.test(metric) && captured > replayed)
+      ? [
+          'perhaps commands that were refused before they ran (unknown ones, for want of memory or rights): MONITOR shows none of them',
+        ]
+      : []),
     ...others,
   ];
   return [
@@ -161,41 +166,4 @@ export function fidelityCaveats(
       numbers: Object.fromEntries(missed.map(({ aspect, metric, value }) => [`${aspect}: ${metric}`, value!])),
     },
   ];
-}
-
-/** What a server did in a rehearsal: calls by command, scripts' own included, and its lookups. */
-export interface Done {
-  commands: Record<string, number>;
-  hits: number;
-  misses: number;
-  /** EXECs that ran, and that a watched key stopped. */
-  committed: number;
-  aborted: number;
-  /** Bytes that each key took when the round began; undefined where nobody looked, or for another server than the captured one. */
-  bytesPerKey?: number | undefined;
-}
-
-/** The outcome of a rehearsal beside what the capture says that its own server did. */
-export function outcomeOf(model: Model, { commands, hits, misses, committed, aborted, bytesPerKey }: Done) {
-  const captured = new Map(Object.entries(model.commands).map(([name, { count }]) => [name, count]));
-  for (const [name, n] of Object.entries(model.scriptCommands)) tally(captured, name, n);
-  for (const name of captured.keys()) if (treatmentOf(name) !== 'replay') captured.delete(name);
-  const done = new Map(Object.entries(commands).filter(([name]) => captured.has(name)));
-  const { lookups, transactions } = model;
-  const rows = [{ metric: 'commands executed (JS)', value: divergenceOf(done, captured), target: 0.02 }];
-  const share = (metric: string, target: number, now: [number, number], before: [number, number]) => {
-    const [a, b] = [now, before].map(([part, rest]) => part / Math.max(1, part + rest)) as [number, number];
-    if (now[0] + now[1] > 0) rows.push({ metric, value: Math.abs(a - b), target });
-  };
-  if (lookups) share('hit ratio', 0.01, [hits, misses], [lookups.hits, lookups.misses]);
-  // A capture shows no replies, and nothing between the MULTI and the EXEC of a transaction that did not run.
-  const ended: [number, number] = [transactions.empty, transactions.committed];
-  if (model.commands.watch) share('transactions aborted', 0.05, [aborted, committed], ended);
-  const keys = model.keysAtStart?.reduce((sum, [, n]) => sum + n, 0) ?? 0;
-  // Without a sample nobody claims to know what keys hold.
-  if (bytesPerKey !== undefined && model.usedBytesAtStart && model.sampledAtStart && keys > 0) {
-    const before = model.usedBytesAtStart / keys;
-    rows.push({ metric: MEMORY_METRIC, value: Math.abs(bytesPerKey / before - 1), target: 0.05 });
-  }
-  return rows.map((row) => ({ aspect: 'outcome', ...row }));
 }
