@@ -7,7 +7,7 @@ export interface Column {
   align?: 'right';
 }
 
-type Cell = Markup | string;
+export type Cell = Markup | string;
 
 /** The first cell of a row is its heading. `label` names the table for readers that hear the page. */
 export const table = (label: string, columns: Column[], rows: Cell[][]): Markup =>

@@ -5,7 +5,7 @@ import { busiestFamilies } from '../../../model/busiest.ts';
 import { type Model, modelSchema } from '../../../model/model.ts';
 import type { ReportSource } from '../../source.ts';
 import { html, type Markup, name } from '../markup.ts';
-import { left, right, table } from '../table.ts';
+import { type Cell, left, right, table } from '../table.ts';
 
 const FAMILIES = 25;
 const COMMANDS = 15;
@@ -124,26 +124,41 @@ function outcome({ outcome: rows, rounds }: Rehearsal): Markup {
     return all.length === 0 ? undefined : count(all.reduce((sum, { ended }) => sum + ended, 0));
   });
   const row = (name: string, figures: (string | undefined)[]) =>
-    figures.some((figure) => figure) ? [[name, '', ...figures.map((figure) => figure ?? '–')]] : [];
+    figures.some((figure) => figure) ? [[name, '', ...figures.map((figure) => figure ?? '–'), '']] : [];
   // What a server of another kind spends on a key is no figure of the workload: not every row is of both arms.
-  const targets = new Map(ARMS.flatMap((arm) => rows?.[arm] ?? []).map(({ metric, target }) => [metric, target]));
+  const compared = Map.groupBy(
+    ARMS.flatMap((arm) => rows?.[arm] ?? []),
+    ({ metric }) => metric,
+  );
   return html`<h3 id="replay">Capture against replay</h3>
-<p class="reading">What the servers did in the rehearsal, beside what the captured server did. A distance above its target means that the servers were not asked the same.</p>
+<p class="reading">What the servers did in the rehearsal, beside what the captured server did. Figures further apart than the target (✗) mean that the servers were not asked the same.</p>
 ${table(
   'Capture against replay',
-  [left('figure'), right('target'), ...ARMS.map(right)],
+  [left('figure'), right('capture'), ...ARMS.map(right), right('target')],
   [
-    ...[...targets].map(([metric, target]) => [
-      `${metric}: distance from the capture`,
-      target.toFixed(3),
-      ...ARMS.map((arm) => rows?.[arm].find((own) => own.metric === metric)?.value.toFixed(3) ?? '–'),
+    ...[...compared].map(([metric, [first, ...others]]) => [
+      first!.captured === undefined ? `${metric}: distance from the capture` : metric,
+      first!.captured === undefined ? '' : short(first!.captured),
+      ...ARMS.map((arm) => replayedCell(rows?.[arm].find((own) => own.metric === metric))),
+      [...new Set([first!, ...others].map(({ target }) => short(target)))].join(' / '),
     ]),
-    ['hit ratio', '', ...lookups],
+    ...(compared.has('hit ratio') ? [] : row('hit ratio', lookups)),
     ...row('transactions stopped by a watched key (EXEC nil)', transactions),
     ...row('messages received by subscribers', messages),
     ...row('walks of SCAN, HSCAN, SSCAN and ZSCAN that came to their end', walks),
   ],
 )}`;
+}
+
+/** Three decimals of a ratio, fewer of what is counted by the thousand. */
+const short = (value: number) => value.toFixed(value < 10 ? 3 : 1);
+
+/** What an arm did, and how far that is from the capture, if that is not the same. */
+function replayedCell(row: NonNullable<Rehearsal['outcome']>['baseline'][number] | undefined): Cell {
+  if (!row) return '–';
+  const { value, target, replayed } = row;
+  const figure = short(replayed ?? value);
+  return html`${value > target ? html`<span class="outcome inconclusive">✗ ${figure}</span>` : figure}${replayed !== undefined && html` <span class="quiet">(${short(value)} apart)</span>`}`;
 }
 
 function scripts({ scripts }: Model): Markup | undefined {
