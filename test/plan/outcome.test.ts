@@ -104,7 +104,7 @@ test('only what both servers counted is compared', () => {
 test('a caveat says both figures, and that refused commands are not in a capture', () => {
   const row = { aspect: 'candidate', metric: 'OOM errors per 1,000 calls', value: 8, target: 1 };
   const [caveat] = fidelityCaveats([{ ...row, captured: 8, replayed: 0 }]);
-  assert.match(caveat!.message, /candidate: OOM errors per 1,000 calls 0\.000, captured 8\.000 \(target: 1 apart\)/);
+  assert.match(caveat!.message, /OOM errors per 1,000 calls: captured 8\.000, candidate 0\.000 \(target: 1 apart\)/);
   assert.match(caveat!.advice, /refused before they ran/);
   const [other] = fidelityCaveats([{ ...row, captured: 0, replayed: 8 }]);
   assert.doesNotMatch(other!.advice, /refused/);

@@ -116,15 +116,30 @@ export function remodel(model: Model, options: Partial<SynthesisOptions> = {}): 
   return again.end();
 }
 
+type MissedRow = Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'> & {
+  captured?: number;
+  replayed?: number;
+};
+
 export const MEMORY_METRIC = 'used_memory per key at first, relative';
 const ERRORS_METRIC = /^\S+ errors per/;
+
+/** Of one metric, by aspect or by arm. */
+function missedFigures(rows: MissedRow[]): string {
+  const [{ metric, target, captured }] = rows as [MissedRow];
+  const most = Number(target.toFixed(3));
+  const figures = rows.map(({ aspect, value, replayed = value! }) => `${aspect} ${replayed.toFixed(3)}`).join(', ');
+  return captured === undefined
+    ? `${metric}: ${figures} (target ${most})`
+    : `${metric}: captured ${captured.toFixed(3)}, ${figures} (target: ${most} apart)`;
+}
 
 /**
  * Missed targets, as the reader of a verdict must know them. Of what was replayed, `speed` is in captured rates, `whole`
  * says whether it was what the capture shows, not another part of such a workload, and `others` are other reasons.
  */
 export function fidelityCaveats(
-  missed: (Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'> & { captured?: number; replayed?: number })[],
+  missed: MissedRow[],
   {
     id = 'fidelity-missed',
     speed = 1,
@@ -133,11 +148,7 @@ export function fidelityCaveats(
   }: { id?: string; speed?: number; whole?: boolean; others?: string[] } = {},
 ): Caveat[] {
   if (missed.length === 0) return [];
-  const list = missed.map(({ aspect, metric, value, target, captured, replayed }) =>
-    captured === undefined || replayed === undefined
-      ? `${aspect}: ${metric} ${value!.toFixed(3)} (target ${target})`
-      : `${aspect}: ${metric} ${replayed.toFixed(3)}, captured ${captured.toFixed(3)} (target: ${Number(target.toFixed(3))} apart)`,
-  );
+  const list = [...Map.groupBy(missed, ({ metric }) => metric).values()].map(missedFigures);
   const reasons = [
     ...(isSameSpeed(speed) ? [] : ['the rate: expiries and delays last as long as they did']),
     ...(whole

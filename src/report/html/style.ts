@@ -47,7 +47,7 @@ tr:has(+ .remark)>*{border-bottom:0}
 tr:target>*{background:var(--card)}
 .outcome{font-weight:600;white-space:nowrap}
 .outcome.pass{color:var(--good)}.outcome.fail{color:var(--bad)}.outcome.inconclusive{color:var(--unsure)}.outcome.invalid{color:var(--void)}.outcome.not-judged{color:var(--quiet)}
-.caveats{padding-left:1.2rem}.caveats li{margin:.5rem 0;max-width:85ch}
+.caveats{padding-left:1.2rem}.caveats li{margin:.5rem 0;max-width:85ch}.caveats .advice{display:block}.flag{white-space:nowrap}
 figure{margin:1.25rem 0 2rem}
 figcaption h3{margin-top:0}
 .legend{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;font-size:.92rem}
