@@ -7,8 +7,9 @@ import { buildModel } from '../../src/model/build.ts';
 import { ExactWorkload } from '../../src/plan/exact/exact.ts';
 import { monitorLines } from '../../src/plan/monitor-log.ts';
 import { OpFlag } from '../../src/plan/plan.ts';
+import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 import { temporaryFile } from '../support/capture.ts';
-import { type Line, monitorLine } from '../support/workload.ts';
+import { type Line, modelOf, monitorLine } from '../support/workload.ts';
 
 const T0 = 1_700_000_000e6;
 const EPOCH = 1_800_000_000;
@@ -359,6 +360,29 @@ test('keys that are read first are there, with what is asked of them', async () 
   assert.match(text, /hset\r\n\$9\r\nprofile:1\r\n\$4\r\nname\r\n[\s\S]*\$6\r\nvisits\r\n\$\d\r\n\d+\r\n/);
   assert.equal((await exact(lines, { keyspace: {} })).plan.preload.keys, 0);
   assert.equal((await exact(lines, { keyspace: { db0: 'keys=1,expires=0' } })).plan.preload.keys, 1);
+});
+
+test('a hash that is only read has the fields that others of its family are given, with values as long', async () => {
+  const profile = (i: number) => ['name', 'n'.repeat(10 + (i % 3)), 'mail', 'm'.repeat(20), 'visits', '0'];
+  const lines: Line[] = Array.from({ length: 60 }, (_, i): Line[] => [
+    { atUs: 10_000 * i, args: ['hset', `profile:${i}`, ...profile(i)] },
+    { atUs: 10_000 * i + 5000, args: ['hgetall', `profile:${100 + i}`] },
+  ]).flat();
+  const { plan } = await exact(lines);
+  const model = await modelOf(lines.map((line) => ({ ...line, atUs: T0 + line.atUs })));
+  const synthesis = new Synthesis(model, { seed: '1', epochSeconds: EPOCH });
+  for (const { preload } of [plan, synthesis.plan]) {
+    const text = Buffer.concat(preload.databases.flatMap(({ chunks }) => [...chunks()])).toString();
+    const hashes = text.split('\r\nhset\r\n').slice(1);
+    assert.ok(preload.keys > 50 && hashes.length === preload.keys, `${hashes.length} of ${preload.keys}`);
+    for (const hash of hashes) {
+      const [, ...words] = hash.split('\r\n').filter((_, line) => line % 2 === 1);
+      const fields = Object.fromEntries([0, 2, 4].map((at) => [words[at]!, words[at + 1]!]));
+      assert.deepEqual(Object.keys(fields).sort(), ['mail', 'name', 'visits']);
+      assert.match(fields.visits!, /^\d+$/);
+      assert.ok(Math.max(fields.mail!.length, fields.name!.length) <= 20, hash);
+    }
+  }
 });
 
 test('keys of which nothing tells are there as often as the like, and those that are known to have been, are', async () => {

@@ -11,6 +11,7 @@ import type { Plan, Preload, Slice } from '../plan.ts';
 import { groupCreation, type StreamGroups } from '../preload/consumer-groups.ts';
 import { creation, keyIndex, lastingSeconds, typeOf } from '../preload/contents.ts';
 import { preloadFrom } from '../preload/filling.ts';
+import { hashFieldsOf } from '../preload/hash-fields.ts';
 import { StoredKinds, storedType } from '../preload/stored.ts';
 import { datasetCaveats, type KeyContents, makeUntouched, untouchedKeys } from '../preload/untouched.ts';
 import { Sampler, stream } from '../random.ts';
@@ -222,8 +223,12 @@ interface FoundKey {
 function preloadOf(recording: Recording, options: ExactOptions): Preload {
   const { model, seed, seconds, disguise, datasetBytes } = options;
   const { families, source } = model;
-  const sizes = families.map((family) => ({
-    valueBytes: new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES),
+  const fields = families.map((_, number) => hashFieldsOf(model, number));
+  const sizes = families.map((family, number) => ({
+    valueBytes: new Sampler(
+      family.type === 'hash' ? fields[number]!.valueBytes : family.valueBytes,
+      UNKNOWN_VALUE_BYTES,
+    ),
     ttlSeconds: lastingSeconds(family.ttlSeconds, seconds),
   }));
   const unknown = { valueBytes: new Sampler([], UNKNOWN_VALUE_BYTES), ttlSeconds: undefined };
@@ -232,7 +237,11 @@ function preloadOf(recording: Recording, options: ExactOptions): Preload {
   for (const { family } of [...found.values()].flat()) if (family >= 0) touched[family]!++;
   const contents = families.map(
     (family, number): KeyContents =>
-      () => ({ type: family.type, elements: new Map(), ...sizes[number]! }),
+      () => ({
+        type: family.type,
+        elements: family.type === 'hash' ? fields[number]!.names : new Map(),
+        ...sizes[number]!,
+      }),
   );
   const counts = untouchedKeys(model, touched, datasetBytes);
   const names = counts.some(({ keys }) => keys > 0) ? sentNames(recording, disguise) : new Set<string>();
@@ -247,7 +256,10 @@ function preloadOf(recording: Recording, options: ExactOptions): Preload {
       )?.draw(random);
       const held = sizes[family] ?? unknown;
       const ttlSeconds = held.ttlSeconds ?? stored?.expiry(random);
-      const made = creation(name, { ...held, type, elements, ttlSeconds, stored }, random);
+      // Besides those that the key's own commands name.
+      const others = type === 'hash' ? (fields[family]?.names ?? []) : [];
+      const all = new Map([...others, ...elements]);
+      const made = creation(name, { ...held, type, elements: all, ttlSeconds, stored }, random);
       yield { name, commands: groups.length > 0 ? [...made, ...groups] : made };
     }
     yield* makeUntouched(model, db, { makers, contents, seed, counts, isTaken });

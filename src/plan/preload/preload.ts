@@ -12,6 +12,7 @@ import { element } from '../synthesis/values.ts';
 import { groupCreation, groupsOfFamilies } from './consumer-groups.ts';
 import { creation, lastingSeconds } from './contents.ts';
 import { preloadFrom } from './filling.ts';
+import { hashFieldsOf } from './hash-fields.ts';
 import { StoredKinds, storedType } from './stored.ts';
 import { type KeyContents, makeUntouched, untouchedKeys } from './untouched.ts';
 
@@ -73,7 +74,7 @@ function* touchedKeys(family: Family, number: number, all: boolean): Generator<{
 
 /** What each key of a family holds: the fields that the capture names, or its own part of the elements. */
 function contentsOf(model: Model, family: Family, number: number): KeyContents {
-  const fields = new Map<string, boolean>();
+  const { names: fields, valueBytes: fieldBytes } = hashFieldsOf(model, number);
   let universe: { sizes: Sampler; elements: Elements; position: number } | undefined;
   for (const shape of model.shapes) {
     const position = ELEMENT_POSITION[shape.command];
@@ -85,15 +86,8 @@ function contentsOf(model: Model, family: Family, number: number): KeyContents {
     if (role && 'bytes' in role) {
       universe = { sizes: new Sampler(role.bytes, 8), elements: new Elements(family, role.distinct), position };
     }
-    if (!shape.command.startsWith('hset') && shape.command !== 'hmset') continue;
-    for (let i = 1; i + 1 < shape.roles.length; i += 2) {
-      const field = shape.roles[i]!;
-      const value = shape.roles[i + 1]!;
-      if ('literals' in field)
-        for (const [text] of field.literals) fields.set(text, fields.get(text) === true || 'integers' in value);
-    }
   }
-  const valueBytes = new Sampler(family.valueBytes, UNKNOWN_VALUE_BYTES);
+  const valueBytes = new Sampler(family.type === 'hash' ? fieldBytes : family.valueBytes, UNKNOWN_VALUE_BYTES);
   const expiries = new KeyExpiries(family, number);
   const lasting = new Map<unknown, Sampler | undefined>();
   const { spanSeconds } = model.source;
