@@ -80,7 +80,7 @@ const memory = z.strictObject({
   ...{ memFragmentationRatio: z.number(), allocatorFragRatio: z.number(), rssPerLogicalByte: z.number().optional() },
   ...{ datasetBytes: z.number().optional(), overheadBytes: z.number().optional(), scriptBytes: z.number().optional() },
   ...{ clientBytes: z.number().optional(), replicationBytes: z.number().optional() },
-  ...{ latencyBytes: z.number().optional() },
+  ...{ dataBytes: z.number().optional() },
 } satisfies FieldsOf<MemoryFigures>);
 
 const verdict = {

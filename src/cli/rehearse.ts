@@ -28,14 +28,7 @@ import {
   type StoredRehearsal,
 } from '../measure/folder.ts';
 import { describeMachine } from '../measure/machine.ts';
-import {
-  ARMS,
-  type Arm,
-  type CalibrationSummary,
-  type MemoryProtocol,
-  type MemorySample,
-  type Rehearsal,
-} from '../measure/rehearsal.ts';
+import { ARMS, type Arm, type CalibrationSummary, type MemoryProtocol, type Rehearsal } from '../measure/rehearsal.ts';
 import { waitCaveats } from '../measure/waits.ts';
 import { buildHalves, buildModel } from '../model/build.ts';
 import type { Model } from '../model/model.ts';
@@ -367,10 +360,9 @@ function bytesPerKey({ arms, rounds }: Rehearsal, arm: Arm, { source }: Model): 
   if (!source.server.startsWith(`${product} ${release}.`)) return undefined;
   const own = rounds.flatMap((round) => {
     const { preload, memory } = round.arms[arm];
-    const used = ({ usedBytes, clientBytes = 0, replicationBytes = 0, latencyBytes = 0 }: MemorySample) =>
-      usedBytes - clientBytes - replicationBytes - latencyBytes;
-    if (!memory.start || !memory.fill || preload.keys === 0) return [];
-    return (used(memory.fill) - used(memory.start)) / preload.keys;
+    const before = arms[arm].provider === 'url' ? (memory.start?.dataBytes ?? 0) : 0;
+    const bytes = memory.fill?.dataBytes;
+    return bytes === undefined || preload.keys === 0 ? [] : (bytes - before) / preload.keys;
   });
   return own.length === 0 ? undefined : own.reduce((sum, bytes) => sum + bytes, 0) / own.length;
 }

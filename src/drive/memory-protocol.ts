@@ -1,6 +1,6 @@
 /** Two server specs and a plan → what memory each server takes when filled, idle, churned, emptied, refilled and saved. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { latencyBytes } from '../capture/latency-bytes.ts';
+import { dataBytes } from '../capture/data-bytes.ts';
 import { CutoverError } from '../errors.ts';
 import { heldBytes } from '../measure/process-memory.ts';
 import {
@@ -71,12 +71,9 @@ export function hasMemoryProtocol({ settings, arms }: Pick<Rehearsal, 'settings'
 /** INFO memory of an arm once the server's own timer has caught up with what was sent. */
 export async function settledSample(server: RunningServer, logicalBytes: number): Promise<MemorySample> {
   await sleep(SETTLE_MS);
-  const { primaries = 1 } = server.identity;
-  return {
-    ...memorySample(await server.info('memory'), logicalBytes),
-    // Of a cluster, nearly all are on every node.
-    latencyBytes: primaries * latencyBytes(await server.info('latencystats')),
-  };
+  const memory = await server.info('memory');
+  const bytes = dataBytes(memory, await server.info('latencystats'), server.identity.primaries);
+  return { ...memorySample(memory, logicalBytes), ...(Number.isNaN(bytes) ? {} : { dataBytes: Math.max(0, bytes) }) };
 }
 
 /**

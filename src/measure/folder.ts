@@ -225,7 +225,7 @@ const Memory = z.object({
   scriptBytes: total.exactOptional(),
   clientBytes: total.exactOptional(),
   replicationBytes: total.exactOptional(),
-  latencyBytes: total.exactOptional(),
+  dataBytes: total.exactOptional(),
 });
 
 const CoursePhase = z.literal([...COURSE_PHASES]);

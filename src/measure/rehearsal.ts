@@ -198,8 +198,8 @@ export interface MemorySample {
   scriptBytes?: number;
   clientBytes?: number;
   replicationBytes?: number;
-  /** Histograms of latency that the server keeps by command, from Redis 7 on. */
-  latencyBytes?: number;
+  /** Keys and values, with what is spent on them: without what an empty server takes, clients, and latencies by command. */
+  dataBytes?: number;
 }
 
 /** Phases of the full protocol in their order; `…Idle`: some seconds after, with nothing sent. See docs/memory.md. */

@@ -1,7 +1,7 @@
 /** Files → model: a capture is read and fitted, a saved model is checked and taken as it is. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { latencyBytes } from '../capture/latency-bytes.ts';
+import { dataBytes } from '../capture/data-bytes.ts';
 import { openCaptures } from '../capture/merge.ts';
 import type { CaptureOptions } from '../capture/read.ts';
 import type { Sidecar } from '../capture/record/sidecar.ts';
@@ -309,7 +309,8 @@ function datasetOf(sidecars: Sidecar[]): Dataset {
   const lookups = { hits: 0, misses: 0 };
   let usedBytes = 0;
   for (const { bursts, dataset } of sidecars) {
-    usedBytes += bytesOfData(bursts[0]?.before ?? {});
+    const { memory = {}, latencystats = {} } = bursts[0]?.before ?? {};
+    usedBytes += dataBytes(memory, latencystats);
     const keyspace = bursts[0]?.before?.keyspace;
     // The dataset is counted when it is sampled, which may be after the burst.
     const byDatabase = keyspace
@@ -390,20 +391,6 @@ function expiringOf(sidecars: Sidecar[]): Pick<Dataset, 'expiring'> {
 
 /** Longer lives are as long: a sidecar may say anything. */
 const MAX_SECONDS = 1e9;
-
-const OTHER_BYTES = [
-  'mem_clients_normal',
-  'mem_clients_slaves',
-  'mem_replication_backlog',
-  'mem_aof_buffer',
-  'mem_cluster_links',
-];
-
-/** INFO → bytes of keys and values, and what is spent on them; NaN where a server does not say. */
-function bytesOfData({ memory = {}, latencystats = {} }: NonNullable<Sidecar['bursts'][number]['before']>): number {
-  const other = OTHER_BYTES.reduce((sum, name) => sum + Number(memory[name] ?? 0), 0);
-  return Number(memory.used_memory) - Number(memory.used_memory_startup) - other - latencyBytes(latencystats);
-}
 
 /** Seconds that were recorded: bursts have pauses between them. */
 function recordedSeconds({ bursts }: Sidecar): number | undefined {
