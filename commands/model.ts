@@ -8,7 +8,6 @@ import { type Caveat, CutoverError, cannotWrite } from '../src/errors.ts';
 import { buildHalves, buildModel } from '../src/model/build.ts';
 import type { Model } from '../src/model/model.ts';
 import type { FidelityRow } from '../src/plan/fidelity/fidelity.ts';
-import { fidelityApart } from '../src/plan/fidelity/fidelity-apart.ts';
 import { summarizeModel } from '../src/report/text/model.ts';
 
 export default class ModelCommand extends BaseCommand {
@@ -60,6 +59,8 @@ The model holds no keys and no values. Script calls keep their arguments, becaus
       });
     }
     progress.show('comparing a synthesized workload with it');
+    // Of no use before, and a tenth of a second for which a long capture would wait.
+    const { fidelityApart } = await import('../src/plan/fidelity/fidelity-apart.ts');
     const fidelity = await fidelityApart(model, () => halves ?? buildHalves(names, model, options));
     progress.done();
     this.log(summarizeModel(model, fidelity, caveats));

@@ -9,10 +9,6 @@ import { startsWith } from './line.ts';
 import { RdbPreamble } from './rdb-preamble.ts';
 import { MAX_ARGUMENTS, MAX_LINE_BYTES } from './scan.ts';
 
-/** What an append-only file begins with: a command, a time, or a snapshot. */
-const BEGINNING = /^(\*\d+\r\n\$|#TS:\d+\r\n|(REDIS|VALKEY)\d{3})/;
-export const isAppendOnly = (head: string) => BEGINNING.test(head);
-
 /** Commands are spread over their second as fast as those of the second before, and so from the first one on. */
 const FIRST_STEP_US = 1000;
 const SECOND_US = 1_000_000;

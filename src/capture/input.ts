@@ -5,7 +5,6 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib';
 import { CutoverError, messageOf } from '../errors.ts';
-import { isAppendOnly } from './aof.ts';
 import type { Decoder } from './decoder.ts';
 
 /** Where a stretch begins and ends, in bytes of the plain file. */
@@ -194,6 +193,11 @@ async function first(chunks: AsyncIterator<Buffer>, count: number, before?: Buff
   }
   return head;
 }
+
+/** What an append-only file begins with: a command, a time, or a snapshot. */
+const APPEND_ONLY = /^(\*\d+\r\n\$|#TS:\d+\r\n|(REDIS|VALKEY)\d{3})/;
+
+export const isAppendOnly = (head: string) => APPEND_ONLY.test(head);
 
 function decompressorOf(head: Buffer): Decompressor | undefined {
   if (head[0] === 0x1f && head[1] === 0x8b) return createGunzip({ chunkSize: STREAM_BYTES });

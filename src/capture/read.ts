@@ -1,8 +1,8 @@
 /** A capture's bytes → batches of ops, and what can be said of the whole capture at its end. */
 import type { Caveat } from '../errors.ts';
-import { AofDecoder, isAppendOnly, readManifest } from './aof.ts';
+import { AofDecoder, readManifest } from './aof.ts';
 import type { Decoder } from './decoder.ts';
-import { type ByteRange, type Input, openInput } from './input.ts';
+import { type ByteRange, type Input, isAppendOnly, openInput } from './input.ts';
 import { type Names, OpState, OpView } from './ops.ts';
 import { type CaptureOptions, type CaptureSummary, checkSummary, summarize } from './summary.ts';
 import { Tokenizer } from './tokenize.ts';

@@ -2,19 +2,16 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataBytes } from '../capture/data-bytes.ts';
-import { openCaptures } from '../capture/merge.ts';
 import type { CaptureOptions } from '../capture/read.ts';
 import type { Sidecar } from '../capture/record/sidecar.ts';
 import { readSidecar } from '../capture/record/sidecar-file.ts';
 import { addServerCounts, countsSince, serverCounts } from '../capture/server-counts.ts';
-import { type CaptureSummary, joinSummaries } from '../capture/summary.ts';
+import type { CaptureSummary } from '../capture/summary.ts';
 import { type Caveat, CutoverError, messageOf } from '../errors.ts';
 import type { Existence } from './fit/existence.ts';
-import { Fit, type FitOptions } from './fit/fit.ts';
-import { disguiseStretch } from './fit/stretch.ts';
-import { type FittedStretch, fitStretches, type StretchSetup, stretchesOf } from './fit/stretches.ts';
-import { type Dataset, existenceOf, summarize } from './fit/summarize.ts';
-import { mergeModels } from './merge.ts';
+import type { FitOptions } from './fit/fit.ts';
+import { fitStretches, rangesOf, type StretchSetup, stretchesIn } from './fit/stretches.ts';
+import type { Dataset } from './fit/summarize.ts';
 import type { Model } from './model.ts';
 import { forcedGlobs, type Overrides } from './overrides/overrides.ts';
 import { treatmentOf } from './replayable.ts';
@@ -101,6 +98,7 @@ async function mergeSaved(paths: string[]): Promise<Built> {
       'Name each part once. For twice the load: cutover run MODEL --rate 2x',
     );
   }
+  const { mergeModels } = await import('./merge.ts');
   const model = models.length === 1 ? models[0]! : mergeModels(models);
   return { model, caveats: scriptCaveats(model) };
 }
@@ -110,8 +108,9 @@ async function fitCaptures(names: string[], options: BuildOptions): Promise<Buil
   const known = sidecars.every((sidecar) => sidecar !== undefined) ? sidecars : [];
   // Nobody knows in which part of a capture its pauses are.
   const isWhole = names.length === 1 && (known[0]?.bursts.length ?? 0) < 2;
-  const ranges = isWhole && !options.keepKeys ? await stretchesOf(names[0]!, options.minStretchBytes) : undefined;
-  const read = ranges ? await readStretches(names[0]!, ranges, known, options) : await readWhole(names, known, options);
+  const threads = isWhole && !options.keepKeys ? await stretchesIn(names[0]!, options.minStretchBytes) : 0;
+  const read =
+    threads > 0 ? await readStretches(names[0]!, threads, known, options) : await readWhole(names, known, options);
   const { summary, halves, captured } = read;
   const model: Model = { ...read.model, ...countedBy(known) };
   if (model.units.length === 0) {
@@ -122,6 +121,7 @@ async function fitCaptures(names: string[], options: BuildOptions): Promise<Buil
       'Record again while clients are at work.',
     );
   }
+  const { disguiseStretch } = await import('./fit/stretch.ts');
   if (!options.rawArguments) model.stretch = disguiseStretch(model);
   const caveats = [...summary.caveats, ...scriptCaveats(model)];
   return { model, caveats, ...(halves ? { halves } : {}), ...(captured ? { captured } : {}) };
@@ -145,54 +145,41 @@ interface Read extends Pick<Built, 'model' | 'halves' | 'captured'> {
 }
 
 async function readWhole(names: string[], known: Sidecar[], options: BuildOptions): Promise<Read> {
-  const capture = openCaptures(names, options);
-  const fit = new Fit(await fitOptions(options));
-  for await (const op of capture.batches()) {
-    fit.addAll(op);
-    options.onProgress?.(op.line);
-  }
-  fit.end();
-  const summary = capture.summary();
-  const dataset = datasetOf(known);
-  const model = summarize(fit, knownSource(summary, known), dataset);
-  return { model, summary, ...(options.keepKeys ? { captured: capturedKeys(fit, dataset) } : {}) };
+  const { fitWhole } = await import('./fit/whole.ts');
+  const learning = await fitOptions(options);
+  const whole = await fitWhole(names, options, learning, datasetOf(known), (summary) => knownSource(summary, known));
+  const { model, summary } = whole;
+  return { model, summary, ...(options.keepKeys ? { captured: capturedKeys(whole.existence()) } : {}) };
 }
 
-function capturedKeys(fit: Fit, dataset: Dataset): CapturedKeys {
-  const existence = existenceOf(fit, dataset);
+function capturedKeys(existence: Existence): CapturedKeys {
   return { existence, familyOf: (db, key) => existence.familyOfKey(db, key) };
 }
 
-/** The capture's stretches by threads of their own, then as one. */
-async function readStretches(
-  name: string,
-  ranges: StretchSetup['range'][],
-  known: Sidecar[],
-  options: BuildOptions,
-): Promise<Read> {
-  const { replica, unescaped } = options;
+/** What joins models is first needed when one of them is there: then its thread's core has nothing to do. */
+const joining = () => Promise.all([import('../capture/summary.ts'), import('./merge.ts'), import('./fit/stretch.ts')]);
+
+/** The capture's stretches by threads of their own, then as one. `count`: how many threads. */
+async function readStretches(name: string, count: number, known: Sidecar[], options: BuildOptions): Promise<Read> {
+  const { replica, unescaped, minStretchBytes, onProgress } = options;
   const capture = { ...(replica === undefined ? {} : { replica }), ...(unescaped === undefined ? {} : { unescaped }) };
-  const fit = { ...(await fitOptions(options)), parts: ranges.length };
-  const bytes = ranges.at(-1)?.end ?? 1;
-  const shareOfRange = (range: StretchSetup['range']) => (range ? (range.end - range.start) / bytes : 1);
-  const setups = ranges.map((range, i) => ({
-    ...{ name, range, capture, fit },
-    dataset: shareOf(datasetOf(known), shareOfRange(range), i === 0),
-  }));
-  const fitted = await fitStretches(setups, options.onProgress);
+  const fit = { ...(await fitOptions(options)), parts: count };
+  const ranges = rangesOf(name, count, minStretchBytes);
+  const setups = Array.from({ length: count }, async (_, i): Promise<StretchSetup | undefined> => {
+    const all = await ranges;
+    if (i >= all.length) return undefined;
+    const range = all[i];
+    const share = range ? (range.end - range.start) / all.at(-1)!.end : 1;
+    return { ...{ name, range, capture, fit }, dataset: shareOf(datasetOf(known), share, i === 0) };
+  });
+  const fitted = await fitStretches(name, setups, { onFitted: joining, ...(onProgress ? { onProgress } : {}) });
+  const [{ joinSummaries }, { mergeModels }] = await joining();
   const models = fitted.map(({ model }) => model);
-  if (fitted.length === 1) {
-    const [{ model, summary }] = fitted as [FittedStretch];
-    return { model: { ...model, source: knownSource(summary, known) }, summary };
-  }
-  const summary = joinSummaries(
-    name,
-    fitted.map((stretch) => stretch.summary),
-    options,
-  );
-  const model = { ...mergeModels(models), source: knownSource(summary, known) };
   const [first, second] = models;
-  return { model, summary, halves: [first!, second!] };
+  const summaries = fitted.map(({ summary }) => summary);
+  const summary = summaries.length === 1 ? summaries[0]! : joinSummaries(name, summaries, options);
+  const model = { ...(second ? mergeModels(models) : first!), source: knownSource(summary, known) };
+  return { model, summary, ...(second ? { halves: [first!, second] } : {}) };
 }
 
 /** A part of a capture saw that part of the lookups; what was there at first is told to all, but is a list of all keys only for the first. */
@@ -232,16 +219,8 @@ export async function buildHalves(
 ): Promise<[Model, Model] | undefined> {
   if (names.some((name) => name === '-' || name.endsWith('.json'))) return undefined;
   if (source.spanSeconds <= 0 || source.lines > MAX_LINES_FOR_HALVES) return undefined;
-  const learning = { ...(await fitOptions(options)), parts: 2 };
-  const fits = [new Fit(learning), new Fit(learning)] as const;
-  const middleUs = ((source.first + source.last) / 2) * 1e6;
-  for await (const op of openCaptures(names, options).batches())
-    while (op.next()) fits[op.atUs < middleUs ? 0 : 1].add(op);
-  const [first, second] = fits.map((fit) => {
-    fit.end();
-    return summarize(fit, { ...source, spanSeconds: source.spanSeconds / 2 });
-  });
-  return [first!, second!];
+  const { fitHalves } = await import('./fit/whole.ts');
+  return fitHalves(names, options, { ...(await fitOptions(options)), parts: 2 }, source);
 }
 
 async function fitOptions({ scripts, overrides }: BuildOptions): Promise<FitOptions> {

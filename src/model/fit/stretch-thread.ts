@@ -1,5 +1,6 @@
 /** A stretch of a capture → its model: the thread of `stretches`. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { parentPort } from 'node:worker_threads';
 import { Capture } from '../../capture/read.ts';
 import { CutoverError } from '../../errors.ts';
 import { sourceOf } from '../source.ts';
@@ -13,7 +14,8 @@ const TELL_EVERY_MS = 50;
 const say = (message: StretchMessage) => parentPort!.postMessage(message);
 
 try {
-  const { name, range, capture: options, fit: learning, dataset } = workerData as StretchSetup;
+  const [setup] = await once(parentPort!, 'message');
+  const { name, range, capture: options, fit: learning, dataset } = setup as StretchSetup;
   const capture = new Capture(name, options, range);
   const fit = new Fit(learning);
   let toldMs = 0;

@@ -5,7 +5,6 @@ import { extname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { type ByteRange, sizeOfLines } from '../../capture/input.ts';
-import { splitCapture } from '../../capture/split.ts';
 import type { CaptureOptions, CaptureSummary } from '../../capture/summary.ts';
 import { CutoverError } from '../../errors.ts';
 import { withSmallHeap } from '../heap.ts';
@@ -53,31 +52,43 @@ export type StretchMessage =
   | ({ type: 'fitted' } & FittedStretch)
   | { type: 'failed'; code: string; message: string; advice: string[] };
 
-/** Where to cut a capture; undefined for one that needs no thread. */
-export async function stretchesOf(
-  name: string,
-  minBytes = MIN_STRETCH_BYTES,
-): Promise<StretchSetup['range'][] | undefined> {
-  const ranges = await splitCapture(name, STRETCHES, minBytes);
-  if (ranges.length > 1) return ranges;
+/** How many stretches of a capture are worth a thread each; 0 for one that needs none. */
+export async function stretchesIn(name: string, minBytes = MIN_STRETCH_BYTES): Promise<number> {
+  const size = await sizeOfLines(name);
   // In a thread what decompression leaves behind is collected sooner, and all is given back in the end.
-  return (await isCompressed(name, minBytes / COMPRESSION)) ? ranges : undefined;
+  if (size === undefined) return (await isLarge(name, minBytes / COMPRESSION)) ? 1 : 0;
+  return size < STRETCHES * minBytes ? 0 : STRETCHES;
 }
 
-/** Whether it is a file of at least so many bytes that has no lines as it stands. */
-async function isCompressed(name: string, minBytes: number): Promise<boolean> {
+/** The stretches of a capture, if it can be cut in so many. */
+export async function rangesOf(
+  name: string,
+  count: number,
+  minBytes = MIN_STRETCH_BYTES,
+): Promise<(ByteRange | undefined)[]> {
+  if (count === 1) return [undefined];
+  const { splitCapture } = await import('../../capture/split.ts');
+  return splitCapture(name, count, minBytes);
+}
+
+async function isLarge(name: string, minBytes: number): Promise<boolean> {
   if (name === '-') return false;
   const known = await stat(name);
-  return known.isFile() && known.size >= minBytes && (await sizeOfLines(name)) === undefined;
+  return known.isFile() && known.size >= minBytes;
 }
 
-/** Fits the stretches side by side, or one after the other on a machine with one core. Throws CutoverError. */
+/**
+ * Fits the stretches side by side, or one after the other on a machine with one core; undefined: there is no such stretch.
+ * Threads are begun before it is known what they are to do, which is soon. `onFitted`: called when one of them is done.
+ * Throws CutoverError.
+ */
 export async function fitStretches(
-  setups: StretchSetup[],
-  onProgress?: (lines: number) => void,
+  name: string,
+  setups: Promise<StretchSetup | undefined>[],
+  { onProgress, onFitted }: { onProgress?: (lines: number) => void; onFitted?: () => void } = {},
 ): Promise<FittedStretch[]> {
   const lines = setups.map(() => 0);
-  const fitted: FittedStretch[] = [];
+  const fitted: (FittedStretch | undefined)[] = [];
   const waiting = [...setups.entries()];
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
@@ -86,22 +97,22 @@ export async function fitStretches(
         lines[i] = count;
         onProgress?.(lines.reduce((sum, n) => sum + n, 0));
       };
-      fitted[i] = await withSmallHeap(setup.name, (limits) => fitInThread(setup, limits, progress));
+      fitted[i] = await withSmallHeap(name, (limits) => fitInThread(setup, limits, progress));
+      onFitted?.();
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
-  return fitted;
+  return fitted.filter((stretch) => stretch !== undefined);
 }
 
 function fitInThread(
-  setup: StretchSetup,
+  setup: Promise<StretchSetup | undefined>,
   limits: ResourceLimits,
   onProgress: (lines: number) => void,
-): Promise<FittedStretch> {
+): Promise<FittedStretch | undefined> {
   // The limits of a thread have no such one; V8 reads it when the thread begins.
   setFlagsFromString(`--initial-old-space-size=${UNCOLLECTED_MB}`);
   const worker = new Worker(new URL(`./stretch-thread${extname(import.meta.filename)}`, import.meta.url), {
-    workerData: setup,
     resourceLimits: { ...limits, maxYoungGenerationSizeMb: YOUNG_MB },
   });
   worker.once('online', () => setFlagsFromString('--initial-old-space-size=0'));
@@ -112,6 +123,14 @@ function fitInThread(
       else reject(new CutoverError('usage', message.code, message.message, message.advice));
     });
     worker.on('error', reject);
-    worker.on('exit', (code) => reject(new Error(`the thread that reads ${setup.name} exited with code ${code}`)));
+    worker.on('exit', (code) => reject(new Error(`a thread that reads the capture exited with code ${code}`)));
+    const end = (finish: () => void) => {
+      finish();
+      void worker.terminate();
+    };
+    setup.then(
+      (known) => (known ? worker.postMessage(known) : end(() => resolve(undefined))),
+      (error) => end(() => reject(error)),
+    );
   });
 }
