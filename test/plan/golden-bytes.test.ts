@@ -15,7 +15,7 @@ import { Synthesis } from '../../src/plan/synthesis/synthesize.ts';
 const GOLDEN = {
   sessions: '2819a61ebc23e4f2992e0c35cbc849f2cb30846ef3ab1d857ed0df6f7ae66842',
   queue: '95c9d4fdda07965094e0211ebb204613fa6632d1a66890e872d63026df5b911f',
-  mixed: '7cf6880d79a8a7c5023b7772018534249e458174dc1b79decbde4560c0539627',
+  mixed: 'c5440c28356d2dc36ede6012a1c76eedaa1707635df130b40abcaa79bdb1f686',
 };
 /** Mean error of the hit ratio curve. */
 const MAX_ERROR = 0.02;

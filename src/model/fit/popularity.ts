@@ -1,17 +1,18 @@
 /** How unequal the requests of a family's keys are: Zipf's exponent, estimated without the bias of ranking on the same counts. */
+import { rootOf } from '../root.ts';
 import { popcount } from './bits.ts';
 
 /** Fewer requests than this say nothing about an exponent. */
 const MIN_REQUESTS = 200;
 const MIN_KEYS = 10;
 const MAX_EXPONENT = 4;
-/** Halvings of the interval: to a quarter of a thousandth. */
-const STEPS = 14;
+/** Of an exponent, and of the logarithm of how many keys there are. */
+const TOLERANCE = 1e-4;
 /** Up to here ranks are told apart; further ones are grouped by 5 %, which changes the exponent by less than 0.001. */
 const SINGLE_RANKS = 64;
 const GROUP = 1.05;
 /** Of more requests a half is drawn from the normal distribution, which then differs from the binomial one by nothing. */
-const MAX_TOSSES = 1 << 14;
+const MAX_TOSSES = 1 << 10;
 /** A key with more requests than this in half of the sample is ranked where it belongs. */
 const SURE = 64;
 /** As many keys to a seen one are thought possible: beyond, only an exponent below 1 would show. */
@@ -44,15 +45,9 @@ export function zipfExponent(counts: ArrayLike<number>, random: () => number): n
   }
   if (seen < MIN_KEYS) return null;
   const mean = (sumOfLogs(ranked.first) + sumOfLogs(ranked.second)) / total;
-  let low = 0;
-  let high = MAX_EXPONENT;
-  for (let i = 0; i < STEPS; i++) {
-    const s = (low + high) / 2;
-    // The more unequal, the smaller the mean of ln rank.
-    if (expectedMeanLog(s, seen, total) > mean) low = s;
-    else high = s;
-  }
-  return Math.round(low * 1000) / 1000;
+  // The more unequal, the smaller the mean of ln rank.
+  const s = rootOf((exponent) => expectedMeanLog(exponent, seen, total) - mean, 0, MAX_EXPONENT, TOLERANCE);
+  return Math.round(s * 1000) / 1000;
 }
 
 interface Rank {
@@ -148,15 +143,12 @@ const lastCount = (rate: number) => Math.ceil(rate + 7 * Math.sqrt(rate) + 7);
 /** Number of keys of which so many are expected to be seen. */
 export function keysInAll(s: number, seen: number, requests: number): number {
   const zipf = new ZipfRates(s);
-  let low = Math.log(seen);
-  let high = low + Math.log(MAX_UNSEEN);
-  for (let i = 0; i < 2 * STEPS && high - low > 1e-4; i++) {
-    const middle = (low + high) / 2;
-    zipf.share(Math.exp(middle), requests / 2);
-    if (zipf.seenByBoth() < seen) low = middle;
-    else high = middle;
-  }
-  return Math.exp(low);
+  const unseen = (logKeys: number) => {
+    zipf.share(Math.exp(logKeys), requests / 2);
+    return zipf.seenByBoth() - seen;
+  };
+  const least = Math.log(seen);
+  return Math.exp(rootOf(unseen, least, least + Math.log(MAX_UNSEEN), TOLERANCE));
 }
 
 /** Requests of any number of keys whose popularity follows Zipf's law, by groups of ranks that are about as popular. */
@@ -187,7 +179,7 @@ class ZipfRates {
         p.push(this.popularity(from[last]!, until));
         sum.push(sum[last]! + (until - from[last]!) * p[last]!);
       }
-      if (from[last + 1]! >= keys + 0.5) break;
+      if (from[last + 1]! >= keys + 1) break;
     }
     const until = Math.min(keys + 1, from[last + 1]!);
     this.groups = last + 1;

@@ -27,6 +27,11 @@ const MIN_STRETCH_BYTES = 64 << 20;
  * surviving as a reason to begin at 12 MB, and collects three times while the code is still being compiled that fills it.
  */
 const UNCOLLECTED_MB = 48;
+/**
+ * V8 has made the heap of a thread by then, and the thread has not begun to load Node's own modules, which are compiled
+ * anew under any flag that they were not compiled with: 25 ms. If it is early or late, that is all there is to lose.
+ */
+const HEAP_MADE_MS = 5;
 /** What is read leaves little outside of the heap, so that its young generation may be collected half as often: 1.5 % less CPU. */
 const YOUNG_MB = 4;
 /** Compressed files are about so many times shorter. */
@@ -115,7 +120,7 @@ function fitInThread(
   const worker = new Worker(new URL(`./stretch-thread${extname(import.meta.filename)}`, import.meta.url), {
     resourceLimits: { ...limits, maxYoungGenerationSizeMb: YOUNG_MB },
   });
-  worker.once('online', () => setFlagsFromString('--initial-old-space-size=0'));
+  setTimeout(() => setFlagsFromString('--initial-old-space-size=0'), HEAP_MADE_MS);
   return new Promise((resolve, reject) => {
     worker.on('message', (message: StretchMessage) => {
       if (message.type === 'lines') onProgress(message.lines);
