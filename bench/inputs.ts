@@ -1,5 +1,5 @@
 /** The shipped captures → captures of any length: their lines again and again, a pause later each time. */
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
@@ -36,6 +36,8 @@ export function writeCapture(path: string, { captures, minLineBytes }: Input, by
     }
     writeSync(file, piece);
   }
+  // Else the kernel would write it while it is read.
+  fsyncSync(file);
   closeSync(file);
   return lines.length * times;
 }

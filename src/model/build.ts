@@ -164,15 +164,14 @@ async function readStretches(name: string, count: number, known: Sidecar[], opti
   const { replica, unescaped, minStretchBytes, onProgress } = options;
   const capture = { ...(replica === undefined ? {} : { replica }), ...(unescaped === undefined ? {} : { unescaped }) };
   const fit = { ...(await fitOptions(options)), parts: count };
-  const ranges = rangesOf(name, count, minStretchBytes);
-  const setups = Array.from({ length: count }, async (_, i): Promise<StretchSetup | undefined> => {
-    const all = await ranges;
-    if (i >= all.length) return undefined;
-    const range = all[i];
-    const share = range ? (range.end - range.start) / all.at(-1)!.end : 1;
-    return { ...{ name, range, capture, fit }, dataset: shareOf(datasetOf(known), share, i === 0) };
-  });
-  const fitted = await fitStretches(name, setups, { onFitted: joining, ...(onProgress ? { onProgress } : {}) });
+  const setups = rangesOf(name, count, minStretchBytes).then((ranges) =>
+    ranges.map((cut, i): StretchSetup => {
+      const range = ranges.length > 1 ? cut : undefined;
+      const share = range ? (range.end - range.start) / ranges.at(-1)!.end : 1;
+      return { ...{ name, range, capture, fit }, dataset: shareOf(datasetOf(known), share, i === 0) };
+    }),
+  );
+  const fitted = await fitStretches(name, count, setups, { onFitted: joining, ...(onProgress ? { onProgress } : {}) });
   const [{ joinSummaries }, { mergeModels }] = await joining();
   const models = fitted.map(({ model }) => model);
   const [first, second] = models;

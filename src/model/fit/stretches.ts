@@ -83,23 +83,24 @@ async function isLarge(name: string, minBytes: number): Promise<boolean> {
 }
 
 /**
- * Fits the stretches side by side, or one after the other on a machine with one core; undefined: there is no such stretch.
- * Threads are begun before it is known what they are to do, which is soon. `onFitted`: called when one of them is done.
- * Throws CutoverError.
+ * Fits `count` stretches or fewer side by side, or one after the other on a machine with one core. Threads are begun before
+ * it is known what they are to do, which is soon. `onFitted`: called when one of them is done. Throws CutoverError.
  */
 export async function fitStretches(
   name: string,
-  setups: Promise<StretchSetup | undefined>[],
+  count: number,
+  setups: Promise<StretchSetup[]>,
   { onProgress, onFitted }: { onProgress?: (lines: number) => void; onFitted?: () => void } = {},
 ): Promise<FittedStretch[]> {
-  const lines = setups.map(() => 0);
+  const lines = new Array<number>(count).fill(0);
   const fitted: (FittedStretch | undefined)[] = [];
-  const waiting = [...setups.entries()];
+  let begun = 0;
   const work = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const [i, setup] = next;
-      const progress = (count: number) => {
-        lines[i] = count;
+    while (begun < count) {
+      const i = begun++;
+      const setup = setups.then((all) => all[i]);
+      const progress = (read: number) => {
+        lines[i] = read;
         onProgress?.(lines.reduce((sum, n) => sum + n, 0));
       };
       fitted[i] = await withSmallHeap(name, (limits) => fitInThread(setup, limits, progress));
@@ -110,6 +111,7 @@ export async function fitStretches(
   return fitted.filter((stretch) => stretch !== undefined);
 }
 
+/** Undefined: there is nothing to fit. */
 function fitInThread(
   setup: Promise<StretchSetup | undefined>,
   limits: ResourceLimits,
