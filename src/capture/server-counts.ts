@@ -16,21 +16,31 @@ export interface ServerCounts {
 const WORD = /^[A-Z][A-Z_]{0,31}$/;
 const OTHER_WORD = '(other)';
 
+/** `cmdstat_config|get` → `config`. */
+export const commandOf = (stat: string): string => stat.replace(/^cmdstat_/, '').split('|')[0]!;
+
+/** `calls=3,usec=12` → its numbers by name. */
+export function statFields(text: string): Record<string, number> {
+  return Object.fromEntries(
+    text.split(',').map((field): [string, number] => {
+      const [name, value] = field.split('=');
+      return [name!, Number(value)];
+    }),
+  );
+}
+
 export function serverCounts(commandstats: Record<string, string>, errorstats?: Record<string, string>): ServerCounts {
   const calls = new Map<string, number>();
   const failed = new Map<string, number>();
   const errors = new Map<string, number>();
-  const add = (to: Map<string, number>, name: string, n: string | undefined) => {
-    if (n !== undefined) to.set(name, (to.get(name) ?? 0) + Number(n));
-  };
-  for (const [name, fields] of Object.entries(commandstats)) {
-    const command = name.replace(/^cmdstat_/, '').split('|')[0]!;
-    add(calls, command, /\bcalls=(\d+)/.exec(fields)?.[1]);
-    add(failed, command, /\bfailed_calls=(\d+)/.exec(fields)?.[1]);
+  for (const [stat, text] of Object.entries(commandstats)) {
+    const fields = statFields(text);
+    add(calls, commandOf(stat), fields.calls);
+    add(failed, commandOf(stat), fields.failed_calls);
   }
-  for (const [name, fields] of Object.entries(errorstats ?? {})) {
-    const word = name.replace(/^errorstat_/, '');
-    add(errors, WORD.test(word) ? word : OTHER_WORD, /\bcount=(\d+)/.exec(fields)?.[1]);
+  for (const [stat, text] of Object.entries(errorstats ?? {})) {
+    const word = stat.replace(/^errorstat_/, '');
+    add(errors, WORD.test(word) ? word : OTHER_WORD, statFields(text).count);
   }
   // Of more than 128 words servers forget all, or count new ones as one.
   const isWhole = ![...errors.keys()].some((word) => word.startsWith('ERRORSTATS_'));
@@ -41,18 +51,17 @@ export function serverCounts(commandstats: Record<string, string>, errorstats?: 
   };
 }
 
+function add(to: Map<string, number>, name: string, n: number | undefined): void {
+  if (n !== undefined && !Number.isNaN(n)) to.set(name, (to.get(name) ?? 0) + n);
+}
+
 /** What `after` counts more than `before`; undefined where somebody has reset the counters meanwhile. */
 export function countsSince(before: ServerCounts, after: ServerCounts): ServerCounts | undefined {
   const since = (part: 'calls' | 'failed' | 'errors') => {
-    const now = after[part];
-    return (
-      now &&
-      Object.fromEntries(
-        Object.keys({ ...before[part], ...now })
-          .map((name): [string, number] => [name, (now[name] ?? 0) - (before[part]?.[name] ?? 0)])
-          .filter(([, n]) => n !== 0),
-      )
-    );
+    if (!after[part]) return undefined;
+    const more = new Map(Object.entries(after[part]));
+    for (const [name, n] of Object.entries(before[part] ?? {})) add(more, name, -n);
+    return Object.fromEntries([...more].filter(([, n]) => n !== 0));
   };
   const [calls, failed, errors] = [since('calls')!, since('failed'), since('errors')];
   const all = [calls, failed, errors].flatMap((counts) => Object.values(counts ?? {}));
@@ -66,7 +75,7 @@ export function addServerCounts(all: readonly ServerCounts[]): ServerCounts {
     const total = new Map<string, number>();
     for (const counts of all) {
       if (!counts[part]) return undefined;
-      for (const [name, n] of Object.entries(counts[part])) total.set(name, (total.get(name) ?? 0) + n);
+      for (const [name, n] of Object.entries(counts[part])) add(total, name, n);
     }
     return Object.fromEntries(total);
   };

@@ -121,8 +121,10 @@ async function fitCaptures(names: string[], options: BuildOptions): Promise<Buil
       'Record again while clients are at work.',
     );
   }
-  const { disguiseStretch } = await import('./fit/stretch.ts');
-  if (!options.rawArguments) model.stretch = disguiseStretch(model);
+  if (!options.rawArguments) {
+    const { disguiseStretch } = await import('./fit/stretch.ts');
+    model.stretch = disguiseStretch(model);
+  }
   const caveats = [...summary.caveats, ...scriptCaveats(model)];
   return { model, caveats, ...(halves ? { halves } : {}), ...(captured ? { captured } : {}) };
 }

@@ -1,4 +1,5 @@
 /** What a server says about itself at one moment, as far as it lets itself be asked; and what two such moments make. */
+import { commandOf, statFields } from '../server-counts.ts';
 import type { Control } from './connection.ts';
 import { type Info, parseSections } from './identity.ts';
 import type { Seen } from './redact.ts';
@@ -124,7 +125,7 @@ export function countCommands(
   const to = after?.commandstats;
   if (!from || !to) return commands;
   for (const [name, text] of Object.entries(to)) {
-    const command = name.replace(/^cmdstat_/, '').split('|')[0]!;
+    const command = commandOf(name);
     const now = statFields(text);
     const then = statFields(from[name] ?? '');
     const delta = (field: string) => (now[field] ?? 0) - (then[field] ?? 0);
@@ -137,15 +138,6 @@ export function countCommands(
     count.failed = (count.failed ?? 0) + delta('failed_calls');
   }
   return commands;
-}
-
-function statFields(text: string): Record<string, number> {
-  return Object.fromEntries(
-    text.split(',').map((field): [string, number] => {
-      const [name, value] = field.split('=');
-      return [name!, Number(value)];
-    }),
-  );
 }
 
 /** Σ min(lines, calls) ÷ Σ calls over the commands that MONITOR shows; undefined where nothing can be compared. */

@@ -124,7 +124,7 @@ type MissedRow = Pick<FidelityRow, 'aspect' | 'metric' | 'value' | 'target'> & {
 export const MEMORY_METRIC = 'used_memory per key at first, relative';
 const ERRORS_METRIC = /^\S+ errors per/;
 
-/** Of one metric, by aspect or by arm. */
+/** Of one metric and target, by aspect or by arm. */
 function missedFigures(rows: MissedRow[]): string {
   const [{ metric, target, captured }] = rows as [MissedRow];
   const most = Number(target.toFixed(3));
@@ -148,7 +148,7 @@ export function fidelityCaveats(
   }: { id?: string; speed?: number; whole?: boolean; others?: string[] } = {},
 ): Caveat[] {
   if (missed.length === 0) return [];
-  const list = [...Map.groupBy(missed, ({ metric }) => metric).values()].map(missedFigures);
+  const list = [...Map.groupBy(missed, ({ metric, target }) => `${metric} ${target}`).values()].map(missedFigures);
   const reasons = [
     ...(isSameSpeed(speed) ? [] : ['the rate: expiries and delays last as long as they did']),
     ...(whole

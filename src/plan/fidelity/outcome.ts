@@ -8,8 +8,8 @@ import { treatmentOf } from '../../model/replayable.ts';
 import { tally } from '../../model/tally.ts';
 import { MEMORY_METRIC } from './fidelity.ts';
 
-/** Beside less, the buffers of a few clients count, of which servers know some 100 kB with delay. */
-const LEAST_BYTES = 2 * 2 ** 20;
+/** Of the buffers of a few clients servers know so many bytes with delay. */
+const UNTOLD_BYTES = 100e3;
 /** Errors are rare: of a thousand calls, so many more or less make another workload. */
 const FAILURES_APART = 1;
 /** One in a hundred of the calls of scripts, which may be few. */
@@ -67,9 +67,10 @@ export function outcomeOf(model: Model, done: Done): (OutcomeRow & { aspect: str
   const keys = model.keysAtStart?.reduce((sum, [, n]) => sum + n, 0) ?? 0;
   // Without a sample nobody claims to know what keys hold.
   const { usedBytesAtStart = 0, sampledAtStart } = model;
-  if (bytesPerKey !== undefined && usedBytesAtStart >= LEAST_BYTES && sampledAtStart && keys > 0) {
+  if (bytesPerKey !== undefined && usedBytesAtStart > 0 && sampledAtStart && keys > 0) {
     const before = usedBytesAtStart / keys;
-    rows.push({ metric: MEMORY_METRIC, value: Math.abs(bytesPerKey / before - 1), target: 0.05 });
+    const target = Math.max(0.05, UNTOLD_BYTES / usedBytesAtStart);
+    rows.push({ metric: MEMORY_METRIC, value: Math.abs(bytesPerKey / before - 1), target });
   }
   return rows.map((row) => ({ aspect: 'outcome', ...row }));
 }
